@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who a frame on a segment reaches.
+//!
+//! A segment is a wire: a frame reaches every interface that has its
+//! destination for an address, broadcast reaches all, and nobody hears himself.
+
+use crate::address::Address;
+
+/// One interface on a segment.
+pub trait Member {
+    /// The address under which it is reached.
+    fn address(&self) -> Address;
+}
+
+/// Where in `members`, which are in order of their addresses, one with this
+/// address belongs: behind those that have the same.
+pub fn position<M: Member>(members: &[M], address: Address) -> usize {
+    members.partition_point(|member| member.address() <= address)
+}
+
+/// The members that hear a frame for `destination`, its sender perhaps among
+/// them. `members` are in order of their addresses.
+///
+/// Usually there is one. Two interfaces with one address both hear, as on a
+/// wire.
+pub fn hearers<M: Member>(members: &[M], destination: Address) -> &[M] {
+    if destination.is_broadcast() {
+        return members;
+    }
+    let from = members.partition_point(|member| member.address() < destination);
+    let rest = members.get(from..).unwrap_or(&[]);
+    let to = rest
+        .iter()
+        .position(|member| member.address() != destination)
+        .unwrap_or(rest.len());
+    rest.get(..to).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Station(u64, usize);
+
+    impl Member for Station {
+        fn address(&self) -> Address {
+            Address::new(self.0.to_be_bytes())
+        }
+    }
+
+    fn segment(addresses: &[u64]) -> Vec<Station> {
+        let mut members = Vec::new();
+        for (name, address) in addresses.iter().enumerate() {
+            let station = Station(*address, name);
+            members.insert(position(&members, station.address()), station);
+        }
+        members
+    }
+
+    fn names(members: &[Station], destination: u64) -> Vec<usize> {
+        let mut names: Vec<_> = hearers(members, Address::new(destination.to_be_bytes()))
+            .iter()
+            .map(|station| station.1)
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn unicast_reaches_only_its_owner() {
+        let members = segment(&[7, 3, 5]);
+        assert_eq!(names(&members, 3), [1]);
+        assert_eq!(names(&members, 4), []);
+        assert_eq!(names(&members, 0), []);
+        assert_eq!(names(&members, u64::MAX - 1), []);
+    }
+
+    #[test]
+    fn broadcast_reaches_all() {
+        assert_eq!(names(&segment(&[7, 3, 5]), u64::MAX), [0, 1, 2]);
+        assert_eq!(names(&segment(&[]), u64::MAX), []);
+    }
+
+    #[test]
+    fn a_shared_address_reaches_both() {
+        assert_eq!(names(&segment(&[9, 4, 9]), 9), [0, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_plain_search_finds_them(
+            addresses in prop::collection::vec(0u64..12, 0..20),
+            destination in 0u64..14,
+        ) {
+            let plain: Vec<_> = (0..addresses.len())
+                .filter(|name| addresses[*name] == destination)
+                .collect();
+            prop_assert_eq!(names(&segment(&addresses), destination), plain);
+        }
+    }
+}
