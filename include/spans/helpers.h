@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What rust/helpers offers to rust/net. C holds no state and takes no
+ * decision; everything named here is called from Rust, nothing calls back.
+ */
+#ifndef _SPANS_HELPERS_H
+#define _SPANS_HELPERS_H
+
+#include <linux/types.h>
+
+struct cpumask;
+struct napi_struct;
+struct net;
+struct net_device;
+struct netdev_queue;
+struct rtnl_newlink_params;
+struct sk_buff;
+
+/* bottom_half.c */
+void rust_helper_local_bh_disable(void);
+void rust_helper_local_bh_enable(void);
+
+/* layout.c */
+extern const size_t spans_layout[];
+extern const size_t spans_layout_len;
+
+/* netdevice.c */
+void *rust_helper_netdev_priv(const struct net_device *dev);
+void rust_helper_dev_hold(struct net_device *dev);
+void rust_helper_dev_put(struct net_device *dev);
+void rust_helper_netdev_lockdep_set_classes(struct net_device *dev);
+struct net *rust_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params);
+int rust_helper_netif_set_xps_queue(struct net_device *dev, const struct cpumask *cpus, u16 queue);
+void rust_helper_netif_tx_stop_queue(struct netdev_queue *txq);
+bool rust_helper_netif_tx_queue_stopped(const struct netdev_queue *txq);
+bool rust_helper_qdisc_txq_has_no_queue(const struct netdev_queue *txq);
+void rust_helper_netif_tx_start_all_queues(struct net_device *dev);
+void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
+				int (*poll)(struct napi_struct *, int));
+void rust_helper___netif_napi_del(struct napi_struct *napi);
+
+/* percpu.c */
+void __percpu *rust_helper___alloc_percpu(size_t size, size_t align);
+void *rust_helper_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);
+void rust_helper_this_cpu_add_u64(u64 __percpu *ptr, u64 value);
+unsigned int rust_helper_cpumask_next_possible(int cpu);
+unsigned int rust_helper_num_possible_cpus(void);
+
+/* skbuff.c */
+unsigned int rust_helper_skb_headlen(const struct sk_buff *skb);
+unsigned int rust_helper_skb_headroom(const struct sk_buff *skb);
+bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb);
+unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb);
+unsigned char *rust_helper_skb_tail_pointer(const struct sk_buff *skb);
+void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len);
+void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len);
+void rust_helper_skb_reset_mac_header(struct sk_buff *skb);
+bool rust_helper_skb_zcopy(struct sk_buff *skb);
+int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp);
+u16 rust_helper_skb_get_queue_mapping(const struct sk_buff *skb);
+void rust_helper_skb_record_rx_queue(struct sk_buff *skb, u16 queue);
+void rust_helper_skb_tx_timestamp(struct sk_buff *skb);
+
+#endif

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <net/netdev_lock.h>
+#include <net/rtnetlink.h>
+#include <net/sch_generic.h>
+
+void *rust_helper_netdev_priv(const struct net_device *dev)
+{
+	return netdev_priv(dev);
+}
+
+void rust_helper_dev_hold(struct net_device *dev)
+{
+	dev_hold(dev);
+}
+
+void rust_helper_dev_put(struct net_device *dev)
+{
+	dev_put(dev);
+}
+
+/* The lock classes are statics of the place where the macro stands. */
+void rust_helper_netdev_lockdep_set_classes(struct net_device *dev)
+{
+	netdev_lockdep_set_classes(dev);
+}
+
+struct net *rust_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params)
+{
+	return rtnl_newlink_link_net(params);
+}
+
+int rust_helper_netif_set_xps_queue(struct net_device *dev, const struct cpumask *cpus, u16 queue)
+{
+	return netif_set_xps_queue(dev, cpus, queue);
+}
+
+void rust_helper_netif_tx_stop_queue(struct netdev_queue *txq)
+{
+	netif_tx_stop_queue(txq);
+}
+
+bool rust_helper_netif_tx_queue_stopped(const struct netdev_queue *txq)
+{
+	return netif_tx_queue_stopped(txq);
+}
+
+bool rust_helper_qdisc_txq_has_no_queue(const struct netdev_queue *txq)
+{
+	return qdisc_txq_has_no_queue(txq);
+}
+
+void rust_helper_netif_tx_start_all_queues(struct net_device *dev)
+{
+	netif_tx_start_all_queues(dev);
+}
+
+void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
+				int (*poll)(struct napi_struct *, int))
+{
+	netif_napi_add(dev, napi, poll);
+}
+
+void rust_helper___netif_napi_del(struct napi_struct *napi)
+{
+	__netif_napi_del(napi);
+}

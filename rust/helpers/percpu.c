@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/percpu.h>
+
+void __percpu *rust_helper___alloc_percpu(size_t size, size_t align)
+{
+	return __alloc_percpu(size, align);
+}
+
+void *rust_helper_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
+{
+	return per_cpu_ptr(ptr, cpu);
+}
+
+/* One instruction where the architecture has it, so no context is too lax. */
+void rust_helper_this_cpu_add_u64(u64 __percpu *ptr, u64 value)
+{
+	this_cpu_add(*ptr, value);
+}
+
+unsigned int rust_helper_cpumask_next_possible(int cpu)
+{
+	return cpumask_next(cpu, cpu_possible_mask);
+}
+
+unsigned int rust_helper_num_possible_cpus(void)
+{
+	return num_possible_cpus();
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/skbuff.h>
+
+unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
+{
+	return skb_headlen(skb);
+}
+
+unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)
+{
+	return skb_headroom(skb);
+}
+
+bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb)
+{
+	return skb_mac_header_was_set(skb);
+}
+
+unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb)
+{
+	return skb_mac_header(skb);
+}
+
+unsigned char *rust_helper_skb_tail_pointer(const struct sk_buff *skb)
+{
+	return skb_tail_pointer(skb);
+}
+
+void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len)
+{
+	return __skb_push(skb, len);
+}
+
+void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len)
+{
+	return skb_pull_rcsum(skb, len);
+}
+
+void rust_helper_skb_reset_mac_header(struct sk_buff *skb)
+{
+	skb_reset_mac_header(skb);
+}
+
+bool rust_helper_skb_zcopy(struct sk_buff *skb)
+{
+	return skb_zcopy(skb);
+}
+
+int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp)
+{
+	return skb_orphan_frags_rx(skb, gfp);
+}
+
+u16 rust_helper_skb_get_queue_mapping(const struct sk_buff *skb)
+{
+	return skb_get_queue_mapping(skb);
+}
+
+void rust_helper_skb_record_rx_queue(struct sk_buff *skb, u16 queue)
+{
+	skb_record_rx_queue(skb, queue);
+}
+
+void rust_helper_skb_tx_timestamp(struct sk_buff *skb)
+{
+	skb_tx_timestamp(skb);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network devices.
+//!
+//! This is a staging module: it is written as if it were `kernel::net`, and
+//! waits here until the kernel crate has such abstractions. It knows nothing of
+//! spans. It is the only place of the module with `unsafe` code.
+//!
+//! To be a network driver, a module must do the following:
+//!
+//! - Implement [`device::Operations`] for a type `T`: what `struct
+//!   net_device_ops` asks of a driver.
+//! - Implement [`header_ops::Operations`] and [`ethtool::QueueStats`] for it.
+//! - Implement [`rtnl::LinkOperations`] for it: how a device of its kind comes
+//!   into being.
+//! - Keep an [`rtnl::Registration<T>`] for as long as it is loaded.
+//!
+//! The types that have C counterparts:
+//!
+//! | here | in C |
+//! |---|---|
+//! | [`device::Device`] | `struct net_device` |
+//! | [`device::Operations`] | `struct net_device_ops` |
+//! | [`header_ops::Operations`] | `struct header_ops` |
+//! | [`ethtool::QueueStats`] | `struct ethtool_ops` (statistics) |
+//! | [`napi::Napi`], [`napi::Registration`] | `struct napi_struct`, from add and enable to disable and del |
+//! | [`netlink::ExtAck`], [`netlink::LinkAttributes`] | `struct netlink_ext_ack`, `IFLA_*` |
+//! | [`percpu::DynamicPerCpu`], [`stats::Counters`] | `alloc_percpu()`, `this_cpu_add()` |
+//! | [`queue::TxQueue`] | `struct netdev_queue` |
+//! | [`rcu::Rcu`] | a pointer under `rcu_assign_pointer()` and `call_rcu()` |
+//! | [`rtnl::LinkOperations`], [`rtnl::Registration`] | `struct rtnl_link_ops` |
+//! | [`skbuff::SkBuff`], [`skbuff::SkBuffList`] | `struct sk_buff`, linked by `next` |
+//! | [`spinlock_bh::SpinLockBh`] | `spinlock_t` under `spin_lock_bh()` |
+//!
+//! # Evidence
+//!
+//! What a function may do depends on the context it is called in. Where C says
+//! so in a comment, these functions take a value that proves it:
+//! [`spinlock_bh::LocalBhDisabled`] (bottom halves are off on this CPU),
+//! [`rtnl::Rtnl`] (the RTNL mutex is held), [`kernel::sync::rcu::Guard`] (in an
+//! RCU read-side section). Callbacks are handed the evidence for their context.
+//!
+//! # Packets
+//!
+//! An [`skbuff::SkBuff`] is owned. It must leave by a door with a name: it is
+//! consumed, freed with a reason, put on a list, or given to the stack. Letting
+//! it go out of scope does not compile.
+
+pub mod device;
+pub mod error;
+pub mod ethtool;
+pub mod header_ops;
+pub mod layout;
+pub mod napi;
+pub mod netlink;
+pub mod percpu;
+pub mod queue;
+pub mod random;
+pub mod rcu;
+pub mod rtnl;
+pub mod skbuff;
+pub mod spinlock_bh;
+pub mod stats;
+
+pub use device::Device;
+pub use skbuff::{DropReason, SkBuff, SkBuffList};

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Error codes of the network stack that `kernel::error::code` does not name.
+
+use crate::bindings;
+use kernel::prelude::*;
+
+/// Cannot assign requested address.
+pub fn eaddrnotavail() -> Error {
+    Error::from_errno(-(bindings::EADDRNOTAVAIL as c_int))
+}

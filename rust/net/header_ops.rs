@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Link headers: written for those who send, read for those who listen.
+//!
+//! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
+
+use super::{device, Device};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::prelude::*;
+
+/// The link header of a driver's devices: `struct header_ops`.
+///
+/// The functions may be called in any context that may hold a spinlock, on any
+/// CPU, for a device in any state. `header` is always as long as the device's
+/// link header.
+#[vtable]
+pub trait Operations: device::Operations {
+    /// Writes a header. The addresses are as long as the device's are.
+    fn create(
+        dev: &Device<Self>,
+        header: &mut [u8],
+        destination: &[u8],
+        source: &[u8],
+        protocol: u16,
+    );
+
+    /// The address of the sender.
+    fn source(header: &[u8]) -> Option<&[u8]>;
+
+    /// The EtherType of what follows, in host order.
+    fn protocol(header: &[u8]) -> Option<u16>;
+}
+
+/// The table of functions that the core calls, made of those of `T`.
+pub(super) struct VTable<T: Operations>(PhantomData<T>);
+
+impl<T: Operations> VTable<T> {
+    /// Writes a header before the data of `skb`. Answers its length, negative
+    /// when the destination is not known yet and the packet cannot be sent.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core. `skb` is the caller's alone; `daddr` and `saddr` are
+    /// null or link addresses of `dev`.
+    unsafe extern "C" fn create_callback(
+        skb: *mut bindings::sk_buff,
+        dev: *mut bindings::net_device,
+        protocol: c_ushort,
+        daddr: *const c_void,
+        saddr: *const c_void,
+        _len: c_uint,
+    ) -> c_int {
+        // SAFETY: A device whose headers are asked for is registered.
+        let device = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: These do not change once a device is set up.
+        let (header_len, address_len) = unsafe {
+            (
+                c_uint::from((*dev).hard_header_len),
+                usize::from((*dev).addr_len),
+            )
+        };
+        // SAFETY: `skb` is valid.
+        if unsafe { bindings::rust_helper_skb_headroom(skb) } < header_len {
+            return -(bindings::ENOBUFS as c_int);
+        }
+        // SAFETY: There is room for it, as was just seen, and nobody else uses these bytes.
+        let header = unsafe {
+            core::slice::from_raw_parts_mut(
+                bindings::rust_helper___skb_push(skb, header_len).cast::<u8>(),
+                header_len as usize,
+            )
+        };
+        if daddr.is_null() {
+            header.fill(0);
+            return -(header_len as c_int);
+        }
+        let saddr = if saddr.is_null() {
+            // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes.
+            unsafe { (*dev).dev_addr.cast::<c_void>() }
+        } else {
+            saddr
+        };
+        // The addresses may be written meanwhile, by RTNL or by the neighbour table, so they are
+        // copied first, as C does.
+        let mut addresses = [[0u8; bindings::MAX_ADDR_LEN as usize]; 2];
+        let [destination, source] = &mut addresses;
+        let (Some(destination), Some(source)) = (
+            destination.get_mut(..address_len),
+            source.get_mut(..address_len),
+        ) else {
+            return EINVAL.to_errno();
+        };
+        // SAFETY: Both are link addresses of `dev`, so they are at least `address_len` bytes long.
+        unsafe {
+            copy_volatile(destination, daddr.cast());
+            copy_volatile(source, saddr.cast());
+        }
+        T::create(device, header, destination, source, protocol);
+        header_len as c_int
+    }
+
+    /// Writes the sender's address to `haddr` and answers its length, 0 if it is
+    /// not known.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core. `haddr` has room for MAX_ADDR_LEN bytes.
+    unsafe extern "C" fn parse_callback(
+        skb: *const bindings::sk_buff,
+        dev: *const bindings::net_device,
+        haddr: *mut c_uchar,
+    ) -> c_int {
+        // SAFETY: `skb` and `dev` are valid for the duration of the call.
+        let Some(source) = (unsafe { mac_header(skb, dev) }).and_then(T::source) else {
+            return 0;
+        };
+        let len = source.len().min(bindings::MAX_ADDR_LEN as usize);
+        // SAFETY: There is room for `len` bytes, and the header lies elsewhere.
+        unsafe { haddr.copy_from_nonoverlapping(source.as_ptr(), len) };
+        len as c_int
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core. `skb` has a device.
+    unsafe extern "C" fn parse_protocol_callback(
+        skb: *const bindings::sk_buff,
+    ) -> bindings::__be16 {
+        // SAFETY: `skb` is valid, and belongs to the device that these operations are of.
+        let dev = unsafe {
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev
+        };
+        // SAFETY: `skb` and `dev` are valid for the duration of the call.
+        unsafe { mac_header(skb, dev) }
+            .and_then(T::protocol)
+            .map_or(0, u16::to_be)
+    }
+
+    const VTABLE: bindings::header_ops = {
+        let mut ops: bindings::header_ops = pin_init::zeroed();
+        ops.create = Some(Self::create_callback);
+        ops.parse = Some(Self::parse_callback);
+        ops.parse_protocol = Some(Self::parse_protocol_callback);
+        ops
+    };
+
+    pub(super) const fn build() -> &'static bindings::header_ops {
+        &Self::VTABLE
+    }
+}
+
+/// Copies bytes that somebody may be writing.
+///
+/// # Safety
+///
+/// As many bytes as `to` is long must be readable at `from`.
+unsafe fn copy_volatile(to: &mut [u8], from: *const u8) {
+    for (index, byte) in to.iter_mut().enumerate() {
+        // SAFETY: The caller promises it.
+        *byte = unsafe { from.add(index).read_volatile() };
+    }
+}
+
+/// The link header of a packet, if all of it is there.
+///
+/// # Safety
+///
+/// `skb` and `dev` must be valid for `'a`.
+unsafe fn mac_header<'a>(
+    skb: *const bindings::sk_buff,
+    dev: *const bindings::net_device,
+) -> Option<&'a [u8]> {
+    // SAFETY: The caller promises that all is valid. The header is read only as far as the linear
+    // part of the packet goes.
+    unsafe {
+        let len = usize::from((*dev).hard_header_len);
+        if !bindings::rust_helper_skb_mac_header_was_set(skb) {
+            return None;
+        }
+        let header = bindings::rust_helper_skb_mac_header(skb);
+        let there = bindings::rust_helper_skb_tail_pointer(skb).offset_from(header);
+        if there < len as isize {
+            return None;
+        }
+        Some(core::slice::from_raw_parts(header, len))
+    }
+}

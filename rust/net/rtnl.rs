@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kinds of links: what `ip link add type KIND` makes.
+//!
+//! C header: [`include/net/rtnetlink.h`](srctree/include/net/rtnetlink.h)
+
+use super::{
+    device::{Device, Operations, Setup},
+    ethtool,
+    header_ops,
+    netlink::{ExtAck, LinkAttributes},
+    rcu, //
+};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::{
+    error::{from_result, to_result},
+    prelude::*,
+    types::{NotThreadSafe, Opaque},
+};
+
+/// Evidence that this thread holds the RTNL mutex.
+///
+/// # Invariants
+///
+/// While a value of this type exists, the thread that it belongs to holds it.
+pub struct Rtnl(NotThreadSafe);
+
+impl Rtnl {
+    /// # Safety
+    ///
+    /// RTNL must be held for as long as the value exists.
+    pub(super) unsafe fn assume() -> Self {
+        // INVARIANT: The caller promises it.
+        Self(NotThreadSafe)
+    }
+}
+
+/// What `ip link add ... link DEVICE` named.
+pub enum Link<'a, T: Operations> {
+    /// Nothing.
+    None,
+    /// An index that no device has.
+    Missing,
+    /// A device of another kind.
+    Foreign,
+    /// A device of the same kind.
+    Own(&'a Device<T>),
+}
+
+/// How a device of this kind comes into being: `struct rtnl_link_ops`.
+///
+/// All functions are called in process context with RTNL held.
+#[vtable]
+pub trait LinkOperations: Operations + header_ops::Operations + ethtool::QueueStats {
+    /// The name of the kind, without underscores: iproute2 takes what follows
+    /// one for something else.
+    const KIND: &'static CStr;
+
+    /// How many transmit and receive queues a device gets unless the user says so.
+    fn num_queues() -> u32;
+
+    /// Fills in a new device, before the user's wishes are written over it.
+    fn setup(dev: &mut Setup<'_, Self>);
+
+    /// Checks what the user wishes, before there is a device.
+    fn validate(attributes: &LinkAttributes<'_>, extack: &ExtAck<'_>) -> Result;
+
+    /// Makes the data of a new device, which is registered next.
+    fn new_link(
+        dev: &mut Setup<'_, Self>,
+        link: Link<'_, Self>,
+        extack: &ExtAck<'_>,
+    ) -> Result<Self::Data>;
+
+    /// The device has just been registered. When this fails, it is unregistered.
+    fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
+}
+
+/// A kind that the kernel knows.
+///
+/// When it is dropped, all devices of the kind go with it, in whatever namespace
+/// they are and whatever they are doing.
+///
+/// # Invariants
+///
+/// `ops` is registered with `rtnl_link_register()`.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: LinkOperations> {
+    // The core keeps lists in it: pinned, and never borrowed by Rust.
+    #[pin]
+    ops: Opaque<bindings::rtnl_link_ops>,
+    _driver: PhantomData<T>,
+}
+
+// SAFETY: It can be unregistered by another thread than the one which registered it.
+unsafe impl<T: LinkOperations> Send for Registration<T> {}
+// SAFETY: It has no methods.
+unsafe impl<T: LinkOperations> Sync for Registration<T> {}
+
+impl<T: LinkOperations> Registration<T> {
+    /// Makes the kind known. Must not be called with RTNL held.
+    pub fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            ops <- Opaque::try_ffi_init(|slot: *mut bindings::rtnl_link_ops| {
+                let mut ops: bindings::rtnl_link_ops = pin_init::zeroed();
+                ops.kind = T::KIND.as_char_ptr();
+                ops.priv_size = Setup::<T>::PRIVATE_LEN;
+                ops.setup = Some(Self::setup_callback);
+                ops.validate = Some(Self::validate_callback);
+                ops.newlink = Some(Self::newlink_callback);
+                ops.get_num_tx_queues = Some(Self::num_queues_callback);
+                ops.get_num_rx_queues = Some(Self::num_queues_callback);
+                // SAFETY: `slot` is valid for writes.
+                unsafe { slot.write(ops) };
+                // SAFETY: `slot` is pinned and initialised, and is unregistered before it goes.
+                // INVARIANT: It is registered when this succeeds.
+                to_result(unsafe { bindings::rtnl_link_register(slot) })
+            }),
+            _driver: PhantomData,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a device that it has just allocated with
+    /// `priv_size` bytes of private area.
+    unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
+        // SAFETY: A new device is the caller's alone, and `alloc_netdev_mqs()` zeroes all of it.
+        let mut setup = unsafe { Setup::<T>::from_raw(dev) };
+        setup.prepare();
+        // SAFETY: As above.
+        unsafe {
+            (*dev).header_ops = header_ops::VTable::<T>::build();
+            (*dev).ethtool_ops = ethtool::VTable::<T>::build();
+        }
+        T::setup(&mut setup);
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core with a table of attributes.
+    unsafe extern "C" fn validate_callback(
+        tb: *mut *mut bindings::nlattr,
+        _data: *mut *mut bindings::nlattr,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: The core gives us both for the duration of the call.
+        let (attributes, extack) =
+            unsafe { (LinkAttributes::from_raw(tb), ExtAck::from_raw(extack)) };
+        from_result(|| {
+            T::validate(&attributes, &extack)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core with RTNL held, for a device that `setup_callback` was
+    /// called for.
+    unsafe extern "C" fn newlink_callback(
+        dev: *mut bindings::net_device,
+        params: *mut bindings::rtnl_newlink_params,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        // SAFETY: The device is not registered: the core and we are the only ones to know it.
+        let mut setup = unsafe { Setup::<T>::from_raw(dev) };
+        // SAFETY: The core gives us all of it for the duration of the call.
+        let (attributes, extack) = unsafe {
+            (
+                LinkAttributes::from_raw((*params).tb),
+                ExtAck::from_raw(extack),
+            )
+        };
+        from_result(|| {
+            // SAFETY: The device is kept from going away by RTNL.
+            let link = unsafe { Self::link(setup.as_raw(), params, &attributes) };
+            let data = T::new_link(&mut setup, link, &extack)?;
+            let device = setup.register(data, &rtnl)?;
+            T::registered(device, &rtnl).inspect_err(|_| {
+                // SAFETY: The device is registered and RTNL is held. It is freed with the last
+                // reference to it, when the core is done with it.
+                unsafe { bindings::unregister_netdevice_queue(dev, core::ptr::null_mut()) };
+            })?;
+            Ok(0)
+        })
+    }
+
+    /// Finds the device that `link` names, in the namespace that the core has
+    /// checked the user's rights in.
+    ///
+    /// # Safety
+    ///
+    /// `dev` and `params` must be those of `newlink`, and RTNL must be held for
+    /// `'a`.
+    unsafe fn link<'a>(
+        dev: *mut bindings::net_device,
+        params: *mut bindings::rtnl_newlink_params,
+        attributes: &LinkAttributes<'_>,
+    ) -> Link<'a, T> {
+        let Some(index) = attributes.link() else {
+            return Link::None;
+        };
+        // SAFETY: `params` is valid, and so are the namespaces in it.
+        let net = unsafe { bindings::rust_helper_rtnl_newlink_link_net(params) };
+        // SAFETY: RTNL is held.
+        let link = unsafe { bindings::__dev_get_by_index(net, index) };
+        if link.is_null() {
+            return Link::Missing;
+        }
+        // SAFETY: The core has set the operations of `dev` to those that it was made with: ours.
+        // A device with the same ones was set up for `T`, too. As it was found in the list of its
+        // namespace, it is registered: it has its data, until RTNL is released.
+        unsafe {
+            if (*link).rtnl_link_ops != (*dev).rtnl_link_ops {
+                return Link::Foreign;
+            }
+            Link::Own(Device::from_raw(link))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// None.
+    unsafe extern "C" fn num_queues_callback() -> c_uint {
+        T::num_queues()
+    }
+}
+
+#[pinned_drop]
+impl<T: LinkOperations> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant it is registered. This returns when the last device of the
+        // kind has been freed.
+        unsafe { bindings::rtnl_link_unregister(self.ops.get()) };
+        // Values that the devices published may still wait for their grace period.
+        rcu::barrier();
+    }
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use crate::bindings;
+use core::{mem::ManuallyDrop, ptr::NonNull};
+use kernel::prelude::*;
+
+/// Why a packet ended: `enum skb_drop_reason`, as tracing and dropwatch show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DropReason(bindings::skb_drop_reason);
+
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $name:ident = $value:ident,)*) => {
+        impl DropReason {
+            $($(#[$doc])* pub const $name: Self = Self(bindings::$value);)*
+        }
+    };
+}
+
+drop_reasons! {
+    /// The driver's link header is not what it should be.
+    DEV_HDR = skb_drop_reason_SKB_DROP_REASON_DEV_HDR,
+    /// The device cannot take packets at this moment.
+    DEV_READY = skb_drop_reason_SKB_DROP_REASON_DEV_READY,
+    /// A ring of the device is full.
+    FULL_RING = skb_drop_reason_SKB_DROP_REASON_FULL_RING,
+    /// No memory.
+    NOMEM = skb_drop_reason_SKB_DROP_REASON_NOMEM,
+    /// No reason that C has a name for.
+    NOT_SPECIFIED = skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED,
+    /// Nobody has the address that the packet goes to.
+    NO_TX_TARGET = skb_drop_reason_SKB_DROP_REASON_NO_TX_TARGET,
+    /// The packet is for another host.
+    OTHERHOST = skb_drop_reason_SKB_DROP_REASON_OTHERHOST,
+    /// Longer than the MTU.
+    PKT_TOO_BIG = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
+    /// Shorter than its header.
+    PKT_TOO_SMALL = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_SMALL,
+    /// A queue was emptied.
+    QUEUE_PURGE = skb_drop_reason_SKB_DROP_REASON_QUEUE_PURGE,
+    /// Pages of user space could not be copied.
+    SKB_UCOPY_FAULT = skb_drop_reason_SKB_DROP_REASON_SKB_UCOPY_FAULT,
+    /// A protocol that is not spoken here.
+    UNHANDLED_PROTO = skb_drop_reason_SKB_DROP_REASON_UNHANDLED_PROTO,
+}
+
+/// Whom a received packet is for: `PACKET_HOST` and its relatives.
+#[derive(Clone, Copy)]
+pub enum PacketType {
+    /// This host.
+    Host,
+    /// Every host.
+    Broadcast,
+}
+
+/// A packet, owned: `struct sk_buff`.
+///
+/// It must leave by one of the methods that take it: [`kfree_reason`],
+/// [`SkBuffList::push_back`], [`super::napi::PollContext::gro_receive`]. Where
+/// the compiler cannot see that it does, the module does not link.
+///
+/// [`kfree_reason`]: Self::kfree_reason
+///
+/// # Invariants
+///
+/// The pointer is valid, and the only reference to the packet. Its data may be
+/// shared with clones. It is on no list.
+#[must_use = "a packet must be freed with a reason, queued or passed on"]
+pub struct SkBuff(NonNull<bindings::sk_buff>);
+
+// SAFETY: A packet belongs to no thread.
+unsafe impl Send for SkBuff {}
+
+impl SkBuff {
+    /// # Safety
+    ///
+    /// `skb` must fulfil the invariants, and the caller must give up its
+    /// reference.
+    #[inline]
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: The caller promises it.
+        // SAFETY: The caller promises that it is valid, so it is not null.
+        Self(unsafe { NonNull::new_unchecked(skb) })
+    }
+
+    /// Gives up ownership.
+    #[inline]
+    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    #[inline]
+    fn as_raw(&self) -> *mut bindings::sk_buff {
+        self.0.as_ptr()
+    }
+
+    /// Length in bytes, from the current header on.
+    #[inline]
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe { (*self.as_raw()).len as usize }
+    }
+
+    /// The transmit queue that the stack chose.
+    #[inline]
+    pub fn queue_mapping(&self) -> u16 {
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe { bindings::rust_helper_skb_get_queue_mapping(self.as_raw()) }
+    }
+
+    /// The first `N` bytes, if there are so many.
+    ///
+    /// They are made contiguous first, which may have to allocate memory, and
+    /// fail. Any context.
+    #[inline]
+    pub fn header<const N: usize>(&mut self) -> Option<&[u8; N]> {
+        let skb = self.as_raw();
+        // SAFETY: By the type invariant the packet is valid and ours.
+        let linear = unsafe { bindings::rust_helper_skb_headlen(skb) as usize };
+        if linear < N {
+            if self.len() < N {
+                return None;
+            }
+            // SAFETY: As above. There are enough bytes behind the linear part.
+            if unsafe { bindings::__pskb_pull_tail(skb, (N - linear) as c_int) }.is_null() {
+                return None;
+            }
+        }
+        // SAFETY: The linear part begins at `data` and has `N` bytes by now. They are not written
+        // while `self` is borrowed: whoever wants to write data that is shared copies it.
+        Some(unsafe { &*(*skb).data.cast::<[u8; N]>() })
+    }
+
+    /// Tells a sender that asked for it when the packet left. For
+    /// `ndo_start_xmit`.
+    #[inline]
+    pub fn tx_timestamp(&mut self) {
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe { bindings::rust_helper_skb_tx_timestamp(self.as_raw()) };
+    }
+
+    /// Another packet with the same data. Any context.
+    #[expect(clippy::should_implement_trait)]
+    pub fn clone(&self) -> Result<Self> {
+        // SAFETY: By the type invariant the packet is valid; it is not written.
+        let clone = unsafe { bindings::skb_clone(self.as_raw(), bindings::SPANS_GFP_ATOMIC) };
+        if clone.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: A clone is the only reference to itself, and on no list.
+        Ok(unsafe { Self::from_raw(clone) })
+    }
+
+    /// Takes off what a packet does not carry over a wire: its device, its route,
+    /// the marks of firewall and scheduler, timestamps, and pages that the sender
+    /// wants back. As `____dev_forward_skb()` to another namespace. Any context.
+    ///
+    /// When the pages cannot be copied, the packet comes back as it was.
+    pub fn scrub_packet(self) -> Result<Self, Self> {
+        let skb = self.as_raw();
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe {
+            if bindings::rust_helper_skb_orphan_frags_rx(skb, bindings::SPANS_GFP_ATOMIC) != 0 {
+                return Err(self);
+            }
+            bindings::skb_scrub_packet(skb, true);
+            (*skb)
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .dev = core::ptr::null_mut();
+            (*headers(skb)).priority = 0;
+        }
+        Ok(self)
+    }
+
+    /// Takes off the link header and says what it said, as `eth_type_trans()`.
+    /// `protocol` is an EtherType in host order. A packet that is shorter than
+    /// its header comes back.
+    pub fn type_trans<const N: usize>(
+        mut self,
+        protocol: u16,
+        packet_type: PacketType,
+    ) -> Result<Self, Self> {
+        if self.header::<N>().is_none() {
+            return Err(self);
+        }
+        let skb = self.as_raw();
+        // SAFETY: By the type invariant the packet is valid and ours, and it has `N` bytes of
+        // linear data to pull, as was just seen.
+        unsafe {
+            bindings::rust_helper_skb_reset_mac_header(skb);
+            bindings::rust_helper_skb_pull_rcsum(skb, N as c_uint);
+            let headers = &mut *headers(skb);
+            headers.protocol = protocol.to_be();
+            headers.set_pkt_type(match packet_type {
+                PacketType::Host => bindings::PACKET_HOST,
+                PacketType::Broadcast => bindings::PACKET_BROADCAST,
+            } as u8);
+        }
+        Ok(self)
+    }
+
+    /// Ends the packet and says why. Any context.
+    pub fn kfree_reason(self, reason: DropReason) {
+        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.0) };
+    }
+}
+
+impl Drop for SkBuff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        build_error!("a packet was lost: free it with a reason, queue it or pass it on");
+    }
+}
+
+/// Packets in order, linked by themselves. By default there are none.
+///
+/// # Invariants
+///
+/// The packets from `first` by their `next` pointers are `len` many, the last of
+/// them is `last`, whose `next` is null. The list owns all of them.
+pub struct SkBuffList {
+    first: *mut bindings::sk_buff,
+    last: *mut bindings::sk_buff,
+    len: usize,
+}
+
+// SAFETY: Packets belong to no thread.
+unsafe impl Send for SkBuffList {}
+
+/// The fields that a clone inherits.
+///
+/// # Safety
+///
+/// `skb` must be valid.
+#[inline]
+unsafe fn headers(
+    skb: *mut bindings::sk_buff,
+) -> *mut bindings::sk_buff__bindgen_ty_4__bindgen_ty_2 {
+    // CAST: A union of two views of the same fields, which bindgen may render as one that Rust
+    // knows, or not, depending on the configuration.
+    // SAFETY: The caller promises that `skb` is valid.
+    unsafe { &raw mut (*skb).__bindgen_anon_4 }.cast()
+}
+
+/// The link of a packet to the next one.
+///
+/// # Safety
+///
+/// `skb` must be valid.
+#[inline]
+unsafe fn next(skb: *mut bindings::sk_buff) -> *mut *mut bindings::sk_buff {
+    // SAFETY: The caller promises it.
+    unsafe { &raw mut (*skb).__bindgen_anon_1.__bindgen_anon_1.next }
+}
+
+impl Default for SkBuffList {
+    #[inline]
+    fn default() -> Self {
+        // INVARIANT: There are none.
+        Self {
+            first: core::ptr::null_mut(),
+            last: core::ptr::null_mut(),
+            len: 0,
+        }
+    }
+}
+
+impl SkBuffList {
+    /// How many packets there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Adds a packet behind the others.
+    #[inline]
+    pub fn push_back(&mut self, skb: SkBuff) {
+        let skb = skb.into_raw();
+        // INVARIANT: The packet comes behind `last`, and is the last one.
+        // SAFETY: The list owns `skb` from now on, and `last` if there is one.
+        unsafe {
+            *next(skb) = core::ptr::null_mut();
+            if self.first.is_null() {
+                self.first = skb;
+            } else {
+                *next(self.last) = skb;
+            }
+        }
+        self.last = skb;
+        self.len = self.len.wrapping_add(1);
+    }
+
+    /// Takes the first packet.
+    #[inline]
+    pub fn pop_front(&mut self) -> Option<SkBuff> {
+        if self.first.is_null() {
+            return None;
+        }
+        let skb = self.first;
+        // INVARIANT: The list begins behind the packet that is taken.
+        // SAFETY: The list owns the packet, which becomes the caller's and is on no list then.
+        unsafe {
+            self.first = *next(skb);
+            *next(skb) = core::ptr::null_mut();
+            self.len = self.len.wrapping_sub(1);
+            Some(SkBuff::from_raw(skb))
+        }
+    }
+
+    /// Takes all packets.
+    #[inline]
+    pub fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+
+    /// Takes the first `count` packets, or all if there are fewer.
+    pub fn take_front(&mut self, count: usize) -> Self {
+        if count >= self.len {
+            return self.take();
+        }
+        let mut front = Self::default();
+        while front.len < count {
+            match self.pop_front() {
+                Some(skb) => front.push_back(skb),
+                None => break,
+            }
+        }
+        front
+    }
+
+    /// Moves all packets of `other` behind those of this list.
+    #[inline]
+    pub fn append(&mut self, other: &mut Self) {
+        let other = ManuallyDrop::new(other.take());
+        if other.first.is_null() {
+            return;
+        }
+        // INVARIANT: The packets of `other`, which is forgotten, follow ours.
+        if self.first.is_null() {
+            self.first = other.first;
+        } else {
+            // SAFETY: The list owns its last packet.
+            unsafe { *next(self.last) = other.first };
+        }
+        self.last = other.last;
+        self.len = self.len.wrapping_add(other.len);
+    }
+
+    /// Ends all packets, says why, and how many they were. Any context.
+    pub fn purge(&mut self, reason: DropReason) -> usize {
+        let count = self.len;
+        while let Some(skb) = self.pop_front() {
+            skb.kfree_reason(reason);
+        }
+        count
+    }
+}
+
+impl Drop for SkBuffList {
+    fn drop(&mut self) {
+        self.purge(DropReason::QUEUE_PURGE);
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Statistics: counted per CPU, added up when read.
+//!
+//! C header: [`include/linux/u64_stats_sync.h`](srctree/include/linux/u64_stats_sync.h)
+//!
+//! A count is one `this_cpu_add()`: no lock, no shared cache line, no context
+//! to be in. On 64-bit that is all `u64_stats_sync.h` does, too.
+
+use super::percpu::{possible_cpus, DynamicPerCpu};
+use crate::bindings;
+use kernel::prelude::*;
+
+#[cfg(not(CONFIG_64BIT))]
+compile_error!("a 64-bit counter is read in one piece only on a 64-bit kernel");
+
+pub use bindings::rtnl_link_stats64 as LinkStats;
+
+/// `N` counters on every CPU. They begin at zero and only grow.
+pub struct Counters<const N: usize>(DynamicPerCpu<[u64; N]>);
+
+impl<const N: usize> Counters<N> {
+    /// Allocates the counters. Process context.
+    pub fn new() -> Result<Self> {
+        Ok(Self(DynamicPerCpu::new_zero()?))
+    }
+
+    /// Adds to one counter, on this CPU. Any context. Indices from `N` on count
+    /// nothing.
+    #[inline]
+    pub fn add(&self, index: usize, value: u64) {
+        if index < N {
+            // SAFETY: `as_raw` points to `N` per-CPU counters and `index` is below that.
+            // `this_cpu_add()` itself finds the CPU and cannot be torn by a migration.
+            unsafe {
+                bindings::rust_helper_this_cpu_add_u64(
+                    self.0.as_raw().cast::<u64>().add(index),
+                    value,
+                )
+            };
+        }
+    }
+
+    /// The sums over all CPUs. Counting goes on meanwhile, so that two counters
+    /// may be some packets apart.
+    pub fn sum(&self) -> [u64; N] {
+        let mut sums = [0u64; N];
+        for cpu in possible_cpus() {
+            let counters = self.0.per_cpu_ptr(cpu).cast::<u64>();
+            for (index, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: The copy of this CPU has `N` counters, as many as there are sums. The
+                // CPU may be writing; a volatile read of an aligned word is READ_ONCE().
+                let value = unsafe { counters.add(index).read_volatile() };
+                *sum = sum.wrapping_add(value);
+            }
+        }
+        sums
+    }
+}

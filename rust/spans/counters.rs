@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted, queue by queue.
+//!
+//! Every packet that a device takes, from the stack or from its segment, ends in
+//! exactly one of these:
+//!
+//! - from the stack: `tx packets`, or one of `tx drop_*`;
+//! - from the segment: `rx packets`, or one of `rx drop_*` and `rx error_*`.
+
+use super::{port::Port, Spans};
+use crate::net::{
+    ethtool,
+    stats::LinkStats,
+    Device, //
+};
+use kernel::prelude::*;
+
+macro_rules! counters {
+    (
+        tx { $($(#[$tx_doc:meta])* $tx:ident = $tx_name:literal,)* }
+        rx { $($(#[$rx_doc:meta])* $rx:ident = $rx_name:literal,)* }
+    ) => {
+        /// One counter of a queue.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(usize)]
+        pub(super) enum Counter {
+            $($(#[$tx_doc])* $tx,)*
+            $($(#[$rx_doc])* $rx,)*
+        }
+
+        const TX: &[&str] = &[$($tx_name),*];
+        const RX: &[&str] = &[$($rx_name),*];
+    };
+}
+
+counters! {
+    tx {
+        /// Frames that reached somebody.
+        TxPackets = "packets",
+        /// Their length with the link header.
+        TxBytes = "bytes",
+        /// How often the other side was told to look.
+        TxDoorbells = "doorbells",
+        /// How often the queue was stopped because its ring was full.
+        TxStops = "stops",
+        /// How often it was woken again.
+        TxWakes = "wakes",
+        /// The ring was full and no qdisc held the packet back.
+        TxDropFull = "drop_full",
+        /// Nobody up on the segment has the destination.
+        TxDropNoTarget = "drop_no_target",
+        /// Shorter than a link header.
+        TxDropShort = "drop_short",
+        /// No memory.
+        TxDropNoMemory = "drop_no_memory",
+        /// The device went down.
+        TxDropPurge = "drop_purge",
+    }
+    rx {
+        /// Frames given to the stack.
+        RxPackets = "packets",
+        /// Their length with the link header.
+        RxBytes = "bytes",
+        /// The ring was full.
+        RxDropFull = "drop_full",
+        /// The device was going down.
+        RxDropNotReady = "drop_not_ready",
+        /// No memory for another copy of a broadcast.
+        RxDropNoMemory = "drop_no_memory",
+        /// A bridged frame.
+        RxDropBridged = "drop_bridged",
+        /// The address was changed while the frame travelled.
+        RxDropOtherHost = "drop_otherhost",
+        /// The device went down.
+        RxDropPurge = "drop_purge",
+        /// Shorter than a link header.
+        RxErrorShort = "error_short",
+        /// Longer than the MTU.
+        RxErrorLong = "error_long",
+        /// Not a frame of the medium.
+        RxErrorMalformed = "error_malformed",
+    }
+}
+
+/// How many counters a queue has.
+pub(super) const COUNT: usize = TX.len() + RX.len();
+
+/// The counters of a queue, added up.
+pub(super) struct Sums(pub(super) [u64; COUNT]);
+
+impl Sums {
+    fn of(&self, counter: Counter) -> u64 {
+        self.0.get(counter as usize).copied().unwrap_or(0)
+    }
+
+    fn all_of(&self, counters: &[Counter]) -> u64 {
+        counters
+            .iter()
+            .fold(0, |sum, counter| sum.wrapping_add(self.of(*counter)))
+    }
+
+    /// Adds this queue to the statistics of its device.
+    fn add_to(&self, stats: &mut LinkStats) {
+        use Counter::*;
+        let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
+        let (length, frame) = (&[RxErrorShort, RxErrorLong], &[RxErrorMalformed]);
+
+        add(&mut stats.tx_packets, &[TxPackets]);
+        add(&mut stats.tx_bytes, &[TxBytes]);
+        add(
+            &mut stats.tx_dropped,
+            &[
+                TxDropFull,
+                TxDropNoTarget,
+                TxDropShort,
+                TxDropNoMemory,
+                TxDropPurge,
+            ],
+        );
+        add(&mut stats.rx_packets, &[RxPackets]);
+        add(&mut stats.rx_bytes, &[RxBytes]);
+        add(&mut stats.rx_missed_errors, &[RxDropFull]);
+        add(
+            &mut stats.rx_dropped,
+            &[
+                RxDropNotReady,
+                RxDropNoMemory,
+                RxDropBridged,
+                RxDropOtherHost,
+                RxDropPurge,
+            ],
+        );
+        add(&mut stats.rx_length_errors, length);
+        add(&mut stats.rx_frame_errors, frame);
+        add(&mut stats.rx_errors, length);
+        add(&mut stats.rx_errors, frame);
+    }
+}
+
+impl Port {
+    /// Adds all queues to the statistics of the device.
+    pub(super) fn add_to(&self, stats: &mut LinkStats) {
+        for queue in self.queues() {
+            queue.sums().add_to(stats);
+        }
+    }
+
+    fn write_sums(&self, queue: u32, first: usize, values: &mut [u64]) {
+        if let Some(queue) = self.queues().get(queue as usize) {
+            let sums = queue.sums();
+            for (to, from) in values.iter_mut().zip(sums.0.iter().skip(first)) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+#[vtable]
+impl ethtool::QueueStats for Spans {
+    const TX: &'static [&'static str] = TX;
+    const RX: &'static [&'static str] = RX;
+
+    fn tx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
+        dev.data().write_sums(queue, 0, values);
+    }
+
+    fn rx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
+        dev.data().write_sums(queue, TX.len(), values);
+    }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Segments: the wires that devices are on.
+//!
+//! Who is on a segment is read for every frame and changes when a device goes up
+//! or down. Readers see an immutable list, in order of the addresses, under RCU;
+//! a change publishes a new one. The ancestor of this is DragonFly's
+//! `ifnet_array` (`sys/net/if.c`).
+
+use super::{
+    counters::Counter,
+    port::Port,
+    queue::Queue, //
+};
+use crate::net::{
+    napi::Napi,
+    rcu::{Rcu, RcuBox},
+    spinlock_bh::LocalBhDisabled,
+    DropReason, SkBuff, SkBuffList,
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        rcu, Arc, Mutex,
+    },
+};
+use spans_logic::{
+    address::Address,
+    cls,
+    segment::{hearers, position, Member},
+};
+
+/// Somebody on a segment.
+#[derive(Clone)]
+struct Station {
+    address: Address,
+    port: Arc<Port>,
+}
+
+impl Member for Station {
+    fn address(&self) -> Address {
+        self.address
+    }
+}
+
+/// The stations of a segment, in order of their addresses.
+type Stations = KVec<Station>;
+
+/// Who is on the segment, for those who change it.
+struct Roster {
+    stations: Stations,
+    /// An empty list, so that the last one can always leave.
+    nobody: Option<RcuBox<Stations>>,
+}
+
+impl Roster {
+    /// A copy to be published.
+    fn snapshot(&self) -> Result<RcuBox<Stations>> {
+        let mut stations = KVec::with_capacity(self.stations.len(), GFP_KERNEL)?;
+        stations.extend_from_slice(&self.stations, GFP_KERNEL)?;
+        RcuBox::new(stations, GFP_KERNEL)
+    }
+
+    fn insert(&mut self, station: Station) -> Result {
+        let position = position(&self.stations, station.address);
+        self.stations.reserve(1, GFP_KERNEL)?;
+        self.stations
+            .insert_within_capacity(position, station)
+            .map_err(|_| ENOMEM)
+    }
+
+    fn remove(&mut self, port: &Port) -> Option<Station> {
+        let index = self
+            .stations
+            .iter()
+            .position(|station| core::ptr::eq(&*station.port, port))?;
+        self.stations.remove(index).ok()
+    }
+}
+
+/// A segment.
+///
+/// It holds on to the ports that are up, and every port holds on to its segment.
+#[pin_data]
+pub(crate) struct Segment {
+    id: u64,
+    stations: Rcu<Stations>,
+    #[pin]
+    roster: Mutex<Roster>,
+}
+
+/// The number of the last segment that was made.
+static LAST_ID: Atomic<u64> = Atomic::new(0);
+
+impl Segment {
+    /// A segment with nobody on it.
+    pub(super) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            try_pin_init!(Self {
+                id: LAST_ID.fetch_add(1, Relaxed).wrapping_add(1),
+                stations: Rcu::new(RcuBox::new(KVec::new(), GFP_KERNEL)?),
+                roster <- new_mutex!(
+                    Roster {
+                        stations: KVec::new(),
+                        nobody: None,
+                    },
+                    "spans_segment"
+                ),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// A number that no other segment has had.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Puts a port on the segment, under its present address. Process context.
+    pub(super) fn join(self: &Arc<Self>, port: Arc<Port>) -> Result<Membership> {
+        let mut roster = self.roster.lock();
+        if roster.nobody.is_none() {
+            roster.nobody = Some(RcuBox::new(KVec::new(), GFP_KERNEL)?);
+        }
+        roster.insert(Station {
+            address: port.address(),
+            port: port.clone(),
+        })?;
+        match roster.snapshot() {
+            Ok(snapshot) => self.stations.replace(snapshot),
+            Err(error) => {
+                roster.remove(&port);
+                return Err(error);
+            }
+        }
+        drop(roster);
+        Ok(Membership {
+            segment: self.clone(),
+            port,
+        })
+    }
+
+    /// Takes a port off the segment. Cannot fail: if there is no memory for a new
+    /// list, readers see the port a little longer, with its rings closed.
+    fn leave(&self, port: &Port) {
+        let mut roster = self.roster.lock();
+        let left = roster.remove(port);
+        let snapshot = match roster.snapshot() {
+            Ok(snapshot) => Some(snapshot),
+            // The last one must not stay: port and segment would hold on to each other.
+            Err(_) if roster.stations.is_empty() => roster.nobody.take(),
+            Err(_) => None,
+        };
+        if let Some(snapshot) = snapshot {
+            self.stations.replace(snapshot);
+        }
+        drop(roster);
+        drop(left);
+    }
+
+    /// Has a port that is up reached under another address. Process context.
+    pub(super) fn readdress(&self, port: &Port, address: Address) -> Result {
+        let mut roster = self.roster.lock();
+        let Some(station) = roster.remove(port) else {
+            return Ok(());
+        };
+        // What was just removed leaves room for what is inserted: only the copy can fail.
+        roster.insert(Station {
+            address,
+            port: station.port.clone(),
+        })?;
+        match roster.snapshot() {
+            Ok(snapshot) => {
+                self.stations.replace(snapshot);
+                Ok(())
+            }
+            Err(error) => {
+                roster.remove(port);
+                roster.insert(station)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings frames from the queue `from` of `sender` to all who hear them.
+    pub(super) fn carry(
+        &self,
+        sender: &Port,
+        from: &Queue,
+        mut frames: SkBuffList,
+        bh: &LocalBhDisabled,
+    ) {
+        let guard = rcu::read_lock();
+        let stations = self.stations.read(&guard);
+        let mut delivery = Delivery::new(from.index(), bh);
+        let (mut packets, mut bytes) = (0u64, 0u64);
+
+        while let Some(mut skb) = frames.pop_front() {
+            let Some(header) = skb.header::<{ cls::LEN }>() else {
+                from.drop_frame(skb, Counter::TxDropShort, DropReason::PKT_TOO_SMALL);
+                continue;
+            };
+            let mut hearers = hearers(stations, cls::destination(header))
+                .iter()
+                .filter(|station| !core::ptr::eq(&*station.port, sender));
+            let Some(mut hearer) = hearers.next() else {
+                from.drop_frame(skb, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
+                continue;
+            };
+            let len = skb.len();
+            let skb = match skb.scrub_packet() {
+                Ok(skb) => skb,
+                Err(skb) => {
+                    from.drop_frame(skb, Counter::TxDropNoMemory, DropReason::SKB_UCOPY_FAULT);
+                    continue;
+                }
+            };
+            // All but the last get a copy.
+            for next in hearers {
+                delivery.copy(&skb, &hearer.port);
+                hearer = next;
+            }
+            delivery.give(skb, &hearer.port);
+            packets = packets.wrapping_add(1);
+            bytes = bytes.wrapping_add(len as u64);
+        }
+        delivery.finish();
+
+        if packets > 0 {
+            from.count(Counter::TxPackets, packets);
+            from.count(Counter::TxBytes, bytes);
+        }
+    }
+}
+
+/// Frames on their way into receive rings. As long as they go to the same one,
+/// they go together: one lock and one doorbell.
+struct Delivery<'a> {
+    /// The number of the sender's queue.
+    index: u16,
+    ring: Option<&'a Napi<Queue>>,
+    frames: SkBuffList,
+    bh: &'a LocalBhDisabled,
+}
+
+impl<'a> Delivery<'a> {
+    fn new(index: u16, bh: &'a LocalBhDisabled) -> Self {
+        Self {
+            index,
+            ring: None,
+            frames: SkBuffList::default(),
+            bh,
+        }
+    }
+
+    fn give(&mut self, skb: SkBuff, to: &'a Port) {
+        let Some(ring) = to.rx_queue(self.index) else {
+            // A port always has a queue.
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        if !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
+            self.finish();
+            self.ring = Some(ring);
+        }
+        self.frames.push_back(skb);
+    }
+
+    fn copy(&mut self, skb: &SkBuff, to: &'a Port) {
+        match skb.clone() {
+            Ok(copy) => self.give(copy, to),
+            Err(_) => {
+                if let Some(ring) = to.rx_queue(self.index) {
+                    ring.count(Counter::RxDropNoMemory, 1);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(ring) = self.ring.take() {
+            if ring.offer(self.frames.take(), self.bh) {
+                ring.schedule();
+            }
+        }
+    }
+}
+
+/// A port is on a segment for as long as this exists.
+pub(crate) struct Membership {
+    segment: Arc<Segment>,
+    port: Arc<Port>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.segment.leave(&self.port);
+    }
+}
