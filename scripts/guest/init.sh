@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The first process of a test kernel: makes a small system of a read-only root,
+# runs what vm.sh was asked to run, reports its status, switches the machine off.
+
+export PATH=/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+mount -t devpts devpts /dev/pts
+mount -t tmpfs shm /dev/shm
+
+# What vm.sh wrote lies in the /tmp of the machine, which gets hidden here.
+run=$(sed -n 's/.*guest\.run=\([^ ]*\).*/\1/p' /proc/cmdline)
+folder=/ term=dumb arguments=()
+# shellcheck disable=SC1091 # made by vm.sh
+. "$run/settings"
+
+if [ "$SPANS_TIER" = uml ]; then
+	port=/dev/tty1
+	mkdir -p /dev/host
+	mount -t hostfs host /dev/host -o "hostfs=$run"
+	report=/dev/host/status
+else
+	port=/dev/ttyS1
+	report=/dev/ttyS2
+	stty -F $port raw -echo 2>/dev/null
+fi
+
+mount -t tmpfs tmp /tmp
+mount -t tmpfs run /run
+mount -t tmpfs var /var/tmp
+mkdir -p /run/netns
+ip link set lo up
+# Whoever dies takes the kernel's word with him: everything to the console.
+echo 7 >/proc/sys/kernel/printk
+# Fails, too, where there is a leak detector that is off.
+leak_detector=/sys/kernel/debug/kmemleak
+{ echo clear >$leak_detector; } 2>/dev/null || leak_detector=
+echo "spans: guest ready" >/dev/kmsg
+
+cd "$folder" 2>/dev/null || cd /
+if [ ${#arguments[@]} = 0 ]; then
+	# A shell with job control needs a controlling terminal.
+	[ "$port" = /dev/tty1 ] || stty -F $port sane
+	# shellcheck disable=SC2094 # a terminal
+	TERM=$term setsid --ctty bash --login <$port >$port 2>&1
+	status=$?
+else
+	# Through a pipe: programs behave as in a pipeline, not as on a terminal.
+	"${arguments[@]}" </dev/null 2>&1 | cat >$port
+	status=${PIPESTATUS[0]}
+fi
+
+# What leaked shows only when it is looked for; twice, as the first scan finds
+# what is still on its way through RCU.
+if [ -n "$leak_detector" ]; then
+	echo scan >$leak_detector
+	sleep 6
+	echo scan >$leak_detector
+	cat $leak_detector >/dev/kmsg
+fi
+
+echo "status $status" >$report
+sync
+# Neither qemu nor User Mode Linux starts again: this ends the guest.
+exec perl -e 'syscall 169, 0xfee1dead, 0x28121969, 0x01234567, 0' # reboot(RESTART)

@@ -1,0 +1,225 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kernel.sh TIER: prepare a test kernel and print its folder, in which there is
+#   release   what `uname -r` says in it
+#   build/    the tree to build modules against (KDIR)
+#   image     what qemu boots, or the executable of User Mode Linux
+#   modules/  its own modules, as below /usr/lib/modules/<release>
+#
+# Tiers: stock = Debian's unmodified kernel; debug, uml = built from Debian's
+# linux-source of the same version with scripts/configs. Runs in the build root.
+#
+# KERNEL_VERSION=7.3 takes another series, KERNEL_RELEASE=$(uname -r) exactly
+# the packages of one running kernel.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+tier=$1
+series=${KERNEL_VERSION:-7.2}
+flavour=cloud-amd64
+release=
+if [ -n "${KERNEL_RELEASE:-}" ]; then
+	release=$KERNEL_RELEASE
+	series=$(grep -oE '^[0-9]+\.[0-9]+' <<<"$release") ||
+		die "KERNEL_RELEASE=$release does not begin with a version such as 7.2"
+	flavour=${release#*+deb*-}
+fi
+
+# --- Debian's packages -------------------------------------------------------
+
+versions() { apt-cache madison "$1" | awk -F ' *[|] *' '{ print $2 }'; }
+
+has() { versions "$1" | grep -qxF "$2"; }
+
+# Of one release, the packages at the version that all of them have, or nothing.
+# The signed image is a package of its own that can lag behind the others.
+package_set() {
+	local rel=$1 source=linux-source-$series version package image
+	while read -r version; do
+		for package in "linux-base-$rel" "linux-modules-$rel" "$source"; do
+			has "$package" "$version" || continue 2
+		done
+		for image in "linux-binary-$rel" "linux-binary-unsigned-$rel"; do
+			has "$image" "$version" || continue
+			printf "%s=$version\n" "linux-headers-$rel" "linux-base-$rel" "linux-modules-$rel" \
+				"$image" "$source"
+			return
+		done
+	done < <(versions "linux-headers-$rel")
+}
+
+# The newest set that fits together. Backports drop old versions, so nothing
+# about it is written in this tree; the choice is kept in the cache.
+choose() {
+	local file=$1 rel set
+	step "asking the mirror for kernel packages" apt-get update
+	while read -r rel; do
+		set=$(package_set "$rel")
+		[ -n "$set" ] || continue
+		printf '%s\n' "$rel" "$set" >"$file.new"
+		mv "$file.new" "$file"
+		say "    $rel: $(sed -n 's/.*=//p' <<<"$set" | head -n 1)"
+		return
+	done < <(
+		if [ -n "$release" ]; then
+			echo "$release"
+		else
+			apt-cache search --names-only "^linux-headers-${series//./[.]}[.].*-$flavour\$" |
+				sed 's/^linux-headers-\([^ ]*\).*/\1/' | grep -E "[0-9]-$flavour\$" | sort -rV
+		fi
+	)
+	die "the mirror has no matching set of headers, modules, image and source for ${release:-Linux $series ($flavour)}"
+}
+
+# download DIR PACKAGE=VERSION...: fetch and unpack.
+download() {
+	local dir=$1 deb
+	shift
+	cd "$dir" || return
+	apt-get download "$@"
+	for deb in *.deb; do
+		dpkg-deb -x "$deb" .
+		rm "$deb"
+	done
+}
+
+# fetch DIR PATTERN: the chosen packages whose names match. What was chosen may
+# have left the mirror since: then choose again, and say so.
+fetch() {
+	local dir=$1 pattern=$2 packages
+	mapfile -t packages < <(grep -E "^$pattern" "$choice")
+	if ! apt-get download --print-uris "${packages[@]}" >/dev/null 2>&1; then
+		rm -f "$choice"
+		die "${packages[0]} has left the mirror or the mirror cannot be reached; run again to take the newest set"
+	fi
+	step "downloading ${packages[0]%%=*}" download "$dir" "${packages[@]}"
+}
+
+# --- the source, for all tiers -------------------------------------------------
+
+unpack_source() {
+	tar -xf "$1"/usr/src/linux-source-*.tar.xz -C "$1" --strip-components=1
+	rm -r "$1/usr/src"
+}
+
+make_source() {
+	need_space 8 "a kernel source and its build"
+	fetch "$1" linux-source-
+	step "unpacking the kernel source" unpack_source "$1"
+}
+
+# --- stock ---------------------------------------------------------------------
+
+rustc_of() { sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$1"; }
+
+# Debian's headers hold no Rust metadata. It is made anew from the same source,
+# configuration and compiler, which gives the same symbol names, and compared
+# with what the kernel exports.
+make_metadata() {
+	local dir=$1 headers=$1/packages/usr/src/linux-headers-$release
+	mkdir -p "$dir/build"
+	cp "$headers/.config" "$dir/build/.config"
+	make -C "$source" O="$dir/build" CC=x86_64-linux-gnu-gcc-14 KERNELRELEASE="$release" olddefconfig
+	make -C "$source" O="$dir/build" CC=x86_64-linux-gnu-gcc-14 KERNELRELEASE="$release" \
+		-j"$(nproc)" modules_prepare
+	cp "$headers/Module.symvers" "$dir/build/"
+}
+
+# Every Rust symbol that the kernel exports must have come out again.
+check_metadata() {
+	local dir=$1 headers=$1/packages/usr/src/linux-headers-$release missing total
+	total=$(awk '$2 ~ /^_R/ { n++ } END { print n+0 }' "$headers/Module.symvers")
+	missing=$(comm -23 <(awk '$2 ~ /^_R/ { print $2 }' "$headers/Module.symvers" | sort -u) \
+		<(grep -ohE '_R[A-Za-z0-9_]+' "$dir"/build/rust/exports_*_generated.h | sort -u) | wc -l)
+	[ "$total" -gt 0 ] || die "$release exports no Rust symbol: it was built without CONFIG_RUST"
+	[ "$missing" = 0 ] ||
+		die "$missing of $total Rust symbols of $release do not come out again: it was compiled by $(rustc_of "$headers/.config"), the build root has $(rustc --version)"
+	say "    all $total Rust symbols of $release are there"
+}
+
+make_stock() {
+	local dir=$1 kernel_rustc
+	need_space 4 "the metadata of $release"
+	mkdir -p "$dir/packages"
+	fetch "$dir/packages" "linux-(headers|base|modules|binary)-"
+	kernel_rustc=$(rustc_of "$dir/packages/usr/src/linux-headers-$release/.config")
+	[ "$kernel_rustc" = "$(rustc --version)" ] ||
+		die "$release was compiled by $kernel_rustc, the build root has $(rustc --version): their symbols do not match"
+	mv "$dir/packages/usr/lib/modules" "$dir/modules"
+	mv "$dir/modules/$release"/vmlinuz* "$dir/image"
+	step "making the Rust metadata of $release (about 80 seconds)" make_metadata "$dir"
+	check_metadata "$dir"
+	echo "$release" >"$dir/release"
+}
+
+# --- debug, uml: built from the source -------------------------------------------
+
+configure_and_build() {
+	local dir=$1 file=$1/fragment line lost=
+	shift
+	cat "$top/scripts/configs/common.config" "$top/scripts/configs/$tier.config" >"$file"
+	make -C "$source" O="$dir/build" "$@" KCONFIG_ALLCONFIG="$file" allnoconfig
+	while read -r line; do
+		grep -qxF "$line" "$dir/build/.config" && continue
+		# An option that is off may be left out altogether.
+		[[ $line == '# '* ]] && ! grep -q "^$(cut -d ' ' -f 2 <<<"$line")=" "$dir/build/.config" && continue
+		lost+=" $line"
+	done < <(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$file")
+	if [ -n "$lost" ]; then
+		echo "these options did not survive, something they depend on is missing:$lost"
+		return 1
+	fi
+	make -C "$source" O="$dir/build" "$@" -j"$(nproc)"
+	make -C "$source" O="$dir/build" "$@" INSTALL_MOD_PATH="$dir/installed" modules_install
+	mv "$dir/installed/lib/modules" "$dir/modules"
+}
+
+make_built() {
+	local dir=$1 image=arch/x86/boot/bzImage options=(LLVM=-19)
+	if [ "$tier" = uml ]; then
+		image=linux
+		options=(ARCH=um CC=x86_64-linux-gnu-gcc-14)
+	fi
+	need_space 8 "the $tier kernel"
+	mkdir -p "$dir/build"
+	step "building the $tier kernel (10 to 20 minutes on two cores, once)" \
+		configure_and_build "$dir" "${options[@]}"
+	ln -s "build/$image" "$dir/image"
+	cp "$dir/build/include/config/kernel.release" "$dir/release"
+}
+
+# -----------------------------------------------------------------------------------
+
+case $tier in
+stock | debug | uml) ;;
+*) die "there is no kernel '$tier': it is stock, debug or uml" ;;
+esac
+
+mkdir -p "$cache/kernels"
+choice=$cache/kernels/choice-${release:-$series}
+if [ ! -e "$choice" ]; then choose "$choice"; fi
+release=$(head -n 1 "$choice")
+version=$(sed -n 's/^linux-source-.*=//p' "$choice")
+source=$cache/kernels/source-${version//[^[:alnum:].+-]/_}
+make_once "$source" make_source
+
+# What a kernel tree is made of.
+ingredients() {
+	echo "$version"
+	rustc --version
+	bindgen --version
+	clang-19 --version
+	x86_64-linux-gnu-gcc-14 --version
+}
+
+if [ "$tier" = stock ]; then
+	dir=$cache/kernels/stock-$release-$(ingredients | key -)
+	make_once "$dir" make_stock
+else
+	dir=$cache/kernels/$tier-$(ingredients | key - "$top/scripts/configs/common.config" \
+		"$top/scripts/configs/$tier.config")
+	make_once "$dir" make_built
+fi
+echo "$dir"

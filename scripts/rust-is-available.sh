@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# rust-is-available.sh KDIR: can a Rust module be built against this kernel
+# tree, with the compilers in PATH? Exits 0, or says in one sentence what is
+# missing. (The kernel's own script of this name asks whether the kernel itself
+# could be built.)
+
+set -euo pipefail
+
+kdir=${1:?usage: rust-is-available.sh KDIR}
+rustc=${RUSTC:-rustc}
+bindgen=${BINDGEN:-bindgen}
+
+no() {
+	printf 'spans: %s: %s\n' "$kdir" "$*" >&2
+	exit 1
+}
+
+config() { sed -n "s/^$1=\"*\([^\"]*\)\"*$/\1/p" "$kdir/include/config/auto.conf"; }
+
+[ -d "$kdir" ] || no "there is no such folder"
+[ -e "$kdir/include/config/auto.conf" ] ||
+	no "this is not a configured kernel tree: include/config/auto.conf is missing"
+[ "$(config CONFIG_RUST)" = y ] || no "this kernel was built without CONFIG_RUST"
+for file in rust/libkernel.rmeta rust/libcore.rmeta rust/libpin_init.rmeta rust/libmacros.so; do
+	[ -e "$kdir/$file" ] ||
+		no "the Rust metadata is missing ($file); on Debian, 'make KERNEL_RELEASE=\$(uname -r)' makes it, elsewhere your distribution has a package for it or 'make modules_prepare' in the kernel's source"
+done
+command -v "$rustc" >/dev/null || no "rustc is not installed"
+command -v "$bindgen" >/dev/null || no "bindgen is not installed"
+wanted=$(config CONFIG_RUSTC_VERSION_TEXT)
+found=$("$rustc" --version)
+[ "$wanted" = "$found" ] ||
+	no "it was compiled by $wanted, but $rustc is $found; symbols of different compilers do not match"

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# test.sh: every automatic test, in TAP, with a count at the end. Runs in the
+# build root.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$top"
+
+mkdir -p "$out"
+results=$out/test.tap
+times=$out/test.times
+: >"$results"
+: >"$times"
+
+# stage NAME COMMAND...: run one stage, pass on what it prints, and number its
+# results anew. A stage that fails without a result to show for it is one.
+stage() {
+	local name=$1 began=$SECONDS rc=0
+	shift
+	say "==> $name"
+	"$@" 2>&1 | awk -v "stage=$name" -v "results=$results" '
+		# cargo: test path::name ... ok
+		/^test .* \.\.\. (ok|FAILED|ignored)/ {
+			word = $NF == "ok" ? "ok" : $NF == "ignored" ? "ok" : "not ok"
+			line = word " - " stage ": " $2 ($NF == "ignored" ? " # SKIP" : "")
+		}
+		# TAP, of our own or of kselftest; what is indented or behind # is detail
+		/^(not )?ok [0-9]+/ {
+			line = $0
+			sub(/ok [0-9]+ *(- )?/, "ok - " stage ": ", line)
+		}
+		line != "" { print line >> results; print line; line = ""; fflush(); next }
+		/^1\.\.[0-9]+$/ || /^TAP version/ { next }
+		{ print /^#/ ? $0 : "# " $0; fflush() }
+	' || rc=$?
+	if [ "$rc" != 0 ] && ! grep -q "^not ok - $name: " "$results"; then
+		echo "not ok - $name: ended with status $rc" | tee -a "$results"
+	fi
+	printf '%6d s  %s\n' $((SECONDS - began)) "$name" >>"$times"
+}
+
+echo "TAP version 13"
+stage "logic" cargo test --manifest-path rust/logic/Cargo.toml --target-dir "$out/cargo"
+stage "stock kernel" scripts/build.sh stock
+stage "check" env CLIPPY=1 scripts/check.sh
+stage "stock" scripts/selftest.sh stock
+stage "debug kernel" scripts/build.sh debug
+stage "debug" scripts/selftest.sh debug
+
+passed=$(grep -c '^ok' "$results" || :)
+failed=$(grep -c '^not ok' "$results" || :)
+skipped=$(grep -ci '^ok.*# skip' "$results" || :)
+echo "1..$((passed + failed))"
+sed 's/^/# /' "$times"
+echo "$((passed - skipped)) passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

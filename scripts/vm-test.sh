@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# vm-test.sh [TIER]: does vm.sh tell success from everything else? Prints TAP.
+# Runs in the build root.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+tier=${1:-stock}
+number=0
+failed=0
+script=$(mktemp -p "$out" vm-test.XXXXXX)
+trap 'rm -f "$script"' EXIT
+chmod +x "$script"
+
+# verdict WANTED TEXT [ARGUMENT...]: the script on standard input must end so.
+# Each runs in a namespace of its own, as vm.sh changes mounts.
+verdict() {
+	local wanted=$1 text=$2 rc=0 said
+	shift 2
+	cat >"$script"
+	number=$((number + 1))
+	said=$(TIMEOUT=60 unshare -m "$top/scripts/vm.sh" "$tier" "$script" "$@" 2>&1) || rc=$?
+	if [ "$rc" = "$wanted" ]; then
+		echo "ok $number - vm: $text"
+	else
+		printf '# %s\n' "${said//$'\n'/$'\n'# }"
+		echo "not ok $number - vm: $text (wanted $wanted, got $rc)"
+		failed=1
+	fi
+}
+
+verdict 0 "success, with arguments" "two words" <<'E2'
+#!/bin/bash
+[ "$1" = "two words" ] && [ -e "$SPANS_KO" ] && echo "hello"
+E2
+verdict 7 "the script's own status" <<'E2'
+#!/bin/bash
+exit 7
+E2
+verdict 99 "a panic" <<'E2'
+#!/bin/bash
+echo 1 >/proc/sys/kernel/sysrq 2>/dev/null
+# User Mode Linux has no sysrq: there the first process ends instead.
+[ -e /proc/sysrq-trigger ] && echo c >/proc/sysrq-trigger
+kill -SEGV 1
+sleep 60
+E2
+verdict 99 "a script that does not end" <<'E2'
+#!/bin/bash
+trap '' TERM HUP
+while :; do sleep 1; done
+E2
+verdict 98 "a warning of the kernel, behind a script that succeeds" <<'E2'
+#!/bin/bash
+echo "<4>WARNING: CPU: 0 PID: 1 at nothing" >/dev/kmsg
+E2
+echo "1..$number"
+exit "$failed"

@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# vm.sh TIER [SCRIPT [ARGUMENT...]]: run a script, or a shell, in a freshly
+# booted test kernel with spans.ko at hand, and exit with its status.
+# Runs in the build root, which is also the guest's file system, read only.
+#
+# The script finds its own folder and this checkout under their usual names, a
+# writable /tmp, and $SPANS_KO; modprobe knows the module, too. What it prints
+# appears here; what the kernel prints goes to a log. A run in which the kernel
+# warned, panicked or hung has failed, whatever the script said:
+#   98  the kernel complained (the script itself was content)
+#   99  the guest died or did not end within TIMEOUT (default 600) seconds
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+tier=$1
+shift
+if [ $# -gt 0 ]; then
+	[ -f "$1" ] || die "there is no script '$1'"
+	[ -x "$1" ] || die "$1 is not executable"
+fi
+
+"$top/scripts/build.sh" "$tier" >&2
+kernel=$("$top/scripts/kernel.sh" "$tier")
+
+cpus=${CPUS:-2}
+mem=${MEM:-1024}
+if [ "$tier" = debug ] && [ -z "${MEM:-}" ]; then mem=2048; fi
+timeout=${TIMEOUT:-600}
+if [ $# = 0 ]; then timeout=0; fi
+
+run=$(mktemp -d /tmp/run.XXXXXX)
+: >"$run/status"
+mkdir -p "$out/log"
+log=$out/log/$tier-$(date +%H%M%S)-$$.console
+: >"$log"
+
+# --- what the guest finds -----------------------------------------------------
+
+mkdir -p /usr/lib/modules
+mount --bind "$out/$tier/modules" /usr/lib/modules
+{
+	printf 'export SPANS_KO=%q\n' "$out/$tier/spans.ko"
+	printf 'export SPANS_TIER=%q\n' "$tier"
+	printf 'export SPANS_TOP=%q\n' "$top"
+	printf 'export KERNEL_SOURCE=%q\n' "$(readlink -f "$kernel/build/source")"
+	printf 'folder=%q\n' "$PWD"
+	printf 'term=%q\n' "${TERM:-dumb}"
+	printf 'arguments=(%s)\n' "$(printf '%q ' "$@")"
+} >"$run/settings"
+# The root is shared by all guests and by what runs here: nobody may write it.
+mount -o remount,bind,ro /
+
+# --- the two ways to boot ---------------------------------------------------------
+
+# A kernel that panics ends at once; what it would only warn about ends it, too.
+append="panic=-1 panic_on_warn=1 oops=panic hung_task_panic=1 softlockup_panic=1 kasan.fault=panic"
+# The leak detector slows a debug kernel down four times: only who asks gets it.
+if [ -z "${KMEMLEAK:-}" ]; then append+=" kmemleak=off"; fi
+append+=" loglevel=7 printk.time=1 init=$top/scripts/guest/init.sh guest.run=$run"
+
+# Whether /dev/kvm really runs a kernel. Some machines have the device, and a
+# guest hangs in it: only a boot tells.
+kvm_works() {
+	local boot answer
+	boot=$(</proc/sys/kernel/random/boot_id)
+	answer=$cache/kvm-$boot
+	if [ ! -e "$answer" ]; then
+		: >"$run/probe"
+		if [ -w /dev/kvm ]; then
+			timeout --foreground 10 qemu-system-x86_64 -accel kvm -cpu host -m 512 -nodefaults \
+				-display none -no-reboot -kernel "$kernel/image" -serial "file:$run/probe" \
+				-append "console=ttyS0 panic=-1" </dev/null >/dev/null 2>&1 || :
+		fi
+		# It panics for want of a root file system, which proves that it ran.
+		if grep -q 'Kernel panic' "$run/probe"; then echo yes; else echo no; fi >"$answer"
+	fi
+	grep -q yes "$answer"
+}
+
+boot_qemu() {
+	local accel=(-accel 'tcg,thread=multi' -cpu max) socket=$run/virtiofs cache_mode=always
+	if kvm_works; then accel=(-accel kvm -cpu host); fi
+	# In a shell, what is edited outside shall be seen inside.
+	if [ $# = 0 ]; then cache_mode=auto; fi
+	/usr/libexec/virtiofsd --socket-path="$socket" --shared-dir=/ --sandbox=none --readonly \
+		--cache="$cache_mode" --log-level=error >"$run/virtiofsd.log" 2>&1 &
+	local i
+	for ((i = 0; i < 100; i++)); do
+		if [ -S "$socket" ]; then break; fi
+		sleep 0.05
+	done
+	append+=" console=ttyS0 root=root rootfstype=virtiofs ro tsc=unstable"
+	timeout --foreground "$timeout" qemu-system-x86_64 "${accel[@]}" -smp "$cpus" -m "$mem" \
+		-nodefaults -display none -no-reboot \
+		-object "memory-backend-memfd,id=mem,size=${mem}M,share=on" -numa node,memdev=mem \
+		-chardev "socket,id=fs,path=$socket" -device vhost-user-fs-pci,chardev=fs,tag=root \
+		-serial "file:$log" -chardev stdio,id=out,signal=off -serial chardev:out \
+		-serial "file:$run/status" \
+		-kernel "$kernel/image" -append "$append"
+}
+
+boot_uml() {
+	local input=null
+	if [ $# = 0 ]; then input=fd:0; fi
+	HOME=$run timeout --foreground "$timeout" "$kernel/image" seccomp=on "ncpus=$cpus" "mem=${mem}M" \
+		root=/dev/root rootfstype=hostfs rootflags=/ ro con=null con0=null,fd:2 \
+		"con1=$input,fd:1" noreboot "$append"
+}
+
+# --- run, and judge -----------------------------------------------------------------
+
+terminal=
+if [ $# = 0 ] && [ -t 0 ]; then
+	terminal=$(stty -g)
+	stty raw -echo
+fi
+case $tier in
+uml) boot_uml "$@" 2>"$log" || : ;;
+*) boot_qemu "$@" || : ;;
+esac
+if [ -n "$terminal" ]; then stty "$terminal"; fi
+
+status=$(sed -n 's/^status \([0-9]*\).*/\1/p' "$run/status" 2>/dev/null | tail -n 1)
+# Messages before this line are the kernel's own affair.
+complaints=$(sed '1,/spans: guest ready/d' "$log" | "$top/scripts/guest/complaints.sh" || :)
+
+if [ -n "$complaints" ]; then
+	say "vm: the kernel complained, in $log:"
+	head -n 40 <<<"$complaints" >&2
+fi
+if [ -z "$status" ]; then
+	say "vm: the guest died or took longer than $timeout s; the end of $log:"
+	tail -n 15 "$log" >&2
+	exit 99
+fi
+if [ -n "$complaints" ] && [ "$status" = 0 ]; then exit 98; fi
+if [ "$status" != 0 ]; then
+	say "vm: the script exited with status $status (console: $log)"
+else
+	rm -f "$log"
+fi
+exit "$status"
