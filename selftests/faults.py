@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""faults.py: fails every single memory allocation of a request, one after the
+other, and looks whether the request failed as a whole or succeeded as a whole.
+
+/proc/thread-self/fail-nth makes the N-th allocation of this thread fail, so only
+what the kernel allocates for the request itself is hit.
+"""
+
+import errno
+import os
+import socket
+import struct
+import sys
+
+RTM_NEWLINK, RTM_DELLINK, RTM_SETLINK = 16, 17, 19
+NLM_F_ACK, NLM_F_CREATE_EXCL = 0x005, 0x605
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
+IFF_UP = 1
+
+sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+fail_nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+
+
+def attribute(kind, data):
+    return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+
+
+def request(kind, flags, index, up, *attributes):
+    body = struct.pack("BxHiII", 0, 0, index, IFF_UP if up else 0, IFF_UP) + b"".join(attributes)
+    return struct.pack("IHHII", 16 + len(body), kind, flags, 1, 0) + body
+
+
+def answer():
+    return -struct.unpack_from("i", sock.recv(65536), 16)[0]
+
+
+def ask(message):
+    sock.send(message)
+    return answer()
+
+
+def ask_failing(message, number):
+    """Sends the message while allocation `number` fails. Returns the error (None if
+    there was no memory to send it, or for the answer) and whether there were so
+    many allocations at all."""
+    os.pwrite(fail_nth, str(number).encode(), 0)
+    error = None
+    try:
+        sock.send(message)
+    except OSError:
+        sent = False
+    else:
+        sent = True
+    left = int(os.pread(fail_nth, 32, 0))
+    os.pwrite(fail_nth, b"0", 0)
+    if sent:
+        try:
+            error = answer()
+        except OSError as lost:
+            if lost.errno != errno.ENOBUFS:
+                raise
+    return error, left == 0
+
+
+def index(name):
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def new(name, *attributes):
+    return request(RTM_NEWLINK, NLM_F_CREATE_EXCL, 0, False,
+                   attribute(IFLA_IFNAME, name.encode() + b"\0"),
+                   attribute(IFLA_LINKINFO, attribute(1, b"spans\0")), *attributes)
+
+
+def delete(name):
+    return request(RTM_DELLINK, NLM_F_ACK, index(name), False)
+
+
+def change(name, up, *attributes):
+    return request(RTM_SETLINK, NLM_F_ACK, index(name), up, *attributes)
+
+
+def flags(name):
+    with open(f"/sys/class/net/{name}/flags") as file:
+        return int(file.read(), 16)
+
+
+def address(name):
+    with open(f"/sys/class/net/{name}/address") as file:
+        return file.read().strip()
+
+
+def sweep(what, message, done, undo):
+    """Fails allocation 1, 2, 3... of a request until it has no more of them.
+    `done` says whether the request has had its effect; `undo` takes it back."""
+    number = failures = 0
+    while True:
+        number += 1
+        error, hit = ask_failing(message(), number)
+        if not hit:
+            break
+        if error:
+            failures += 1
+            if done():
+                sys.exit(f"{what}: failed at allocation {number}, but has had its effect")
+        elif error == 0 and not done():
+            sys.exit(f"{what}: succeeded at allocation {number}, but has had no effect")
+        if done():
+            undo()
+    if not done():
+        sys.exit(f"{what}: has had no effect without any failure ({error})")
+    undo()
+    print(f"{what}: {number - 1} allocations, {failures} failures")
+    if failures == 0:
+        sys.exit(f"{what}: nothing ever failed: this test tested nothing")
+
+
+def must(error):
+    if error:
+        sys.exit(f"unexpected: {os.strerror(error)}")
+
+
+sweep("new device", lambda: new("f0"), lambda: index("f0"), lambda: must(ask(delete("f0"))))
+
+must(ask(new("f0")))
+linked = attribute(IFLA_LINK, struct.pack("I", index("f0")))
+sweep("new device on a segment", lambda: new("f1", linked), lambda: index("f1"),
+      lambda: must(ask(delete("f1"))))
+
+must(ask(new("f1", linked)))
+sweep("first one up", lambda: change("f0", True), lambda: flags("f0") & IFF_UP,
+      lambda: must(ask(change("f0", False))))
+must(ask(change("f0", True)))
+sweep("second one up", lambda: change("f1", True), lambda: flags("f1") & IFF_UP,
+      lambda: must(ask(change("f1", False))))
+must(ask(change("f1", True)))
+
+old, new_address = address("f1"), "02:aa:00:00:00:00:00:01"
+
+
+def set_address(text):
+    return change("f1", True, attribute(IFLA_ADDRESS, bytes.fromhex(text.replace(":", ""))))
+
+
+sweep("address change", lambda: set_address(new_address), lambda: address("f1") == new_address,
+      lambda: must(ask(set_address(old))))
+
+# Going down and going away cannot fail, whatever the memory is like.
+for number in range(1, 40):
+    error, hit = ask_failing(change("f1", False), number)
+    if error:
+        sys.exit(f"down failed at allocation {number}: {os.strerror(error)}")
+    if error is None:
+        must(ask(change("f1", False)))  # it may never have been sent
+    if flags("f1") & IFF_UP:
+        sys.exit(f"down had no effect at allocation {number}")
+    must(ask(change("f1", True)))
+    if not hit:
+        break
+print(f"down: {number - 1} allocations")
+
+must(ask(delete("f0")))
+must(ask(delete("f1")))

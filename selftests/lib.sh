@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the tests of spans share, on top of the kernel's net/lib.sh: hosts on
+# segments, counters, drop reasons.
+
+selftests=$(dirname "$(readlink -e "${BASH_SOURCE[0]}")")
+for net_lib in "$selftests/../../../net/lib.sh" "$KERNEL_SOURCE/tools/testing/selftests/net/lib.sh"; do
+	[ -e "$net_lib" ] && break
+done
+# shellcheck disable=SC1090
+source "$net_lib"
+
+# Where a test ended shows in the kernel log.
+echo "selftests: spans: $(basename "$0")" >/dev/kmsg
+
+load_module()
+{
+	modprobe spans 2>/dev/null || insmod "${SPANS_KO:-spans.ko}" ||
+		{ echo "spans.ko cannot be loaded"; exit "$ksft_skip"; }
+}
+
+[ -d /sys/module/spans ] || load_module
+
+cleanup()
+{
+	defer_scopes_cleanup
+	cleanup_all_ns
+	# Whatever a failed test left in this namespace.
+	ip -o link show type spans 2>/dev/null |
+		sed 's/^[0-9]*: \([^:@]*\).*/\1/' |
+		while read -r dev; do ip link del "$dev"; done
+}
+trap cleanup EXIT
+
+# lladdr I: the link address of host I.
+lladdr() { printf '02:00:00:00:00:00:00:%02x' "$1"; }
+
+# hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
+# with the address 10.0.0.I and the link address of lladdr I.
+hosts()
+{
+	local i ns
+
+	for ((i = 1; i <= $1; i++)); do
+		setup_ns "NS$i"
+		ns=NS$i
+		if ((i == 1)); then
+			ip -n "${!ns}" link add s0 address "$(lladdr 1)" type spans
+		else
+			ip -n "$NS1" link add s0 link s0 netns "${!ns}" \
+				address "$(lladdr "$i")" type spans
+		fi || return
+		ip -n "${!ns}" addr add "10.0.0.$i/24" dev s0
+		ip -n "${!ns}" link set s0 up
+	done
+}
+
+# host I COMMAND...: run something on host I.
+host()
+{
+	local ns=NS$1
+
+	shift
+	ip netns exec "${!ns}" "$@"
+}
+
+# start I COMMAND...: run something on host I in the background. $! is the command
+# itself, so that it can be killed.
+start()
+{
+	local ns=NS$1
+
+	shift
+	ip netns exec "${!ns}" "$@" &
+}
+
+# stat I DIRECTION NAME: a counter of `ip -s -s link` on host I.
+stat()
+{
+	host "$1" ip -j -s -s link show s0 | jq ".[0].stats64.$2.$3"
+}
+
+# queues I DIRECTION NAME: a counter of `ethtool -S`, summed over the queues.
+queues()
+{
+	host "$1" ethtool -S s0 |
+		awk -v "name=^ *$2_queue_[0-9]*_$3:" '$0 ~ name { sum += $2 } END { print sum + 0 }'
+}
+
+# neighbours N: each of N hosts knows the link addresses of the others, so that
+# nothing but what the test sends is on the segment.
+neighbours()
+{
+	local i j ns
+
+	for ((i = 1; i <= $1; i++)); do
+		ns=NS$i
+		for ((j = 1; j <= $1; j++)); do
+			((i == j)) || echo "neigh replace 10.0.0.$j lladdr $(lladdr "$j") dev s0 nud permanent"
+		done | ip -n "${!ns}" -batch -
+	done
+}
+
+# quiet: no router solicitations, no multicast reports of our own kernel.
+quiet()
+{
+	local i ns
+
+	for ((i = 1; i <= $1; i++)); do
+		ns=NS$i
+		ip netns exec "${!ns}" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+	done
+}
+
+# expect WHAT WANTED FOUND
+expect()
+{
+	[ "$2" = "$3" ]
+	check_err $? "$1: expected '$2', found '$3'"
+}
+
+# refused WHAT COMMAND...: the command must fail, and say WHAT.
+refused()
+{
+	local what=$1 said
+	shift
+
+	said=$("$@" 2>&1)
+	check_fail $? "'$*' succeeded"
+	[[ $said == *"$what"* ]]
+	check_err $? "'$*' should say '$what', but said '$said'"
+}
+
+# dropped REASON COMMAND...: how many packets the kernel says it dropped for this
+# reason while the command ran and shortly after.
+dropped()
+{
+	local reason=$1 events=/sys/kernel/tracing/events/skb/kfree_skb
+	shift
+
+	echo >/sys/kernel/tracing/trace
+	echo 1 >$events/enable
+	"$@" >/dev/null
+	sleep 0.3
+	echo 0 >$events/enable
+	grep -c "reason: $reason\$" /sys/kernel/tracing/trace
+}

@@ -1,0 +1,201 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What `ip link` can do to a device, and what it shows of it.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	defaults
+	address_given
+	address_random
+	address_change
+	mtu
+	rename_and_delete
+	queue_count
+	up_down
+	kind_of_driver
+	autoload
+"
+
+show()
+{
+	ip -j -d link show s0 | jq -r ".[0].$1"
+}
+
+defaults()
+{
+	RET=0
+	adf_ip_link_add s0 type spans
+	check_err $? "cannot create a device"
+
+	expect kind spans "$(show linkinfo.info_kind)"
+	expect "link type" "[16448]" "$(show link_type)"
+	expect broadcast ff:ff:ff:ff:ff:ff:ff:ff "$(show broadcast)"
+	expect mtu 9180 "$(show mtu)"
+	expect "least mtu" 68 "$(show min_mtu)"
+	expect "greatest mtu" 65535 "$(show max_mtu)"
+	expect "transmit queues" "$(getconf _NPROCESSORS_CONF)" "$(show num_tx_queues)"
+	expect "receive queues" "$(getconf _NPROCESSORS_CONF)" "$(show num_rx_queues)"
+	expect "transmit queue length" 1000 "$(show txqlen)"
+	expect "header length" 28 "$(header_len)"
+	log_test "a new device"
+}
+
+# What a packet socket adds to what it is given.
+header_len()
+{
+	ip link set s0 up
+	python3 - <<-'EOF'
+	import socket
+	s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+	s.bind(("s0", 0x0800))
+	def fits(n):
+	    try:
+	        s.send(bytes(n))
+	        return True
+	    except OSError:
+	        return False
+	print(next(n for n in range(1, 64) if fits(n)))
+	EOF
+}
+
+address_given()
+{
+	RET=0
+	adf_ip_link_add s0 address 00:11:22:33:44:55:66:77 type spans
+	expect address 00:11:22:33:44:55:66:77 "$(show address)"
+	expect "how it came" 3 "$(cat /sys/class/net/s0/addr_assign_type)"
+	log_test "address given at creation"
+}
+
+address_random()
+{
+	local first
+
+	RET=0
+	adf_ip_link_add s0 type spans
+	first=$(show address)
+	[[ $first =~ ^[0-9a-f][26ae](:[0-9a-f]{2}){7}$ ]]
+	check_err $? "'$first' is not 8 bytes of a locally administered station"
+	expect "how it came" 1 "$(cat /sys/class/net/s0/addr_assign_type)"
+	ip link del s0
+	ip link add s0 type spans
+	[ "$(show address)" != "$first" ]
+	check_err $? "two devices got the same random address $first"
+	log_test "random address"
+}
+
+address_change()
+{
+	RET=0
+	adf_ip_link_add s0 type spans
+	ip link set s0 address 00:00:00:00:00:00:00:01
+	check_err $? "cannot change the address while down"
+	expect "address while down" 00:00:00:00:00:00:00:01 "$(show address)"
+	ip link set s0 up
+	ip link set s0 address fe:ff:ff:ff:ff:ff:ff:02
+	check_err $? "cannot change the address while up"
+	expect "address while up" fe:ff:ff:ff:ff:ff:ff:02 "$(show address)"
+	log_test "address change"
+}
+
+mtu()
+{
+	local size
+
+	RET=0
+	adf_ip_link_add s0 mtu 1500 type spans
+	expect "mtu at creation" 1500 "$(show mtu)"
+	ip link set s0 up
+	for size in 68 9000 65535; do
+		ip link set s0 mtu $size
+		check_err $? "cannot set mtu $size"
+		expect mtu $size "$(show mtu)"
+	done
+	log_test "mtu"
+}
+
+rename_and_delete()
+{
+	RET=0
+	ip link add s0 type spans
+	ip link set s0 up
+	ip link set s0 name a-name-of-15-by
+	check_err $? "cannot rename"
+	ip link set a-name-of-15-by group 7 alias "something else"
+	check_err $? "cannot set group and alias"
+	ip link del a-name-of-15-by
+	check_err $? "cannot delete while up"
+	ip link show type spans | grep -q .
+	check_fail $? "a device is left"
+	log_test "rename and delete"
+}
+
+queue_count()
+{
+	local count
+
+	RET=0
+	for count in 1 3 64; do
+		ip link add s0 numtxqueues $count numrxqueues 2 type spans
+		check_err $? "cannot create $count transmit queues"
+		expect "transmit queues" $count "$(show num_tx_queues)"
+		expect "receive queues" 2 "$(show num_rx_queues)"
+		expect "tx directories" $count "$(find /sys/class/net/s0/queues -name 'tx-*' | wc -l)"
+		ip link set s0 up
+		check_err $? "cannot go up with $count queues"
+		ip link del s0
+	done
+	log_test "numtxqueues and numrxqueues"
+}
+
+up_down()
+{
+	local i
+
+	RET=0
+	adf_ip_link_add s0 type spans
+	expect qdisc noop "$(show qdisc)"
+	for i in 1 2 3 4 5; do
+		ip link set s0 up
+		check_err $? "cannot go up, time $i"
+		[[ $(show 'flags | join(" ")') == *LOWER_UP* ]]
+		check_err $? "no carrier, time $i"
+		ip link set s0 down
+		check_err $? "cannot go down, time $i"
+	done
+	ip link set s0 up
+	expect qdisc mq "$(show qdisc)"
+	log_test "up and down"
+}
+
+kind_of_driver()
+{
+	RET=0
+	adf_ip_link_add s0 type spans
+	expect driver spans "$(ethtool -i s0 | sed -n 's/^driver: //p')"
+	expect "link detected" no "$(ethtool s0 | sed -n 's/.*Link detected: //p')"
+	ip link set s0 up
+	expect "link detected" yes "$(ethtool s0 | sed -n 's/.*Link detected: //p')"
+	log_test "ethtool knows the device"
+}
+
+autoload()
+{
+	RET=0
+	rmmod spans
+	check_err $? "cannot unload"
+	if modprobe -n spans 2>/dev/null; then
+		adf_ip_link_add s0 type spans
+		check_err $? "the module was not loaded for a new link"
+		log_test "module is loaded when its kind is asked for"
+	else
+		load_module
+		log_test_skip "module is loaded when its kind is asked for"
+	fi
+}
+
+tests_run
+exit "$EXIT_STATUS"

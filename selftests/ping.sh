@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# IPv4 over 8-byte addresses, resolved by the kernel's ARP: two hosts, five hosts.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	two_hosts
+	sizes
+	after_down_and_up
+	after_address_change
+	five_hosts
+	tcp
+"
+
+# ping FROM TO [OPTION...]
+ping_host()
+{
+	local from=$1 to=$2
+	shift 2
+	host "$from" ping -q -W 5 "$@" "10.0.0.$to" >/dev/null
+}
+
+two_hosts()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2 -c 5 -i 0.1
+	check_err $? "no answer"
+	expect "what host 1 knows of host 2" "$(lladdr 2)" \
+		"$(host 1 ip -j neigh show 10.0.0.2 | jq -r '.[0].lladdr')"
+	expect "what host 2 knows of host 1" "$(lladdr 1)" \
+		"$(host 2 ip -j neigh show 10.0.0.1 | jq -r '.[0].lladdr')"
+	log_test "two hosts"
+}
+
+sizes()
+{
+	local size
+
+	RET=0
+	# 28 bytes of IP and ICMP are part of the MTU: 9152 fills it.
+	for size in 0 1 1472 9152; do
+		ping_host 1 2 -c 2 -i 0.1 -M "do" -s $size
+		check_err $? "no answer to $size bytes"
+	done
+	ping_host 1 2 -c 1 -M "do" -s 9153 2>/dev/null
+	check_fail $? "an answer to more than the MTU"
+	ping_host 1 2 -c 2 -i 0.1 -s 30000
+	check_err $? "no answer to fragments"
+	log_test "packet sizes up to the MTU"
+}
+
+after_down_and_up()
+{
+	RET=0
+	host 2 ip link set s0 down
+	ping_host 1 2 -c 1 -W 1
+	check_fail $? "an answer from a device that is down"
+	host 2 ip link set s0 up
+	ping_host 1 2 -c 2 -i 0.1
+	check_err $? "no answer after down and up"
+	log_test "down and up"
+}
+
+after_address_change()
+{
+	RET=0
+	host 2 ip link set s0 address "$(lladdr 200)"
+	host 1 ip neigh flush dev s0
+	ping_host 1 2 -c 2 -i 0.1
+	check_err $? "no answer from the new address"
+	expect "what host 1 knows of host 2" "$(lladdr 200)" \
+		"$(host 1 ip -j neigh show 10.0.0.2 | jq -r '.[0].lladdr')"
+	# To the old address nobody listens any more.
+	host 1 ip neigh replace 10.0.0.2 lladdr "$(lladdr 2)" dev s0 nud permanent
+	ping_host 1 2 -c 1 -W 1
+	check_fail $? "an answer from the old address"
+	log_test "another link address while up"
+}
+
+five_hosts()
+{
+	local from to
+
+	RET=0
+	hosts 5
+	for from in 1 2 3 4 5; do
+		for to in 1 2 3 4 5; do
+			((from == to)) && continue
+			ping_host $from $to -c 1
+			check_err $? "no answer to $from from $to"
+		done
+	done
+	log_test "five hosts, each with each"
+}
+
+tcp()
+{
+	local sum got
+
+	RET=0
+	hosts 2
+	sum=$(seq 200000 | sha256sum)
+	host 2 socat -u TCP-LISTEN:5000,reuseaddr CREATE:/tmp/tcp.$$ &
+	wait_local_port_listen "$NS2" 5000 tcp
+	seq 200000 | host 1 socat -u - TCP:10.0.0.2:5000
+	check_err $? "connection failed"
+	wait $!
+	got=$(sha256sum </tmp/tcp.$$)
+	rm -f /tmp/tcp.$$
+	expect "checksum of the data" "$sum" "$got"
+	log_test "TCP stream"
+}
+
+tests_run
+exit "$EXIT_STATUS"

@@ -1,0 +1,214 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A segment is a wire: who hears what, and where everything that is sent ends.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	bytes_on_the_wire
+	unicast_reaches_only_its_owner
+	broadcast_reaches_all_others
+	shared_address_reaches_both
+	nobody_there
+	down_is_not_there
+	segments_are_apart
+	switchid
+	conservation
+"
+
+# hear I...: note what arrives at these hosts from now on, until the test ends.
+hear()
+{
+	local i
+
+	for i in "$@"; do
+		start "$i" "$selftests/frames.py" hear s0 >"/tmp/ear$i"
+		defer kill_process $!
+		busywait 60000 grep -q ready "/tmp/ear$i" >/dev/null
+	done
+}
+
+frames_at() { grep -vc ready "/tmp/ear$1"; }
+
+# heard WHERE I COUNT: so many frames must have arrived there.
+heard()
+{
+	busywait 20000 until_counter_is ">= $3" frames_at "$2" >/dev/null
+	expect "frames $1" "$3" "$(frames_at "$2")"
+}
+
+frame()
+{
+	"$selftests/frames.py" cls "$@"
+}
+
+send()
+{
+	local from=$1 count=$2
+	shift 2
+	host "$from" "$selftests/frames.py" send s0 "$count" "$@"
+}
+
+bytes_on_the_wire()
+{
+	local arp
+
+	RET=0
+	hosts 2
+	quiet 2
+	hear 2
+	host 1 ping -q -c 1 10.0.0.2 >/dev/null
+	busywait 20000 until_counter_is ">= 2" frames_at 2 >/dev/null
+	# Broadcast, source, IEEE 802.6 and LLC/SNAP constants, ARP; hardware type
+	# 0x4040, IP, lengths 8 and 4, request, and who asks for whom.
+	arp=ffffffffffffffff020000000000000100000000aaaa030000000806
+	arp+=404008000804000102000000000000010a000001
+	expect "ARP request" "$arp" "$(sed -n 2p /tmp/ear2 | cut -c 1-96)"
+	expect "target of the ARP request" 0a000002 "$(sed -n 2p /tmp/ear2 | cut -c 113-120)"
+	expect "header of the IP packet" \
+		0200000000000002020000000000000100000000aaaa030000000800 \
+		"$(sed -n 3p /tmp/ear2 | cut -c 1-56)"
+	log_test "bytes on the wire"
+}
+
+unicast_reaches_only_its_owner()
+{
+	RET=0
+	hosts 4
+	quiet 4
+	hear 2 3 4
+	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
+	heard "at the owner" 3 10
+	heard "at another" 2 0
+	heard "at another" 4 0
+	log_test "unicast reaches only its owner"
+}
+
+broadcast_reaches_all_others()
+{
+	RET=0
+	hear 1 2 3 4
+	send 2 10 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 2)" 88b5)"
+	heard "at host 1" 1 10
+	heard "at host 3" 3 10
+	heard "at host 4" 4 10
+	heard "at the sender" 2 0
+	log_test "broadcast reaches all but the sender"
+}
+
+shared_address_reaches_both()
+{
+	RET=0
+	host 4 ip link set s0 address "$(lladdr 3)"
+	hear 2 3 4
+	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
+	heard "at the first" 3 10
+	heard "at the second" 4 10
+	heard "at another" 2 0
+	# To one's own address: the other one who has it hears.
+	send 3 5 "$(frame "$(lladdr 3)" "$(lladdr 3)" 88b5)"
+	heard "to oneself at the other" 4 15
+	heard "to oneself" 3 10
+	log_test "two with one address both hear"
+}
+
+nobody_there()
+{
+	local reasons
+
+	RET=0
+	hosts 2
+	quiet 2
+	reasons=$(dropped NO_TX_TARGET send 1 10 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5)")
+	expect "kernel's reason" 10 "$reasons"
+	expect "drop_no_target" 10 "$(queues 1 tx drop_no_target)"
+	expect "tx dropped" 10 "$(stat 1 tx dropped)"
+	expect "tx packets" 0 "$(stat 1 tx packets)"
+	expect "rx packets of the other" 0 "$(stat 2 rx packets)"
+	log_test "a frame to nobody is dropped and counted"
+}
+
+down_is_not_there()
+{
+	RET=0
+	host 2 ip link set s0 down
+	send 1 10 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5)" \
+		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
+	expect "drop_no_target" 30 "$(queues 1 tx drop_no_target)"
+	log_test "a device that is down hears nothing"
+}
+
+segments_are_apart()
+{
+	RET=0
+	hosts 2
+	quiet 2
+	setup_ns NS3
+	ip -n "$NS3" link add s0 address "$(lladdr 3)" type spans
+	ip -n "$NS3" link set s0 up
+	hear 3
+	send 1 5 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)" \
+		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
+	heard "on another segment" 3 0
+	log_test "segments are apart"
+}
+
+switchid()
+{
+	local first
+
+	RET=0
+	id() { host "$1" ip -j -d link show s0 | jq -r '.[0].phys_switch_id'; }
+	first=$(id 1)
+	[[ $first =~ ^[0-9a-f]{16}$ ]]
+	check_err $? "'$first' is no segment number"
+	expect "on the same segment" "$first" "$(id 2)"
+	[ "$(id 3)" != "$first" ]
+	check_err $? "on another segment, too, it is $first"
+	log_test "ip -d link shows who shares a segment"
+}
+
+# ends I DIRECTION: all that a device took in this direction, by its counters.
+ends()
+{
+	host "$1" ethtool -S s0 |
+		awk -v "name=^ *$2_queue_[0-9]*_(packets|drop_.*|error_.*):" \
+			'$0 ~ name { sum += $2 } END { print sum + 0 }'
+}
+
+# Every packet that was sent is either delivered or counted as dropped.
+conservation()
+{
+	local i next taken=0 lost=0 copies=0 malformed=0
+
+	RET=0
+	hosts 3
+	quiet 3
+	neighbours 3
+	for i in 1 2 3; do
+		next=$(lladdr $((i % 3 + 1)))
+		send "$i" 20 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr "$i")" 88b5)" \
+			"$(frame "$next" "$(lladdr "$i")" 88b5)" \
+			"$(frame "$(lladdr 77)" "$(lladdr "$i")" 88b5)" \
+			"$(frame "$next" "$(lladdr "$i")" 88b5 | sed 's/aaaa03/aaab03/')"
+		host "$i" ping -q -f -c 50 "10.0.0.$((i % 3 + 1))" >/dev/null
+	done
+	for i in 1 2 3; do
+		taken=$((taken + $(ends $i tx)))
+		lost=$((lost + $(queues $i tx drop_no_target)))
+		copies=$((copies + $(ends $i rx)))
+		malformed=$((malformed + $(queues $i rx error_malformed)))
+	done
+	# Each host sent four kinds of frames, 50 pings and 50 answers.
+	expect "sent" $((3 * (4 * 20 + 100))) $taken
+	expect "lost as nobody has the address" $((3 * 20)) $lost
+	# A broadcast is heard by two.
+	expect "delivered or counted by those who heard" $((taken - lost + 3 * 20)) $copies
+	expect "malformed" $((3 * 20)) $malformed
+	log_test "what is sent is delivered or counted"
+}
+
+tests_run
+exit "$EXIT_STATUS"
