@@ -66,7 +66,9 @@ inside() {
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 	mount -t tmpfs -o mode=755 run "$root/run"
-	for dir in "$cache" "$top" ${SPANS_BIND:+"$SPANS_BIND"}; do
+	# A script that the root has itself is run from there.
+	case ${SPANS_BIND:=} in / | /bin | /sbin | /lib* | /etc* | /usr | /usr/[!l]* | /usr/lib*) SPANS_BIND= ;; esac
+	for dir in ${SPANS_BIND:+"$SPANS_BIND"} "$cache" "$top"; do
 		mkdir -p "$root$dir"
 		mount --bind "$dir" "$root$dir"
 	done

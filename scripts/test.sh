@@ -45,9 +45,13 @@ echo "TAP version 13"
 stage "logic" cargo test --manifest-path rust/logic/Cargo.toml --target-dir "$out/cargo"
 stage "stock kernel" scripts/build.sh stock
 stage "check" env CLIPPY=1 scripts/check.sh
+stage "vm" scripts/vm-test.sh stock
 stage "stock" scripts/selftest.sh stock
 stage "debug kernel" scripts/build.sh debug
 stage "debug" scripts/selftest.sh debug
+# The leak detector makes a debug kernel four times slower: those that take
+# everything down again, and nothing that waits.
+stage "debug, leaks" env KMEMLEAK=1 scripts/selftest.sh debug link.sh ping.sh segment.sh
 
 passed=$(grep -c '^ok' "$results" || :)
 failed=$(grep -c '^not ok' "$results" || :)

@@ -31,7 +31,7 @@ if [ "$tier" = debug ] && [ -z "${MEM:-}" ]; then mem=2048; fi
 timeout=${TIMEOUT:-600}
 if [ $# = 0 ]; then timeout=0; fi
 
-run=$(mktemp -d /tmp/run.XXXXXX)
+run=$(mktemp -d /run/guest.XXXXXX)
 : >"$run/status"
 mkdir -p "$out/log"
 log=$out/log/$tier-$(date +%H%M%S)-$$.console

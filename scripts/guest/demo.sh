@@ -6,7 +6,7 @@
 set -eEuo pipefail
 trap 'echo "demo: failed: $BASH_COMMAND"' ERR
 
-step() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+step() { printf '\n# %s\n' "$*"; }
 run() {
 	printf '$ %s\n' "$*"
 	"$@"

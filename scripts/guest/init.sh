@@ -19,7 +19,7 @@ ln -s fd/2 /dev/stderr
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 
-# What vm.sh wrote lies in the /tmp of the machine, which gets hidden here.
+# What vm.sh wrote; it lies in a /run that gets hidden here.
 run=$(sed -n 's/.*guest\.run=\([^ ]*\).*/\1/p' /proc/cmdline)
 folder=/ term=dumb arguments=()
 # shellcheck disable=SC1091 # made by vm.sh
@@ -36,9 +36,22 @@ else
 	stty -F $port raw -echo 2>/dev/null
 fi
 
-mount -t tmpfs tmp /tmp
-mount -t tmpfs run /run
-mount -t tmpfs var /var/tmp
+# scratch DIR: makes it writable, and leaves in sight what the script needs of it.
+scratch() {
+	local keep script=${arguments[0]:-}
+
+	mount -t tmpfs scratch /mnt
+	for keep in "$SPANS_TOP" "${script%/*}"; do
+		case $keep in "$1"/*)
+			mkdir -p "/mnt${keep#"$1"}"
+			mount --bind "$keep" "/mnt${keep#"$1"}"
+			;;
+		esac
+	done
+	if [ "${script%/*}" = "$1" ]; then cp -p "$script" /mnt/; fi
+	mount --move /mnt "$1"
+}
+for dir in /tmp /run /var/tmp; do scratch $dir; done
 mkdir -p /run/netns
 ip link set lo up
 # Whoever dies takes the kernel's word with him: everything to the console.
