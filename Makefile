@@ -35,7 +35,8 @@ selftest:
 
 vm:
 	@test -n "$(RUN)" || { echo "spans: say what to run: make vm RUN=path [ARGS=...]"; exit 2; }
-	@SPANS_BIND="$(realpath $(dir $(RUN)))" $(enter) scripts/vm.sh $(KERNEL) "$(realpath $(RUN))" $(ARGS)
+	@script=$$(realpath -m -- "$(RUN)") && SPANS_BIND=$${script%/*} \
+		$(enter) scripts/vm.sh $(KERNEL) "$$script" $(ARGS)
 
 shell:
 	@$(enter) scripts/vm.sh $(KERNEL)

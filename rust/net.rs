@@ -43,9 +43,10 @@
 //! # Packets
 //!
 //! An [`skbuff::SkBuff`] is owned. It must leave by a door with a name: it is
-//! consumed, freed with a reason, put on a list, or given to the stack. Letting
-//! it go out of scope does not compile.
+//! freed with a reason, put on a list, or given to the stack. A driver that lets
+//! one go out of scope does not link.
 
+mod bindings;
 pub mod device;
 pub mod error;
 pub mod ethtool;

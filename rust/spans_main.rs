@@ -6,7 +6,6 @@
 
 use kernel::prelude::*;
 
-mod bindings;
 #[allow(unsafe_code)]
 pub mod net;
 mod spans;

@@ -52,6 +52,9 @@ step() {
 	wait "$pid" || rc=$?
 	if [ "$rc" != 0 ]; then
 		tail -n 15 "$log" >&2
+		if grep -qiE 'failure resolving|could not (connect|resolve)|connection (timed out|refused)' "$log"; then
+			die "$text: no network, or a server in this machine's configuration does not answer (the whole log: $log)"
+		fi
 		die "$text: failed (the whole log: $log)"
 	fi
 	say "    done in $((SECONDS - began)) s"

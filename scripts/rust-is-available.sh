@@ -22,6 +22,9 @@ config() { sed -n "s/^$1=\"*\([^\"]*\)\"*$/\1/p" "$kdir/include/config/auto.conf
 [ -d "$kdir" ] || no "there is no such folder"
 [ -e "$kdir/include/config/auto.conf" ] ||
 	no "this is not a configured kernel tree: include/config/auto.conf is missing"
+release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || echo unknown)
+[ "$(printf '7.2\n%s\n' "$release" | sort -V | head -n 1)" = 7.2 ] ||
+	no "this is $release, but spans needs 7.2 or newer"
 [ "$(config CONFIG_RUST)" = y ] || no "this kernel was built without CONFIG_RUST"
 for file in rust/libkernel.rmeta rust/libcore.rmeta rust/libpin_init.rmeta rust/libmacros.so; do
 	[ -e "$kdir/$file" ] ||

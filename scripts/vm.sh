@@ -45,6 +45,8 @@ mount --bind "$out/$tier/modules" /usr/lib/modules
 	printf 'export SPANS_KO=%q\n' "$out/$tier/spans.ko"
 	printf 'export SPANS_TIER=%q\n' "$tier"
 	printf 'export SPANS_TOP=%q\n' "$top"
+	# kselftest's word for kernels on which tests take their time
+	if [ "$tier" = debug ]; then echo 'export KSFT_MACHINE_SLOW=yes'; fi
 	printf 'export KERNEL_SOURCE=%q\n' "$(readlink -f "$kernel/build/source")"
 	printf 'folder=%q\n' "$PWD"
 	printf 'term=%q\n' "${TERM:-dumb}"
@@ -81,10 +83,12 @@ kvm_works() {
 }
 
 boot_qemu() {
-	local accel=(-accel 'tcg,thread=multi' -cpu max) socket=$run/virtiofs cache_mode=always
+	# Emulated page tables have one level less without la57.
+	local accel=(-accel 'tcg,thread=multi' -cpu 'max,la57=off') socket=$run/virtiofs cache_mode=always
 	if kvm_works; then accel=(-accel kvm -cpu host); fi
 	# In a shell, what is edited outside shall be seen inside.
 	if [ $# = 0 ]; then cache_mode=auto; fi
+	rm -f "$socket"
 	/usr/libexec/virtiofsd --socket-path="$socket" --shared-dir=/ --sandbox=none --readonly \
 		--cache="$cache_mode" --log-level=error >"$run/virtiofsd.log" 2>&1 &
 	local i
@@ -92,14 +96,14 @@ boot_qemu() {
 		if [ -S "$socket" ]; then break; fi
 		sleep 0.05
 	done
-	append+=" console=ttyS0 root=root rootfstype=virtiofs ro tsc=unstable"
 	timeout --foreground "$timeout" qemu-system-x86_64 "${accel[@]}" -smp "$cpus" -m "$mem" \
 		-nodefaults -display none -no-reboot \
 		-object "memory-backend-memfd,id=mem,size=${mem}M,share=on" -numa node,memdev=mem \
 		-chardev "socket,id=fs,path=$socket" -device vhost-user-fs-pci,chardev=fs,tag=root \
 		-serial "file:$log" -chardev stdio,id=out,signal=off -serial chardev:out \
 		-serial "file:$run/status" \
-		-kernel "$kernel/image" -append "$append"
+		-kernel "$kernel/image" \
+		-append "$append console=ttyS0 root=root rootfstype=virtiofs ro tsc=unstable"
 }
 
 boot_uml() {
@@ -117,10 +121,18 @@ if [ $# = 0 ] && [ -t 0 ]; then
 	terminal=$(stty -g)
 	stty raw -echo
 fi
-case $tier in
-uml) boot_uml "$@" 2>"$log" || : ;;
-*) boot_qemu "$@" || : ;;
-esac
+# An emulated machine may fail to boot, once in a hundred times. Nothing of ours has
+# run by then: it gets another try.
+for attempt in 1 2 3; do
+	began=$SECONDS
+	case $tier in
+	uml) boot_uml "$@" 2>"$log" || : ;;
+	*) boot_qemu "$@" || : ;;
+	esac
+	if grep -q 'spans: guest ready' "$log" || ((SECONDS - began > 120)); then break; fi
+	cp "$log" "$log.failed-boot-$attempt"
+	say "vm: the kernel did not boot, see $log.failed-boot-$attempt"
+done
 if [ -n "$terminal" ]; then stty "$terminal"; fi
 
 status=$(sed -n 's/^status \([0-9]*\).*/\1/p' "$run/status" 2>/dev/null | tail -n 1)

@@ -33,7 +33,7 @@ addresses()
 		refused "spans: address must be neither broadcast nor all zeroes" \
 			ip link add s0 address $address type spans
 	done
-	refused "spans: broadcast is" \
+	refused "spans: broadcast must be" \
 		ip link add s0 broadcast 01:02:03:04:05:06:07:08 type spans
 
 	adf_ip_link_add s0 address 02:00:00:00:00:00:00:01 type spans
@@ -92,11 +92,16 @@ not_ethernet()
 {
 	RET=0
 	ip link add s0 type spans
-	refused "" ip link add s0.5 link s0 type vlan id 5
-	refused "" ip link add m0 link s0 type macvlan
+	refused "VLANs not supported on device" ip link add s0.5 link s0 type vlan id 5
+	refused "Invalid argument" ip link add m0 link s0 type macvlan
 	ip link add br0 type bridge
-	refused "" ip link set s0 master br0
+	check_err $? "cannot add a bridge: this test tests nothing"
+	refused "Invalid argument" ip link set s0 master br0
 	ip link del br0
+	ip link add d0 type dummy
+	ip link add m0 link d0 type macvlan
+	check_err $? "cannot add a macvlan: this test tests nothing"
+	ip link del d0
 	ip link del s0
 	log_test "VLAN, macvlan and bridge are refused"
 }

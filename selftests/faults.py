@@ -149,19 +149,30 @@ def set_address(text):
 sweep("address change", lambda: set_address(new_address), lambda: address("f1") == new_address,
       lambda: must(ask(set_address(old))))
 
-# Going down and going away cannot fail, whatever the memory is like.
-for number in range(1, 40):
-    error, hit = ask_failing(change("f1", False), number)
-    if error:
-        sys.exit(f"down failed at allocation {number}: {os.strerror(error)}")
-    if error is None:
-        must(ask(change("f1", False)))  # it may never have been sent
-    if flags("f1") & IFF_UP:
-        sys.exit(f"down had no effect at allocation {number}")
-    must(ask(change("f1", True)))
-    if not hit:
-        break
-print(f"down: {number - 1} allocations")
+
+
+def sweep_down(what, name):
+    """Going down cannot fail, whatever the memory is like."""
+    number = hits = 0
+    hit = True
+    while hit:
+        number += 1
+        error, hit = ask_failing(change(name, False), number)
+        if error:
+            sys.exit(f"{what}: failed at allocation {number}: {os.strerror(error)}")
+        if error is None:
+            must(ask(change(name, False)))  # it may never have been sent
+        if flags(name) & IFF_UP:
+            sys.exit(f"{what}: has had no effect at allocation {number}")
+        must(ask(change(name, True)))
+    print(f"{what}: {number - 1} allocations")
+    if number == 1:
+        sys.exit(f"{what}: nothing ever failed: this test tested nothing")
+
+
+sweep_down("first one down", "f1")
+must(ask(change("f1", False)))
+sweep_down("last one down", "f0")
 
 must(ask(delete("f0")))
 must(ask(delete("f1")))

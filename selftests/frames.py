@@ -3,7 +3,8 @@
 """Frames of the SPANS medium, byte for byte, through packet sockets.
 
 frames.py send IFACE COUNT HEX...   send each frame COUNT times
-frames.py hear IFACE                print the frames that arrive, in hex
+frames.py hear IFACE                print the frames that arrive, in hex, and
+                                    "flush" when IFACE itself sends one of 88b6
 frames.py cls DST SRC PID [HEX]     print a frame with a CLS header
 """
 
@@ -35,6 +36,8 @@ def hear(iface):
         data, (_, _, kind, _, _) = sock.recvfrom(65536)
         if kind != PACKET_OUTGOING:
             print(data.hex(), flush=True)
+        elif data[26:28] == b"\x88\xb6":
+            print("flush", flush=True)
 
 
 def cls(dst, src, pid, payload=""):

@@ -88,6 +88,14 @@ queues()
 		awk -v "name=^ *$2_queue_[0-9]*_$3:" '$0 ~ name { sum += $2 } END { print sum + 0 }'
 }
 
+# ends I DIRECTION: all that a device took in this direction, by its counters.
+ends()
+{
+	host "$1" ethtool -S s0 |
+		awk -v "name=^ *$2_queue_[0-9]*_(packets|drop_.*|error_.*):" \
+			'$0 ~ name { sum += $2 } END { print sum + 0 }'
+}
+
 # neighbours N: each of N hosts knows the link addresses of the others, so that
 # nothing but what the test sends is on the segment.
 neighbours()

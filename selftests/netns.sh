@@ -164,7 +164,7 @@ rights()
 	setup_ns NS1
 	ip -n "$NS1" link add s0 type spans
 	refused "Operation not permitted" \
-		unshare -Ur nsenter --net="/run/netns/$NS1" ip link add s1 link s0 type spans
+		ip netns exec "$NS1" unshare -Ur ip link add s1 link s0 type spans
 
 	# Root of a namespace of its own, in which the other one has a number.
 	unshare -Urn sh -c "

@@ -30,15 +30,17 @@ setup()
 	host 2 ip route replace unreachable 10.0.0.1/32
 }
 
-# burst COUNT [OPTION]: datagrams in one go, the other side waiting.
+# burst COUNT [CODE]: datagrams in one go, the other side waiting, and what to do
+# before it may run.
 burst()
 {
 	host 1 taskset -c 0 chrt -f 50 python3 -c "
-import socket
+import fcntl, socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
 for _ in range($1):
-    s.sendto(bytes(18), ('10.0.0.2', 9))"
+    s.sendto(bytes(18), ('10.0.0.2', 9))
+${2:-}"
 }
 
 qdisc_loses_nothing()
@@ -82,13 +84,16 @@ down_with_packets_waiting()
 {
 	RET=0
 	setup
-	# The thread sleeps while it is stopped by a debugger's signal, but what it
-	# left must be gone when the device is down.
-	burst 200
-	host 1 ip link set s0 down
+	# Without a qdisc there is nothing to wait for before the device is stopped.
+	host 1 tc qdisc replace dev s0 root noqueue
+	# SIOCSIFFLAGS without IFF_UP. While it waits for the poll to end, the poll is
+	# allowed one more round.
+	burst 200 "fcntl.ioctl(s, 0x8914, struct.pack('16sH', b's0', 0))"
 	check_err $? "cannot go down"
 	expect "sent, purged or dropped" 200 \
 		$(($(stat 1 tx packets) + $(stat 1 tx dropped)))
+	[ "$(queues 1 tx drop_purge)" -ge 1 ]
+	check_err $? "no packet was waiting: this test tested nothing"
 	host 1 ip link set s0 up
 	host 1 ip route replace 10.0.0.0/24 dev s0
 	neighbours 2

@@ -15,6 +15,7 @@ ALL_TESTS="
 	down_is_not_there
 	segments_are_apart
 	switchid
+	full
 	conservation
 "
 
@@ -30,12 +31,18 @@ hear()
 	done
 }
 
-frames_at() { grep -vc ready "/tmp/ear$1"; }
+frames_at() { grep -c '^[0-9a-f]*$' "/tmp/ear$1"; }
+flushes_at() { grep -c flush "/tmp/ear$1"; }
 
-# heard WHERE I COUNT: so many frames must have arrived there.
+# heard WHERE I COUNT: so many frames must have arrived there. What host I sends
+# itself, to nobody, comes after them.
 heard()
 {
-	busywait 20000 until_counter_is ">= $3" frames_at "$2" >/dev/null
+	local flushes
+
+	flushes=$(flushes_at "$2")
+	send "$2" 1 "$(frame "$(lladdr 99)" "$(lladdr "$2")" 88b6)"
+	busywait 20000 until_counter_is "> $flushes" flushes_at "$2" >/dev/null
 	expect "frames $1" "$3" "$(frames_at "$2")"
 }
 
@@ -60,7 +67,7 @@ bytes_on_the_wire()
 	quiet 2
 	hear 2
 	host 1 ping -q -c 1 10.0.0.2 >/dev/null
-	busywait 20000 until_counter_is ">= 2" frames_at 2 >/dev/null
+	heard "at host 2" 2 2
 	# Broadcast, source, IEEE 802.6 and LLC/SNAP constants, ARP; hardware type
 	# 0x4040, IP, lengths 8 and 4, request, and who asks for whom.
 	arp=ffffffffffffffff020000000000000100000000aaaa030000000806
@@ -170,12 +177,33 @@ switchid()
 	log_test "ip -d link shows who shares a segment"
 }
 
-# ends I DIRECTION: all that a device took in this direction, by its counters.
-ends()
+full()
 {
-	host "$1" ethtool -S s0 |
-		awk -v "name=^ *$2_queue_[0-9]*_(packets|drop_.*|error_.*):" \
-			'$0 ~ name { sum += $2 } END { print sum + 0 }'
+	local i
+
+	RET=0
+	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then
+		log_test_skip "a segment has 1024 devices up" "too slow"
+		return
+	fi
+	setup_ns NS1
+	quiet 1
+	host 1 ip link add s0 numtxqueues 1 numrxqueues 1 type spans
+	for ((i = 1; i <= 1024; i++)); do
+		echo "link add s$i link s0 numtxqueues 1 numrxqueues 1 type spans"
+		((i == 1024)) || echo "link set s$i up"
+	done | host 1 ip -batch -
+	check_err $? "cannot add 1024 devices"
+	host 1 ip link set s0 up
+	check_err $? "cannot have 1024 devices up"
+	refused "No space left on device" host 1 ip link set s1024 up
+	host 1 ip link set s7 down
+	host 1 ip link set s1024 up
+	check_err $? "cannot take the place of one that went"
+	host 1 "$selftests/frames.py" send s0 1 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
+	expect "at the last one" 1 \
+		"$(host 1 ip -j -s link show s1024 | jq '.[0].stats64.rx.packets')"
+	log_test "a segment has 1024 devices up"
 }
 
 # Every packet that was sent is either delivered or counted as dropped.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The headers that bindgen reads for rust/bindings.rs.
+ * The headers that bindgen reads for rust/net/bindings.rs.
  */
 #ifndef _SPANS_BINDINGS_HELPER_H
 #define _SPANS_BINDINGS_HELPER_H
@@ -21,6 +21,7 @@
 
 /* Macros that bindgen cannot evaluate. */
 static const gfp_t SPANS_GFP_ATOMIC = GFP_ATOMIC;
+static const gfp_t SPANS_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
 static const netdev_features_t SPANS_NETIF_F_VLAN_CHALLENGED = NETIF_F_VLAN_CHALLENGED;
 
 #endif

@@ -40,14 +40,12 @@ void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi
 void rust_helper___netif_napi_del(struct napi_struct *napi);
 
 /* percpu.c */
-void __percpu *rust_helper___alloc_percpu(size_t size, size_t align);
+void __percpu *rust_helper___alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp);
 void *rust_helper_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);
 void rust_helper_this_cpu_add_u64(u64 __percpu *ptr, u64 value);
 unsigned int rust_helper_cpumask_next_possible(int cpu);
-unsigned int rust_helper_num_possible_cpus(void);
 
 /* skbuff.c */
-unsigned int rust_helper_skb_headlen(const struct sk_buff *skb);
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb);
 bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb);
 unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb);
@@ -55,7 +53,8 @@ unsigned char *rust_helper_skb_tail_pointer(const struct sk_buff *skb);
 void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len);
 void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len);
 void rust_helper_skb_reset_mac_header(struct sk_buff *skb);
-bool rust_helper_skb_zcopy(struct sk_buff *skb);
+void rust_helper_skb_prepare_for_gro(struct sk_buff *skb);
+int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp);
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp);
 u16 rust_helper_skb_get_queue_mapping(const struct sk_buff *skb);
 void rust_helper_skb_record_rx_queue(struct sk_buff *skb, u16 queue);

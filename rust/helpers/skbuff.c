@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/skbuff.h>
-
-unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
-{
-	return skb_headlen(skb);
-}
+#include <net/sock.h>
 
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)
 {
@@ -41,9 +37,14 @@ void rust_helper_skb_reset_mac_header(struct sk_buff *skb)
 	skb_reset_mac_header(skb);
 }
 
-bool rust_helper_skb_zcopy(struct sk_buff *skb)
+void rust_helper_skb_prepare_for_gro(struct sk_buff *skb)
 {
-	return skb_zcopy(skb);
+	skb_prepare_for_gro(skb);
+}
+
+int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp)
+{
+	return skb_unclone(skb, gfp);
 }
 
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp)

@@ -62,7 +62,7 @@ pub fn destination(bytes: &[u8; LEN]) -> Address {
 }
 
 /// Who says to have sent a frame.
-pub fn source(bytes: &[u8; LEN]) -> Address {
+fn source(bytes: &[u8; LEN]) -> Address {
     Address::new(read(bytes, at::SOURCE))
 }
 

@@ -5,18 +5,18 @@
 //! One row a medium. The length of the link address decides which medium an
 //! interface speaks (Souvatzis, link-level independent ARP for NetBSD).
 
-use crate::{address, cls};
+use crate::{address::Address, cls};
 use core::ops::RangeInclusive;
 
 /// A medium.
 #[derive(Debug)]
 pub struct Medium {
-    /// Length of a link address in bytes.
-    pub address_len: usize,
+    /// The address of every station; others are as long.
+    pub broadcast: Address,
     /// The hardware type of ARP and of `struct sockaddr_ll`: ARPHRD.
     pub hardware_type: u16,
     /// Length of the link header in bytes.
-    pub header_len: usize,
+    pub header_len: u8,
     /// The MTU of a new interface, without the link header.
     pub mtu: u32,
     /// What the MTU may be set to. The lower end is what IPv4 needs
@@ -28,9 +28,9 @@ pub struct Medium {
 /// addresses, hardware type 0x4040, CLS header, 9180 bytes like every classical
 /// IP over ATM.
 pub const SPANS: Medium = Medium {
-    address_len: address::MAX_LEN,
+    broadcast: Address::BROADCAST,
     hardware_type: 0x4040,
-    header_len: cls::LEN,
+    header_len: cls::LEN as u8,
     mtu: 9180,
     mtu_range: 68..=65535,
 };

@@ -29,8 +29,6 @@ pub struct Accepted {
 /// Why a frame ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Shorter than the link header.
-    Short,
     /// Longer than this interface's MTU.
     Long,
     /// A bridged frame.
@@ -44,12 +42,11 @@ pub enum Refused {
 /// Judges a frame of `len` bytes, of which `header` are the first (`None` when
 /// there are not that many), at the interface `own` with MTU `mtu`.
 pub fn judge(
-    header: Option<&[u8; cls::LEN]>,
+    header: &[u8; cls::LEN],
     len: usize,
     own: Address,
     mtu: usize,
 ) -> Result<Accepted, Refused> {
-    let header = header.ok_or(Refused::Short)?;
     if len > mtu.saturating_add(cls::LEN) {
         return Err(Refused::Long);
     }
@@ -89,7 +86,7 @@ mod tests {
     }
 
     fn judged(header: &[u8; cls::LEN], len: usize) -> Result<Accepted, Refused> {
-        judge(Some(header), len, OWN, MTU)
+        judge(header, len, OWN, MTU)
     }
 
     #[test]
@@ -110,7 +107,6 @@ mod tests {
 
     #[test]
     fn length_is_from_header_to_header_and_mtu() {
-        assert_eq!(judge(None, 27, OWN, MTU), Err(Refused::Short));
         assert!(judged(&frame(OWN), 28).is_ok());
         assert!(judged(&frame(OWN), 28 + MTU).is_ok());
         assert_eq!(judged(&frame(OWN), 29 + MTU), Err(Refused::Long));

@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_shared_address_reaches_both() {
-        assert_eq!(names(&segment(&[9, 4, 9]), 9), [0, 2]);
+        let members = segment(&[9, 4, 9]);
+        assert_eq!(names(&members, 9), [0, 2]);
+        // Who came first is first.
+        assert_eq!(members, [Station(4, 1), Station(9, 0), Station(9, 2)]);
     }
 
     proptest! {

@@ -22,16 +22,15 @@
 //! forget half of either.
 
 use super::{
+    bindings,
     queue::TxQueue,
     rtnl::Rtnl,
     skbuff::SkBuff,
     spinlock_bh::LocalBhDisabled,
     stats::LinkStats, //
 };
-use crate::bindings;
 use core::{marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{
-    cpumask::Cpumask,
     error::{from_result, to_result},
     prelude::*,
     sync::aref::AlwaysRefCounted,
@@ -42,7 +41,8 @@ use kernel::{
 #[vtable]
 pub trait Operations: Sized + Send + Sync + 'static {
     /// What the driver keeps about a device, from before it is registered until
-    /// nothing can refer to it any more. Dropped in process context.
+    /// nothing refers to the device any more. Dropped in process context (what it
+    /// shares may of course live longer).
     type Data: ForeignOwnable + Send + Sync;
 
     /// What exists only while the device is up.
@@ -52,15 +52,17 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// nothing behind.
     fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<Self::Running>;
 
-    /// `ndo_stop`: the device goes down. Process context. The core has made sure
-    /// that `start_xmit` is not running and is not called until the next `open`.
+    /// `ndo_stop`: the device goes down. Process context. A `start_xmit` may still
+    /// come, or be running: a packet socket that bypasses the qdisc looks whether
+    /// the device is up, and sends some time later.
     fn stop(dev: &Device<Self>, running: Self::Running, rtnl: &Rtnl);
 
     /// `ndo_start_xmit`: a packet is to be sent. Its transmit queue's lock is
     /// held.
     ///
     /// The driver must take the packet: one that does not want more stops the
-    /// queue in time, as `NETDEV_TX_BUSY` cannot be answered.
+    /// queue in time, as `NETDEV_TX_BUSY` cannot be answered. The device may be
+    /// down, see [`stop`](Self::stop).
     fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: TxQueue<'_>, bh: &LocalBhDisabled);
 
     /// `ndo_set_mac_address`: the device shall get this address of `addr_len`
@@ -85,6 +87,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
 ///   a `Private<T>`.
 /// - `Private::data` came from `T::Data::into_foreign()` and is not converted
 ///   back while a reference to this value can exist.
+/// - `addr_len` is at most `MAX_ADDR_LEN` and never changes, nor do the numbers of
+///   queues. The queues live as long as the device.
 #[repr(transparent)]
 pub struct Device<T: Operations> {
     dev: Opaque<bindings::net_device>,
@@ -156,8 +160,8 @@ impl<T: Operations> Device<T> {
     /// The link address; `None` if the device's is not `N` bytes long.
     pub fn address<const N: usize>(&self, _: &Rtnl) -> Option<[u8; N]> {
         let dev = self.as_raw();
-        // SAFETY: `addr_len` does not change once a device is set up, and `dev_addr` always points
-        // to MAX_ADDR_LEN bytes, which are written only under RTNL.
+        // SAFETY: By the type invariant `N` bytes are at most MAX_ADDR_LEN if `addr_len` is that,
+        // which `dev_addr` always points to. They are written only under RTNL.
         unsafe {
             if usize::from((*dev).addr_len) != N {
                 return None;
@@ -170,12 +174,12 @@ impl<T: Operations> Device<T> {
     /// of this device are.
     pub fn set_address(&self, address: &[u8], _: &Rtnl) -> Result {
         let dev = self.as_raw();
-        // SAFETY: `addr_len` does not change once a device is set up.
+        // SAFETY: The device is valid, and `addr_len` never changes.
         if address.len() != usize::from(unsafe { (*dev).addr_len }) {
             return Err(EINVAL);
         }
-        // SAFETY: `address` is as long as is read of it, and RTNL is held as `dev_addr_mod()`
-        // asks.
+        // SAFETY: `address` is as long as `addr_len`, for which by the type invariant there is
+        // room, and RTNL is held as `dev_addr_mod()` asks.
         unsafe { bindings::dev_addr_mod(dev, 0, address.as_ptr().cast(), address.len()) };
         Ok(())
     }
@@ -198,29 +202,15 @@ impl<T: Operations> Device<T> {
         if u32::from(index) >= self.num_tx_queues() {
             return None;
         }
-        // SAFETY: The array has `num_tx_queues` elements and lives as long as the device.
+        // SAFETY: The array has `num_tx_queues` elements and, by the type invariant, lives as long
+        // as the device.
         Some(unsafe { TxQueue::from_raw((*self.as_raw())._tx.add(index.into()), index) })
     }
 
     /// Lets the stack send on all queues. For `open`.
     pub fn start_all_queues(&self, _: &Rtnl) {
-        // SAFETY: The device is registered.
+        // SAFETY: The device is valid, and so are its queues.
         unsafe { bindings::rust_helper_netif_tx_start_all_queues(self.as_raw()) };
-    }
-
-    /// Has packets that are sent on one of `cpus` go to the transmit queue
-    /// `queue`, unless the user says otherwise in `queues/tx-N/xps_cpus`. A
-    /// kernel without XPS spreads packets by their flow instead. Process context.
-    pub fn set_xps_queue(&self, queue: TxQueue<'_>, cpus: &Cpumask) -> Result {
-        // SAFETY: The device is valid and registered, and the mask is copied. Both bindings mean
-        // one C type.
-        to_result(unsafe {
-            bindings::rust_helper_netif_set_xps_queue(
-                self.as_raw(),
-                cpus.as_raw().cast(),
-                queue.index() as u16,
-            )
-        })
     }
 }
 
@@ -233,9 +223,8 @@ fn private<T: Operations>(dev: *mut bindings::net_device) -> *mut Private<T> {
 pub struct LinkLayer {
     /// ARPHRD, in `ip link` the text or number behind `link/`.
     pub hardware_type: u16,
-    /// Length of a link address in bytes, at most 32.
-    pub address_len: u8,
-    /// The address of every station, `address_len` bytes.
+    /// The address of every station. Others are as long; what is longer than 32
+    /// bytes is cut.
     pub broadcast: &'static [u8],
     /// Length of the link header in bytes.
     pub header_len: u8,
@@ -282,11 +271,12 @@ impl<T: Operations> Setup<'_, T> {
         dev.netdev_ops = OperationsVTable::<T>::build();
         dev.needs_free_netdev = true;
         dev.priv_destructor = Some(OperationsVTable::<T>::destructor_callback);
+        // Netpoll, which netconsole stands on, would send and poll with interrupts off: in the
+        // middle of a section that a `LocalBhDisabled` seems to protect.
+        self.set_priv_flags(bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL);
         // netdev_lock_pos() warns about types that it does not know, under lockdep: the real one
         // comes with `ndo_init`, when it has been asked for the last time.
         dev.type_ = bindings::ARPHRD_NONE as u16;
-        // What is queued here is sent later, so an skb must be ours alone.
-        self.change_priv_flags(0, bindings::netdev_priv_flags_IFF_TX_SKB_SHARING);
     }
 
     /// Gives the device what its medium decides.
@@ -295,7 +285,7 @@ impl<T: Operations> Setup<'_, T> {
         let dev = unsafe { &mut *self.dev };
         // SAFETY: By the type invariant the area is a `Private<T>`, and nobody else uses it.
         unsafe { (*private::<T>(self.dev)).hardware_type = link.hardware_type };
-        dev.addr_len = link.address_len;
+        dev.addr_len = link.broadcast.len().min(dev.broadcast.len()) as u8;
         dev.hard_header_len = link.header_len.into();
         dev.min_header_len = link.header_len;
         dev.mtu = link.mtu;
@@ -309,14 +299,14 @@ impl<T: Operations> Setup<'_, T> {
     }
 
     /// Gives the device a random address, which the user's replaces if there is
-    /// one.
+    /// one. What is longer than its addresses are is cut.
     pub fn set_random_address(&mut self, address: &[u8]) {
-        // SAFETY: By the type invariant the device is ours; `dev_addr_mod()` copies what is given.
+        // SAFETY: By the type invariant the device is ours. `addr_len` is at most MAX_ADDR_LEN,
+        // for which there is room, and `address` is as long as is read of it.
         unsafe {
-            if address.len() == usize::from((*self.dev).addr_len) {
-                bindings::dev_addr_mod(self.dev, 0, address.as_ptr().cast(), address.len());
-                (*self.dev).addr_assign_type = bindings::NET_ADDR_RANDOM as u8;
-            }
+            let len = address.len().min((*self.dev).addr_len.into());
+            bindings::dev_addr_mod(self.dev, 0, address.as_ptr().cast(), len);
+            (*self.dev).addr_assign_type = bindings::NET_ADDR_RANDOM as u8;
         }
     }
 
@@ -326,30 +316,20 @@ impl<T: Operations> Setup<'_, T> {
         unsafe { (*self.dev).tx_queue_len = len };
     }
 
-    /// The address may be changed while the device is up.
-    pub fn allow_live_address_change(&mut self) {
-        self.change_priv_flags(bindings::netdev_priv_flags_IFF_LIVE_ADDR_CHANGE, 0);
-    }
-
-    /// The device cannot serve netconsole, which sends from hard interrupts.
-    pub fn disable_netpoll(&mut self) {
-        self.change_priv_flags(bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL, 0);
-    }
-
     /// No VLAN can be put on top: there is no place for its tag in the link header.
     pub fn refuse_vlans(&mut self) {
         // SAFETY: By the type invariant the device is ours.
         unsafe { (*self.dev).features |= bindings::SPANS_NETIF_F_VLAN_CHALLENGED };
     }
 
-    fn change_priv_flags(&mut self, set: u32, clear: u32) {
+    fn set_priv_flags(&mut self, set: u32) {
         // CAST: A union of two views of the same bit fields.
         // SAFETY: By the type invariant the device is ours.
         let flags = unsafe {
             &mut *(&raw mut (*self.dev).__bindgen_anon_1)
                 .cast::<bindings::net_device__bindgen_ty_1__bindgen_ty_2>()
         };
-        flags.set_priv_flags((flags.priv_flags() | set as c_ulong) & !(clear as c_ulong));
+        flags.set_priv_flags(flags.priv_flags() | set as c_ulong);
     }
 
     /// How many transmit queues there are.
@@ -460,9 +440,11 @@ impl<T: Operations> OperationsVTable<T> {
     ) -> bindings::netdev_tx_t {
         // SAFETY: The device is up, so it has its data, until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `skb`, and as the device does not share skbs, all of it.
+        // SAFETY: The core gives us `skb`, and all of it: only devices with IFF_TX_SKB_SHARING are
+        // given shared ones, which nothing but `ether_setup()` sets.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        // SAFETY: `ndo_start_xmit` runs with bottom halves off.
+        // SAFETY: `ndo_start_xmit` runs with bottom halves off. (Netpoll, which has interrupts off
+        // instead, leaves devices alone that `Setup::prepare` made.)
         let bh = unsafe { LocalBhDisabled::assume() };
         match device.tx_queue(skb.queue_mapping()) {
             Some(txq) => T::start_xmit(device, skb, txq, &bh),
@@ -483,11 +465,11 @@ impl<T: Operations> OperationsVTable<T> {
         let device = unsafe { Device::<T>::from_raw(dev) };
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
-        // SAFETY: `addr_len` does not change once a device is set up.
+        // SAFETY: The device is valid, and `addr_len` never changes.
         let len = usize::from(unsafe { (*dev).addr_len });
         // The address begins behind the family, in `struct sockaddr` as in `sockaddr_storage`.
         let offset = size_of::<u16>();
-        // SAFETY: The storage is 128 bytes long, a link address at most 32.
+        // SAFETY: The storage is 128 bytes long, a link address by the type invariant at most 32.
         let bytes = unsafe { core::slice::from_raw_parts(address.cast::<u8>().add(offset), len) };
         from_result(|| {
             T::set_address(device, bytes, &rtnl)?;

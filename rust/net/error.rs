@@ -2,7 +2,7 @@
 
 //! Error codes of the network stack that `kernel::error::code` does not name.
 
-use crate::bindings;
+use super::bindings;
 use kernel::prelude::*;
 
 /// Cannot assign requested address.

@@ -4,8 +4,7 @@
 //!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
-use super::{device, Device};
-use crate::bindings;
+use super::{bindings, device, Device};
 use core::marker::PhantomData;
 use kernel::{fmt::Write, prelude::*, str::NullTerminatedFormatter};
 
@@ -51,7 +50,9 @@ impl<T: QueueStats> VTable<T> {
             return -(bindings::EOPNOTSUPP as c_int);
         }
         // SAFETY: The device is registered, so it has its data, until after this call.
-        Self::count(unsafe { Device::from_raw(dev) }) as c_int
+        let count = Self::count(unsafe { Device::from_raw(dev) });
+        // The core takes what is negative for an error.
+        c_int::try_from(count).unwrap_or(-(bindings::EOPNOTSUPP as c_int))
     }
 
     /// # Safety
@@ -116,6 +117,7 @@ impl<T: QueueStats> VTable<T> {
     const VTABLE: bindings::ethtool_ops = {
         let mut ops: bindings::ethtool_ops = pin_init::zeroed();
         ops.get_link = Some(bindings::ethtool_op_get_link);
+        ops.get_ts_info = Some(bindings::ethtool_op_get_ts_info);
         ops.get_sset_count = Some(Self::get_sset_count_callback);
         ops.get_strings = Some(Self::get_strings_callback);
         ops.get_ethtool_stats = Some(Self::get_ethtool_stats_callback);

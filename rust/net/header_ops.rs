@@ -4,28 +4,30 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use super::{device, Device};
-use crate::bindings;
+use super::{bindings, device, Device};
 use core::marker::PhantomData;
 use kernel::prelude::*;
 
 /// The link header of a driver's devices: `struct header_ops`.
 ///
 /// The functions may be called in any context that may hold a spinlock, on any
-/// CPU, for a device in any state. `header` is always as long as the device's
-/// link header.
+/// CPU, for a device in any state. A `header` is always as long as the device's
+/// link header is.
 #[vtable]
 pub trait Operations: device::Operations {
-    /// Writes a header. The addresses are as long as the device's are.
+    /// A header, as long as the devices' is.
+    type Header: AsRef<[u8]>;
+
+    /// Makes a header. The addresses are as long as the device's are; `protocol`
+    /// is an EtherType in host order.
     fn create(
         dev: &Device<Self>,
-        header: &mut [u8],
         destination: &[u8],
         source: &[u8],
         protocol: u16,
-    );
+    ) -> Option<Self::Header>;
 
-    /// The address of the sender.
+    /// The address of the sender. What is longer than eight bytes is cut.
     fn source(header: &[u8]) -> Option<&[u8]>;
 
     /// The EtherType of what follows, in host order.
@@ -56,24 +58,20 @@ impl<T: Operations> VTable<T> {
         // SAFETY: These do not change once a device is set up.
         let (header_len, address_len) = unsafe {
             (
-                c_uint::from((*dev).hard_header_len),
+                usize::from((*dev).hard_header_len),
                 usize::from((*dev).addr_len),
             )
         };
-        // SAFETY: `skb` is valid.
-        if unsafe { bindings::rust_helper_skb_headroom(skb) } < header_len {
-            return -(bindings::ENOBUFS as c_int);
-        }
-        // SAFETY: There is room for it, as was just seen, and nobody else uses these bytes.
-        let header = unsafe {
-            core::slice::from_raw_parts_mut(
-                bindings::rust_helper___skb_push(skb, header_len).cast::<u8>(),
-                header_len as usize,
-            )
-        };
         if daddr.is_null() {
-            header.fill(0);
-            return -(header_len as c_int);
+            // SAFETY: `skb` is valid and the caller's alone.
+            return match unsafe { push(skb, header_len) } {
+                Some(header) => {
+                    // SAFETY: As many bytes were just added to the packet.
+                    unsafe { header.write_bytes(0, header_len) };
+                    -(header_len as c_int)
+                }
+                None => -(bindings::ENOBUFS as c_int),
+            };
         }
         let saddr = if saddr.is_null() {
             // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes.
@@ -96,8 +94,22 @@ impl<T: Operations> VTable<T> {
             copy_volatile(destination, daddr.cast());
             copy_volatile(source, saddr.cast());
         }
-        T::create(device, header, destination, source, protocol);
-        header_len as c_int
+        let Some(header) = T::create(device, destination, source, protocol) else {
+            return EINVAL.to_errno();
+        };
+        let header = header.as_ref();
+        if header.len() != header_len {
+            return EINVAL.to_errno();
+        }
+        // SAFETY: `skb` is valid and the caller's alone.
+        match unsafe { push(skb, header.len()) } {
+            Some(to) => {
+                // SAFETY: As many bytes were just added to the packet; they lie elsewhere.
+                unsafe { to.copy_from_nonoverlapping(header.as_ptr(), header.len()) };
+                header_len as c_int
+            }
+            None => -(bindings::ENOBUFS as c_int),
+        }
     }
 
     /// Writes the sender's address to `haddr` and answers its length, 0 if it is
@@ -105,7 +117,8 @@ impl<T: Operations> VTable<T> {
     ///
     /// # Safety
     ///
-    /// Called by the core. `haddr` has room for MAX_ADDR_LEN bytes.
+    /// Called by the core. `haddr` has room for eight bytes, as `sockaddr_ll` and
+    /// netfilter's log and queue have.
     unsafe extern "C" fn parse_callback(
         skb: *const bindings::sk_buff,
         dev: *const bindings::net_device,
@@ -115,7 +128,7 @@ impl<T: Operations> VTable<T> {
         let Some(source) = (unsafe { mac_header(skb, dev) }).and_then(T::source) else {
             return 0;
         };
-        let len = source.len().min(bindings::MAX_ADDR_LEN as usize);
+        let len = source.len().min(8);
         // SAFETY: There is room for `len` bytes, and the header lies elsewhere.
         unsafe { haddr.copy_from_nonoverlapping(source.as_ptr(), len) };
         len as c_int
@@ -151,6 +164,23 @@ impl<T: Operations> VTable<T> {
 
     pub(super) const fn build() -> &'static bindings::header_ops {
         &Self::VTABLE
+    }
+}
+
+/// Makes room for a header of `len` bytes, if there is any. They are not
+/// initialised.
+///
+/// # Safety
+///
+/// `skb` must be valid and the caller's alone, with the bytes before its data:
+/// who asks for a header has seen to that (`skb_cow_head()`).
+unsafe fn push(skb: *mut bindings::sk_buff, len: usize) -> Option<*mut u8> {
+    // SAFETY: The caller promises that `skb` is ours; there is room, as is seen first.
+    unsafe {
+        if (bindings::rust_helper_skb_headroom(skb) as usize) < len {
+            return None;
+        }
+        Some(bindings::rust_helper___skb_push(skb, len as c_uint).cast())
     }
 }
 

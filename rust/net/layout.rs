@@ -3,9 +3,11 @@
 //! Structures as C sees them and as Rust sees them.
 //!
 //! bindgen asks clang where the fields of a structure are. A kernel compiled by
-//! gcc could think otherwise, and the module would write where it must not.
+//! gcc could think otherwise, and the module would write where it must not. All
+//! fields that Rust uses by their names are compared; of bit fields, where the
+//! words begin that they are in.
 
-use crate::bindings::{self, *};
+use super::bindings::{self, *};
 use core::mem::offset_of;
 use kernel::prelude::*;
 
@@ -21,40 +23,93 @@ macro_rules! layout {
     (@field $type:ident, $field:ident $(. $more:ident)*) => {
         offset_of!($type, $field $(. $more)*)
     };
+    // The fields that a clone inherits, in the view that Rust knows: see skbuff.rs.
+    (@headers $type:ident, $field:ident) => {
+        offset_of!($type, __bindgen_anon_4) + offset_of!(sk_buff__bindgen_ty_4__bindgen_ty_2, $field)
+    };
 }
 
 /// In the order of rust/helpers/layout.c.
 const LAYOUT: &[(&str, usize)] = &layout![
     size(net_device),
+    field(net_device, __bindgen_anon_1),
     field(net_device, netdev_ops),
     field(net_device, header_ops),
     field(net_device, _tx),
     field(net_device, num_tx_queues),
+    field(net_device, num_rx_queues),
     field(net_device, mtu),
+    field(net_device, min_mtu),
+    field(net_device, max_mtu),
+    field(net_device, flags),
+    field(net_device, features),
+    field(net_device, type_),
+    field(net_device, hard_header_len),
+    field(net_device, min_header_len),
+    field(net_device, addr_len),
+    field(net_device, addr_assign_type),
     field(net_device, dev_addr),
     field(net_device, broadcast),
+    field(net_device, tx_queue_len),
+    field(net_device, reg_state),
+    field(net_device, needs_free_netdev),
     field(net_device, priv_destructor),
     field(net_device, rtnl_link_ops),
+    field(net_device, ethtool_ops),
     size(netdev_queue),
+    field(netdev_queue, dev),
     size(net_device_ops),
+    field(net_device_ops, ndo_init),
+    field(net_device_ops, ndo_open),
+    field(net_device_ops, ndo_stop),
     field(net_device_ops, ndo_start_xmit),
+    field(net_device_ops, ndo_set_mac_address),
+    field(net_device_ops, ndo_get_stats64),
+    field(net_device_ops, ndo_get_port_parent_id),
+    size(netdev_phys_item_id),
+    field(netdev_phys_item_id, id),
+    field(netdev_phys_item_id, id_len),
     size(header_ops),
+    field(header_ops, create),
+    field(header_ops, parse),
+    field(header_ops, parse_protocol),
     size(ethtool_ops),
+    field(ethtool_ops, get_link),
+    field(ethtool_ops, get_ts_info),
+    field(ethtool_ops, get_sset_count),
+    field(ethtool_ops, get_strings),
+    field(ethtool_ops, get_ethtool_stats),
     size(napi_struct),
     field(napi_struct, state),
     field(napi_struct, gro),
     field(napi_struct, dev),
     size(sk_buff),
     field(sk_buff, __bindgen_anon_1.__bindgen_anon_1.next),
+    field(
+        sk_buff,
+        __bindgen_anon_1.__bindgen_anon_1.__bindgen_anon_1.dev
+    ),
     field(sk_buff, len),
+    field(sk_buff, data_len),
     field(sk_buff, data),
-    field(sk_buff, __bindgen_anon_4),
+    headers(sk_buff, __pkt_type_offset),
+    headers(sk_buff, priority),
+    headers(sk_buff, protocol),
     size(rtnl_link_ops),
     field(rtnl_link_ops, kind),
+    field(rtnl_link_ops, priv_size),
+    field(rtnl_link_ops, setup),
+    field(rtnl_link_ops, validate),
     field(rtnl_link_ops, newlink),
+    field(rtnl_link_ops, get_num_tx_queues),
+    field(rtnl_link_ops, get_num_rx_queues),
     size(rtnl_newlink_params),
+    field(rtnl_newlink_params, tb),
     size(rtnl_link_stats64),
     size(netlink_ext_ack),
+    field(netlink_ext_ack, _msg),
+    size(nlattr),
+    field(nlattr, nla_len),
     size(callback_head),
 ];
 

@@ -9,12 +9,12 @@
 //! while a [`Registration`] of it exists, on one CPU at a time.
 
 use super::{
+    bindings,
     device::{Device, Operations},
     rtnl::Rtnl,
-    skbuff::SkBuff,
+    skbuff::{self, DropReason, PacketType, SkBuff},
     spinlock_bh::LocalBhDisabled,
 };
-use crate::bindings;
 use core::ops::Deref;
 use kernel::{
     prelude::*,
@@ -119,7 +119,8 @@ impl<T: Poll> Napi<T> {
             // reference.
             device: unsafe { Device::from_raw((*napi).dev) },
             budget: budget.try_into().unwrap_or(0),
-            // SAFETY: The core polls with bottom halves off.
+            // SAFETY: The core polls with bottom halves off. Netpoll, which would poll with
+            // interrupts off instead, leaves devices alone that `Setup::prepare` made.
             bh: unsafe { LocalBhDisabled::assume() },
         };
         let received = this.data.poll(&context).min(context.budget);
@@ -159,22 +160,46 @@ impl<'a, T: Poll> PollContext<'a, T> {
         &self.bh
     }
 
-    /// Hands a packet without its link header to the stack, as received on the
-    /// receive queue `queue` of this device.
-    pub fn gro_receive(&self, skb: SkBuff, queue: u16) {
+    /// Hands a packet to the stack, as received on the receive queue `queue` of
+    /// this device. Its link header of `N` bytes is taken off, after it has said
+    /// that this is the EtherType `protocol` (in host order) and whom it is for;
+    /// compare `eth_type_trans()`. A packet shorter than that, or for which there
+    /// is no memory, comes back.
+    pub fn receive<const N: usize>(
+        &self,
+        mut skb: SkBuff,
+        protocol: u16,
+        packet_type: PacketType,
+        queue: u16,
+    ) -> Result<(), (SkBuff, DropReason)> {
+        if let Err(reason) = skb.header::<N>() {
+            return Err((skb, reason));
+        }
         let skb = skb.into_raw();
         let napi = self.napi.napi.get();
-        // SAFETY: The packet is ours and becomes the stack's. The device lives, and its `napi` is
-        // being polled by us, so its GRO list is ours.
+        // SAFETY: The packet is ours and becomes the stack's. It has `N` bytes of linear data to
+        // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
+        // GRO list is ours. GRO writes to what it is given: the data is made the packet's own
+        // first, and no socket may be left that GRO would not know of.
         unsafe {
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = self.device.as_raw();
+            *skbuff::dev(skb) = self.device.as_raw();
+            bindings::rust_helper_skb_reset_mac_header(skb);
+            bindings::rust_helper_skb_pull_rcsum(skb, N as c_uint);
+            let headers = &mut *skbuff::headers(skb);
+            headers.protocol = protocol.to_be();
+            headers.set_pkt_type(match packet_type {
+                PacketType::Host => bindings::PACKET_HOST,
+                PacketType::Broadcast => bindings::PACKET_BROADCAST,
+            } as u8);
             bindings::rust_helper_skb_record_rx_queue(skb, queue);
-            bindings::gro_receive_skb(&raw mut (*napi).gro, skb);
+            bindings::rust_helper_skb_prepare_for_gro(skb);
+            if bindings::rust_helper_skb_unclone(skb, bindings::SPANS_GFP_ATOMIC) == 0 {
+                bindings::gro_receive_skb(&raw mut (*napi).gro, skb);
+            } else {
+                bindings::netif_receive_skb(skb);
+            }
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 //! C header: [`include/linux/netlink.h`](srctree/include/linux/netlink.h)
 //! C header: [`include/uapi/linux/if_link.h`](srctree/include/uapi/linux/if_link.h)
 
-use crate::bindings;
+use super::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::prelude::*;
 

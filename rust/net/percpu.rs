@@ -7,7 +7,7 @@
 //! The names are those of the series "rust: Add Per-CPU Variable API" by
 //! Mitchell Levy (v3, 2025), so that this file can go when it is merged.
 
-use crate::bindings;
+use super::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{cpu::CpuId, prelude::*};
 
@@ -29,10 +29,17 @@ unsafe impl<T: Zeroable + Send> Send for DynamicPerCpu<T> {}
 unsafe impl<T: Zeroable + Send> Sync for DynamicPerCpu<T> {}
 
 impl<T: Zeroable> DynamicPerCpu<T> {
-    /// Allocates the copies. Process context.
+    /// Allocates the copies, charged to the user who asks for them
+    /// (`GFP_KERNEL_ACCOUNT`). Process context.
     pub fn new_zero() -> Result<Self> {
         // SAFETY: Any size and alignment may be asked for; null is the answer where it fails.
-        let ptr = unsafe { bindings::rust_helper___alloc_percpu(size_of::<T>(), align_of::<T>()) };
+        let ptr = unsafe {
+            bindings::rust_helper___alloc_percpu_gfp(
+                size_of::<T>(),
+                align_of::<T>(),
+                bindings::SPANS_GFP_KERNEL_ACCOUNT,
+            )
+        };
         // INVARIANT: Not null, so it is the allocation.
         Ok(Self {
             ptr: NonNull::new(ptr.cast()).ok_or(ENOMEM)?,
@@ -45,20 +52,21 @@ impl<T: Zeroable> DynamicPerCpu<T> {
         self.ptr.as_ptr()
     }
 
-    /// The copy of one CPU. Valid while `self` is; what may be done with it
+    /// The copies of all CPUs. Valid while `self` is; what may be done with one
     /// depends on who else writes it.
-    pub(super) fn per_cpu_ptr(&self, cpu: CpuId) -> *mut T {
-        // SAFETY: By the type invariant `ptr` is a per-CPU pointer, and a `CpuId` is a CPU that
-        // there can be.
-        unsafe { bindings::rust_helper_per_cpu_ptr(self.as_raw().cast(), cpu.as_u32()) }.cast()
+    pub(super) fn per_cpu_ptrs(&self) -> impl Iterator<Item = *mut T> + '_ {
+        possible_cpus().map(|cpu| {
+            // SAFETY: By the type invariant `ptr` is a per-CPU pointer, which has a copy for each
+            // possible CPU.
+            unsafe { bindings::rust_helper_per_cpu_ptr(self.as_raw().cast(), cpu.as_u32()) }.cast()
+        })
     }
 }
 
 impl<T: Zeroable> Drop for DynamicPerCpu<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; any context may free. `T: Zeroable` has no drop that
-        // would have to run first: it could not be all zeroes otherwise without ever having been
-        // made by one of its own constructors.
+        // SAFETY: By the type invariant. Any context may free. The copies themselves are not
+        // dropped: nobody is ever given one to put something into.
         unsafe { bindings::free_percpu(self.as_raw().cast()) };
     }
 }
@@ -72,10 +80,4 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
         cpu = next.try_into().ok()?;
         CpuId::from_i32(cpu)
     })
-}
-
-/// How many CPUs there can be.
-pub fn num_possible_cpus() -> u32 {
-    // SAFETY: Reads a mask that is fixed after boot.
-    unsafe { bindings::rust_helper_num_possible_cpus() }
 }

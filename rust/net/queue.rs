@@ -4,14 +4,18 @@
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
-use crate::bindings;
+use super::{bindings, spinlock_bh::LocalBhDisabled};
 use core::marker::PhantomData;
+use kernel::{
+    cpumask::Cpumask,
+    error::{to_result, Result}, //
+};
 
 /// A transmit queue of a device: `struct netdev_queue`.
 ///
 /// # Invariants
 ///
-/// `txq` points to an element of the `_tx` array of a device that lives for
+/// `txq` points to element `index` of the `_tx` array of a device that lives for
 /// `'a`; the array lives as long as its device.
 #[derive(Clone, Copy)]
 pub struct TxQueue<'a> {
@@ -36,17 +40,34 @@ impl TxQueue<'_> {
 
     /// Which queue of its device this is.
     #[inline]
-    pub fn index(&self) -> usize {
-        self.index.into()
+    pub fn index(&self) -> u16 {
+        self.index
     }
 
     /// Whether nobody holds packets while this queue is stopped, because it has
-    /// no qdisc ("noqueue"). Any context; the answer may be out of date at once.
+    /// no qdisc ("noqueue"). The answer may be out of date at once.
     #[inline]
-    pub fn has_no_qdisc(&self) -> bool {
-        // SAFETY: By the type invariant the queue is valid, and a registered device always has
-        // some qdisc on each.
+    pub fn has_no_qdisc(&self, _: &LocalBhDisabled) -> bool {
+        // SAFETY: By the type invariant the queue is valid. Each has some qdisc from the beginning
+        // to its end, and one that is replaced is freed after an RCU grace period, which bottom
+        // halves being off keeps from ending.
         unsafe { bindings::rust_helper_qdisc_txq_has_no_queue(self.txq) }
+    }
+
+    /// Has packets that are sent on one of `cpus` go to this queue, unless the
+    /// user says otherwise in `queues/tx-N/xps_cpus`. CPUs that are offline are
+    /// left out. A kernel without XPS spreads packets by their flow instead.
+    /// Process context.
+    pub fn set_xps_cpus(&self, cpus: &Cpumask) -> Result {
+        // SAFETY: By the type invariant this is queue number `index` of `dev`. The mask is copied.
+        // CAST: Both bindings mean one C type.
+        to_result(unsafe {
+            bindings::rust_helper_netif_set_xps_queue(
+                (*self.txq).dev,
+                cpus.as_raw().cast(),
+                self.index,
+            )
+        })
     }
 
     /// Tells the stack to send nothing more on this queue until [`wake`] is

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/random.h`](srctree/include/linux/random.h)
 
-use crate::bindings;
+use super::bindings;
 
 /// `N` random bytes. Any context.
 pub fn get_random_bytes<const N: usize>() -> [u8; N] {

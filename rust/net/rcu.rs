@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
 
-use crate::bindings;
+use super::{bindings, rtnl::Rtnl};
 use core::ptr::NonNull;
 use kernel::{
     prelude::*,
@@ -38,9 +38,10 @@ impl<T> RcuBox<T> {
 /// A value that is replaced as a whole and read under RCU.
 ///
 /// Old values are dropped after a grace period, in softirq context. The code of
-/// that drop is this module's: a module that uses this type must wait for
-/// `rcu_barrier()` before it goes. [`rtnl::Registration`] does, when all devices
-/// are gone.
+/// that drop is this module's, so the module must not go before `rcu_barrier()`
+/// has seen it end. [`rtnl::Registration`] waits for that when all devices are
+/// gone. As values are replaced only by who has an [`Rtnl`], which callbacks of
+/// devices are lent, none is replaced afterwards.
 ///
 /// [`rtnl::Registration`]: super::rtnl::Registration
 ///
@@ -81,8 +82,8 @@ impl<T: Send + Sync + 'static> Rcu<T> {
     }
 
     /// Publishes another value. Readers see the one or the other; the old one is
-    /// dropped when no reader can still have it. Any context.
-    pub fn replace(&self, value: RcuBox<T>) {
+    /// dropped when no reader can still have it.
+    pub fn replace(&self, value: RcuBox<T>, _: &Rtnl) {
         // INVARIANT: The pointer comes from `into_raw`. The full barrier orders the writes to the
         // new value before its publication, like `rcu_assign_pointer()`; pairs with the Acquire in
         // `read`.

@@ -5,13 +5,13 @@
 //! C header: [`include/net/rtnetlink.h`](srctree/include/net/rtnetlink.h)
 
 use super::{
+    bindings,
     device::{Device, Operations, Setup},
     ethtool,
     header_ops,
     netlink::{ExtAck, LinkAttributes},
     rcu, //
 };
-use crate::bindings;
 use core::marker::PhantomData;
 use kernel::{
     error::{from_result, to_result},
@@ -50,7 +50,8 @@ pub enum Link<'a, T: Operations> {
 
 /// How a device of this kind comes into being: `struct rtnl_link_ops`.
 ///
-/// All functions are called in process context with RTNL held.
+/// All functions are called in process context, and but for `validate` with RTNL
+/// held.
 #[vtable]
 pub trait LinkOperations: Operations + header_ops::Operations + ethtool::QueueStats {
     /// The name of the kind, without underscores: iproute2 takes what follows
@@ -63,7 +64,7 @@ pub trait LinkOperations: Operations + header_ops::Operations + ethtool::QueueSt
     /// Fills in a new device, before the user's wishes are written over it.
     fn setup(dev: &mut Setup<'_, Self>);
 
-    /// Checks what the user wishes, before there is a device.
+    /// Checks what the user wishes, before there is a device. RTNL is not held.
     fn validate(attributes: &LinkAttributes<'_>, extack: &ExtAck<'_>) -> Result;
 
     /// Makes the data of a new device, which is registered next.
@@ -80,7 +81,8 @@ pub trait LinkOperations: Operations + header_ops::Operations + ethtool::QueueSt
 /// A kind that the kernel knows.
 ///
 /// When it is dropped, all devices of the kind go with it, in whatever namespace
-/// they are and whatever they are doing.
+/// they are and whatever they are doing. Like the registrations of the kernel
+/// crate it relies on being dropped: a module must not forget it.
 ///
 /// # Invariants
 ///

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use crate::bindings;
+use super::{
+    bindings,
+    device::{Device, Operations}, //
+};
 use core::{mem::ManuallyDrop, ptr::NonNull};
 use kernel::prelude::*;
 
@@ -59,10 +62,13 @@ pub enum PacketType {
 /// A packet, owned: `struct sk_buff`.
 ///
 /// It must leave by one of the methods that take it: [`kfree_reason`],
-/// [`SkBuffList::push_back`], [`super::napi::PollContext::gro_receive`]. Where
+/// [`SkBuffList::push_back`], [`super::napi::PollContext::receive`]. Where
 /// the compiler cannot see that it does, the module does not link.
 ///
 /// [`kfree_reason`]: Self::kfree_reason
+///
+/// (`mem::forget()` is safe, as everywhere in Rust, and leaks a packet. Nobody
+/// does that by mistake.)
 ///
 /// # Invariants
 ///
@@ -112,41 +118,47 @@ impl SkBuff {
         unsafe { bindings::rust_helper_skb_get_queue_mapping(self.as_raw()) }
     }
 
-    /// The first `N` bytes, if there are so many.
+    /// The first `N` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
     ///
-    /// They are made contiguous first, which may have to allocate memory, and
-    /// fail. Any context.
+    /// They are made contiguous first, which may have to allocate memory. Any
+    /// context.
     #[inline]
-    pub fn header<const N: usize>(&mut self) -> Option<&[u8; N]> {
+    pub fn header<const N: usize>(&mut self) -> Result<&[u8; N], DropReason> {
         let skb = self.as_raw();
         // SAFETY: By the type invariant the packet is valid and ours.
-        let linear = unsafe { bindings::rust_helper_skb_headlen(skb) as usize };
+        let linear = unsafe { (*skb).len.wrapping_sub((*skb).data_len) as usize };
         if linear < N {
             if self.len() < N {
-                return None;
+                return Err(DropReason::PKT_TOO_SMALL);
             }
             // SAFETY: As above. There are enough bytes behind the linear part.
             if unsafe { bindings::__pskb_pull_tail(skb, (N - linear) as c_int) }.is_null() {
-                return None;
+                return Err(DropReason::NOMEM);
             }
         }
         // SAFETY: The linear part begins at `data` and has `N` bytes by now. They are not written
         // while `self` is borrowed: whoever wants to write data that is shared copies it.
-        Some(unsafe { &*(*skb).data.cast::<[u8; N]>() })
+        Ok(unsafe { &*(*skb).data.cast::<[u8; N]>() })
     }
 
-    /// Tells a sender that asked for it when the packet left. For
-    /// `ndo_start_xmit`.
+    /// Tells a sender that asked for it when the packet left, if it is `device`
+    /// that the packet leaves by. Any context.
     #[inline]
-    pub fn tx_timestamp(&mut self) {
-        // SAFETY: By the type invariant the packet is valid and ours.
-        unsafe { bindings::rust_helper_skb_tx_timestamp(self.as_raw()) };
+    pub fn tx_timestamp<T: Operations>(&mut self, device: &Device<T>) {
+        // SAFETY: By the type invariant the packet is valid and ours. C looks into its device,
+        // which lives, as `device` is borrowed.
+        unsafe {
+            if *dev(self.as_raw()) == device.as_raw() {
+                bindings::rust_helper_skb_tx_timestamp(self.as_raw());
+            }
+        }
     }
 
     /// Another packet with the same data. Any context.
     #[expect(clippy::should_implement_trait)]
     pub fn clone(&self) -> Result<Self> {
-        // SAFETY: By the type invariant the packet is valid; it is not written.
+        // SAFETY: By the type invariant the packet is valid. C notes in it that it has been cloned,
+        // where nobody else looks, as `SkBuff` is not `Sync`.
         let clone = unsafe { bindings::skb_clone(self.as_raw(), bindings::SPANS_GFP_ATOMIC) };
         if clone.is_null() {
             return Err(ENOMEM);
@@ -168,39 +180,8 @@ impl SkBuff {
                 return Err(self);
             }
             bindings::skb_scrub_packet(skb, true);
-            (*skb)
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .dev = core::ptr::null_mut();
+            *dev(skb) = core::ptr::null_mut();
             (*headers(skb)).priority = 0;
-        }
-        Ok(self)
-    }
-
-    /// Takes off the link header and says what it said, as `eth_type_trans()`.
-    /// `protocol` is an EtherType in host order. A packet that is shorter than
-    /// its header comes back.
-    pub fn type_trans<const N: usize>(
-        mut self,
-        protocol: u16,
-        packet_type: PacketType,
-    ) -> Result<Self, Self> {
-        if self.header::<N>().is_none() {
-            return Err(self);
-        }
-        let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours, and it has `N` bytes of
-        // linear data to pull, as was just seen.
-        unsafe {
-            bindings::rust_helper_skb_reset_mac_header(skb);
-            bindings::rust_helper_skb_pull_rcsum(skb, N as c_uint);
-            let headers = &mut *headers(skb);
-            headers.protocol = protocol.to_be();
-            headers.set_pkt_type(match packet_type {
-                PacketType::Host => bindings::PACKET_HOST,
-                PacketType::Broadcast => bindings::PACKET_BROADCAST,
-            } as u8);
         }
         Ok(self)
     }
@@ -240,13 +221,30 @@ unsafe impl Send for SkBuffList {}
 ///
 /// `skb` must be valid.
 #[inline]
-unsafe fn headers(
+pub(super) unsafe fn headers(
     skb: *mut bindings::sk_buff,
 ) -> *mut bindings::sk_buff__bindgen_ty_4__bindgen_ty_2 {
     // CAST: A union of two views of the same fields, which bindgen may render as one that Rust
     // knows, or not, depending on the configuration.
     // SAFETY: The caller promises that `skb` is valid.
     unsafe { &raw mut (*skb).__bindgen_anon_4 }.cast()
+}
+
+/// The device of a packet.
+///
+/// # Safety
+///
+/// `skb` must be valid.
+#[inline]
+pub(super) unsafe fn dev(skb: *mut bindings::sk_buff) -> *mut *mut bindings::net_device {
+    // SAFETY: The caller promises it.
+    unsafe {
+        &raw mut (*skb)
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .dev
+    }
 }
 
 /// The link of a packet to the next one.

@@ -12,7 +12,7 @@
 //! and where the proof comes for free, as in `ndo_start_xmit` and in NAPI polls,
 //! taking the lock costs what `spin_lock()` costs.
 
-use crate::bindings;
+use super::bindings;
 use kernel::{
     prelude::*,
     sync::{

@@ -7,8 +7,7 @@
 //! A count is one `this_cpu_add()`: no lock, no shared cache line, no context
 //! to be in. On 64-bit that is all `u64_stats_sync.h` does, too.
 
-use super::percpu::{possible_cpus, DynamicPerCpu};
-use crate::bindings;
+use super::{bindings, percpu::DynamicPerCpu};
 use kernel::prelude::*;
 
 #[cfg(not(CONFIG_64BIT))]
@@ -45,8 +44,8 @@ impl<const N: usize> Counters<N> {
     /// may be some packets apart.
     pub fn sum(&self) -> [u64; N] {
         let mut sums = [0u64; N];
-        for cpu in possible_cpus() {
-            let counters = self.0.per_cpu_ptr(cpu).cast::<u64>();
+        for counters in self.0.per_cpu_ptrs() {
+            let counters = counters.cast::<u64>();
             for (index, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: The copy of this CPU has `N` counters, as many as there are sums. The
                 // CPU may be writing; a volatile read of an aligned word is READ_ONCE().

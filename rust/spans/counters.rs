@@ -48,6 +48,8 @@ counters! {
         TxWakes = "wakes",
         /// The ring was full and no qdisc held the packet back.
         TxDropFull = "drop_full",
+        /// The device was going down.
+        TxDropNotReady = "drop_not_ready",
         /// Nobody up on the segment has the destination.
         TxDropNoTarget = "drop_no_target",
         /// Shorter than a link header.
@@ -66,7 +68,7 @@ counters! {
         RxDropFull = "drop_full",
         /// The device was going down.
         RxDropNotReady = "drop_not_ready",
-        /// No memory for another copy of a broadcast.
+        /// No memory, mostly for another copy of a broadcast.
         RxDropNoMemory = "drop_no_memory",
         /// A bridged frame.
         RxDropBridged = "drop_bridged",
@@ -112,6 +114,7 @@ impl Sums {
             &mut stats.tx_dropped,
             &[
                 TxDropFull,
+                TxDropNotReady,
                 TxDropNoTarget,
                 TxDropShort,
                 TxDropNoMemory,

@@ -21,11 +21,10 @@ use crate::net::{
 use kernel::{prelude::*, sync::Arc};
 use spans_logic::address::Address;
 
-/// What a device has only while it is up. Fields are dropped in this order: off
-/// the segment first, so that nothing new arrives, then the polls.
+/// What a device has only while it is up.
 pub(crate) struct Running {
-    _membership: Membership,
-    _polls: napi::Registration<Queue>,
+    membership: Membership,
+    polls: napi::Registration<Queue>,
 }
 
 #[vtable]
@@ -38,33 +37,32 @@ impl device::Operations for Spans {
         let address = dev.address(rtnl).map(Address::new).ok_or(EINVAL)?;
         port.set_address(address);
 
-        let mut queues = KVec::with_capacity(port.queues().len(), GFP_KERNEL)?;
-        queues.extend_from_slice(port.queues(), GFP_KERNEL)?;
+        let mut queues = KVec::with_capacity(port.queues().len(), GFP_KERNEL_ACCOUNT)?;
+        queues.extend_from_slice(port.queues(), GFP_KERNEL_ACCOUNT)?;
+        let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let polls = napi::Registration::new(dev, queues, rtnl)?;
-        let membership = port.segment().join(port.clone())?;
-        let running = KBox::new(
-            Running {
-                _membership: membership,
-                _polls: polls,
-            },
-            GFP_KERNEL,
-        )?;
+        // The last step that can fail.
+        let membership = port.segment().join(port.clone(), rtnl)?;
 
         port.open(&local_bh_disable());
         dev.start_all_queues(rtnl);
-        Ok(running)
+        Ok(running.write(Running { membership, polls }))
     }
 
-    fn stop(dev: &Device<Self>, running: KBox<Running>, _: &Rtnl) {
-        drop(running);
+    /// Off the segment first, so that nothing new arrives, then the polls; only
+    /// then nobody fetches what is in the rings any more.
+    fn stop(dev: &Device<Self>, running: KBox<Running>, rtnl: &Rtnl) {
+        let Running { membership, polls } = KBox::into_inner(running);
+        membership.leave(rtnl);
+        drop(polls);
         dev.data().close(&local_bh_disable());
     }
 
     fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
-        match port.queues().get(txq.index()) {
+        match port.queues().get(usize::from(txq.index())) {
             Some(queue) => {
-                if queue.transmit(skb, txq, bh) {
+                if queue.transmit(dev, skb, txq, bh) {
                     queue.schedule();
                 }
             }
@@ -79,7 +77,7 @@ impl device::Operations for Spans {
             return Err(eaddrnotavail());
         }
         let port = dev.data();
-        port.segment().readdress(&port, address)?;
+        port.segment().readdress(&port, address, rtnl)?;
         port.set_address(address);
         dev.set_address(address.as_bytes(), rtnl)
     }
@@ -89,6 +87,6 @@ impl device::Operations for Spans {
     }
 
     fn port_parent_id(dev: &Device<Self>) -> [u8; 8] {
-        dev.data().segment().id().to_be_bytes()
+        dev.data().segment().id()
     }
 }

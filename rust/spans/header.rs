@@ -9,28 +9,20 @@ use spans_logic::{address::Address, cls};
 
 #[vtable]
 impl header_ops::Operations for Spans {
+    type Header = [u8; cls::LEN];
+
     fn create(
         _dev: &Device<Self>,
-        header: &mut [u8],
         destination: &[u8],
         source: &[u8],
         protocol: u16,
-    ) {
-        let (Some(destination), Some(source)) = (
-            Address::from_slice(destination),
-            Address::from_slice(source),
-        ) else {
-            return;
-        };
-        let written = cls::Header {
-            destination,
-            source,
+    ) -> Option<[u8; cls::LEN]> {
+        let header = cls::Header {
+            destination: Address::from_slice(destination)?,
+            source: Address::from_slice(source)?,
             protocol,
-        }
-        .to_bytes();
-        for (to, from) in header.iter_mut().zip(written) {
-            *to = from;
-        }
+        };
+        Some(header.to_bytes())
     }
 
     fn source(header: &[u8]) -> Option<&[u8]> {

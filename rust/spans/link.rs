@@ -28,12 +28,11 @@ use spans_logic::{
 /// Packets that a qdisc holds for a new device, as for Ethernet.
 const TX_QUEUE_LEN: u32 = 1000;
 
-fn link_layer(medium: &Medium) -> LinkLayer {
+fn link_layer(medium: &'static Medium) -> LinkLayer {
     LinkLayer {
         hardware_type: medium.hardware_type,
-        address_len: medium.address_len as u8,
-        broadcast: Address::BROADCAST.as_bytes(),
-        header_len: medium.header_len as u8,
+        broadcast: medium.broadcast.as_bytes(),
+        header_len: medium.header_len,
         mtu: medium.mtu,
         mtu_range: medium.mtu_range.clone(),
     }
@@ -44,15 +43,13 @@ impl rtnl::LinkOperations for Spans {
     const KIND: &'static CStr = c"spans";
 
     fn num_queues() -> u32 {
-        percpu::num_possible_cpus()
+        percpu::possible_cpus().count() as u32
     }
 
     fn setup(dev: &mut Setup<'_, Self>) {
         dev.set_link_layer(&link_layer(&medium::SPANS));
         dev.set_random_address(Address::from_random(get_random_bytes()).as_bytes());
         dev.set_tx_queue_len(TX_QUEUE_LEN);
-        dev.allow_live_address_change();
-        dev.disable_netpoll();
         dev.refuse_vlans();
     }
 
@@ -70,10 +67,7 @@ impl rtnl::LinkOperations for Spans {
         }
         if let Some(bytes) = attributes.broadcast() {
             if bytes != Address::BROADCAST.as_bytes() {
-                return extack.fail(
-                    EINVAL,
-                    c"spans: broadcast is ff:ff:ff:ff:ff:ff:ff:ff and cannot be changed",
-                );
+                return extack.fail(EINVAL, c"spans: broadcast must be ff:ff:ff:ff:ff:ff:ff:ff");
             }
         }
         Ok(())
@@ -106,7 +100,7 @@ impl rtnl::LinkOperations for Spans {
                 .ok()
                 .and_then(|index| dev.tx_queue(index))
             {
-                dev.set_xps_queue(queue, &cpus)?;
+                queue.set_xps_cpus(&cpus)?;
             }
         }
         Ok(())

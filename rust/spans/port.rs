@@ -33,10 +33,13 @@ impl Port {
     /// A port of `segment`, closed, for a device with so many queues.
     pub(super) fn new(segment: Arc<Segment>, tx: u32, rx: u32) -> Result<Arc<Self>> {
         let count = tx.max(rx);
-        let mut queues = KVec::with_capacity(count as usize, GFP_KERNEL)?;
+        let mut queues = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT)?;
         for index in 0..count {
             let queue = Napi::new(Queue::new(index as u16));
-            queues.push(Arc::pin_init(queue, GFP_KERNEL)?, GFP_KERNEL)?;
+            queues.push(
+                Arc::pin_init(queue, GFP_KERNEL_ACCOUNT)?,
+                GFP_KERNEL_ACCOUNT,
+            )?;
         }
         let port = Self {
             segment,
@@ -44,7 +47,7 @@ impl Port {
             rx_queues: rx as usize,
             address: Atomic::new(0),
         };
-        Ok(Arc::new(port, GFP_KERNEL)?)
+        Ok(Arc::new(port, GFP_KERNEL_ACCOUNT)?)
     }
 
     pub(super) fn segment(&self) -> &Arc<Segment> {

@@ -20,12 +20,12 @@ use crate::{
         queue::TxQueue,
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
         stats::Counters,
-        DropReason, SkBuff, SkBuffList,
+        Device, DropReason, SkBuff, SkBuffList,
     },
     new_spinlock_bh,
 };
 use kernel::prelude::*;
-use spans_logic::queue::{admit, room, Admission, Upstream};
+use spans_logic::queue::{admit, room, tx_budget, Admission, Upstream};
 
 /// Slots of a transmit ring.
 const TX_RING: usize = 256;
@@ -33,15 +33,20 @@ const TX_RING: usize = 256;
 /// Slots of a receive ring.
 const RX_RING: usize = 1024;
 
-/// Frames that one poll takes from the transmit ring. Each may be copied to every
-/// station of the segment, which takes its time.
-const TX_BUDGET: usize = 64;
-
-/// A receive ring.
-struct RxRing {
+/// A ring.
+#[derive(Default)]
+struct Ring {
     /// Whether the device is up.
     open: bool,
     frames: SkBuffList,
+}
+
+impl Ring {
+    /// Takes no frames from now on. Those that are there are given back.
+    fn close(&mut self) -> SkBuffList {
+        self.open = false;
+        self.frames.take()
+    }
 }
 
 /// One pair of rings.
@@ -51,10 +56,10 @@ pub(crate) struct Queue {
     counters: Counters<{ counters::COUNT }>,
     /// Filled by `start_xmit`, emptied by the poll.
     #[pin]
-    tx: SpinLockBh<SkBuffList>,
+    tx: SpinLockBh<Ring>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
-    rx: SpinLockBh<RxRing>,
+    rx: SpinLockBh<Ring>,
 }
 
 impl Queue {
@@ -62,8 +67,8 @@ impl Queue {
         try_pin_init!(Self {
             index,
             counters: Counters::new()?,
-            tx <- new_spinlock_bh!(SkBuffList::default(), c"spans_tx"),
-            rx <- new_spinlock_bh!(RxRing { open: false, frames: SkBuffList::default() }, c"spans_rx"),
+            tx <- new_spinlock_bh!(Ring::default(), c"spans_tx"),
+            rx <- new_spinlock_bh!(Ring::default(), c"spans_rx"),
         })
     }
 
@@ -93,31 +98,55 @@ impl Queue {
         }
     }
 
+    /// Ends one frame whose header cannot be read.
+    pub(super) fn drop_headless(
+        &self,
+        skb: SkBuff,
+        reason: DropReason,
+        short: Counter,
+        no_memory: Counter,
+    ) {
+        let counter = if reason == DropReason::NOMEM {
+            no_memory
+        } else {
+            short
+        };
+        self.drop_frame(skb, counter, reason);
+    }
+
     /// Puts a packet into the transmit ring. Answers whether the doorbell is to
     /// be rung.
     #[inline]
-    pub(super) fn transmit(&self, mut skb: SkBuff, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
-        let upstream = if txq.has_no_qdisc() {
+    pub(super) fn transmit(
+        &self,
+        dev: &Device<Spans>,
+        mut skb: SkBuff,
+        txq: TxQueue<'_>,
+        bh: &LocalBhDisabled,
+    ) -> bool {
+        let upstream = if txq.has_no_qdisc(bh) {
             Upstream::Nobody
         } else {
             Upstream::Qdisc
         };
-        skb.tx_timestamp();
 
         let mut tx = self.tx.lock(bh);
-        let admission = admit(tx.len(), TX_RING, upstream);
-        match admission {
-            Admission::Drop => {
-                drop(tx);
-                self.drop_frame(skb, Counter::TxDropFull, DropReason::FULL_RING);
-                return false;
-            }
-            Admission::Queue => tx.push_back(skb),
-            Admission::QueueAndStop => {
-                tx.push_back(skb);
-                // Under the lock: the poll that empties the ring sees the queue stopped.
-                txq.stop();
-            }
+        if !tx.open {
+            drop(tx);
+            self.drop_frame(skb, Counter::TxDropNotReady, DropReason::DEV_READY);
+            return false;
+        }
+        let admission = admit(tx.frames.len(), TX_RING, upstream);
+        if admission == Admission::Drop {
+            drop(tx);
+            self.drop_frame(skb, Counter::TxDropFull, DropReason::FULL_RING);
+            return false;
+        }
+        skb.tx_timestamp(dev);
+        tx.frames.push_back(skb);
+        if admission == Admission::QueueAndStop {
+            // Under the lock: the poll that empties the ring sees the queue stopped.
+            txq.stop();
         }
         drop(tx);
 
@@ -132,14 +161,15 @@ impl Queue {
     /// there are more.
     fn poll_tx(&self, context: &PollContext<'_, Self>) -> bool {
         let device = context.device();
+        let port = device.data();
+        let budget = tx_budget(port.segment().len());
         let (frames, more, stopped) = {
             let mut tx = self.tx.lock(context.bh());
-            let frames = tx.take_front(TX_BUDGET);
+            let frames = tx.frames.take_front(budget);
             let txq = device.tx_queue(self.index).filter(TxQueue::is_stopped);
-            (frames, !tx.is_empty(), txq)
+            (frames, !tx.frames.is_empty(), txq)
         };
         if !frames.is_empty() {
-            let port = device.data();
             port.segment().carry(&port, self, frames, context.bh());
         }
         if let Some(txq) = stopped {
@@ -178,20 +208,18 @@ impl Queue {
         count
     }
 
+    /// Takes frames from now on.
     pub(super) fn open(&self, bh: &LocalBhDisabled) {
         self.rx.lock(bh).open = true;
+        self.tx.lock(bh).open = true;
     }
 
     /// Refuses frames from now on, and drops those that are there. The poll is
     /// not running any more.
     pub(super) fn close(&self, bh: &LocalBhDisabled) {
-        let mut received = {
-            let mut rx = self.rx.lock(bh);
-            rx.open = false;
-            rx.frames.take()
-        };
+        let mut received = self.rx.lock(bh).close();
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
-        let mut sent = self.tx.lock(bh).take();
+        let mut sent = self.tx.lock(bh).close();
         self.drop_frames(&mut sent, Counter::TxDropPurge, DropReason::QUEUE_PURGE);
     }
 }

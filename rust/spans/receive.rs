@@ -24,22 +24,31 @@ impl Queue {
 
         while let Some(mut skb) = frames.pop_front() {
             let len = skb.len();
-            match judge(skb.header::<{ cls::LEN }>(), len, own, mtu) {
-                Ok(accepted) => {
-                    let packet_type = match accepted.recipient {
-                        Recipient::Host => PacketType::Host,
-                        Recipient::Broadcast => PacketType::Broadcast,
-                    };
-                    match skb.type_trans::<{ cls::LEN }>(accepted.protocol, packet_type) {
-                        Ok(skb) => {
-                            packets = packets.wrapping_add(1);
-                            bytes = bytes.wrapping_add(len as u64);
-                            context.gro_receive(skb, self.index());
-                        }
-                        Err(skb) => self.refuse(skb, Refused::Short),
-                    }
+            let judgement = match skb.header() {
+                Ok(header) => judge(header, len, own, mtu),
+                Err(reason) => {
+                    self.headless(skb, reason);
+                    continue;
                 }
-                Err(refused) => self.refuse(skb, refused),
+            };
+            let accepted = match judgement {
+                Ok(accepted) => accepted,
+                Err(refused) => {
+                    self.refuse(skb, refused);
+                    continue;
+                }
+            };
+            let packet_type = match accepted.recipient {
+                Recipient::Host => PacketType::Host,
+                Recipient::Broadcast => PacketType::Broadcast,
+            };
+            match context.receive::<{ cls::LEN }>(skb, accepted.protocol, packet_type, self.index())
+            {
+                Ok(()) => {
+                    packets = packets.wrapping_add(1);
+                    bytes = bytes.wrapping_add(len as u64);
+                }
+                Err((skb, reason)) => self.headless(skb, reason),
             }
         }
 
@@ -49,9 +58,12 @@ impl Queue {
         }
     }
 
+    fn headless(&self, skb: SkBuff, reason: DropReason) {
+        self.drop_headless(skb, reason, Counter::RxErrorShort, Counter::RxDropNoMemory);
+    }
+
     fn refuse(&self, skb: SkBuff, refused: Refused) {
         let (counter, reason) = match refused {
-            Refused::Short => (Counter::RxErrorShort, DropReason::PKT_TOO_SMALL),
             Refused::Long => (Counter::RxErrorLong, DropReason::PKT_TOO_BIG),
             Refused::Malformed => (Counter::RxErrorMalformed, DropReason::DEV_HDR),
             Refused::Bridged => (Counter::RxDropBridged, DropReason::UNHANDLED_PROTO),

@@ -14,17 +14,16 @@ use super::{
 };
 use crate::net::{
     napi::Napi,
+    random::get_random_bytes,
     rcu::{Rcu, RcuBox},
+    rtnl::Rtnl,
     spinlock_bh::LocalBhDisabled,
     DropReason, SkBuff, SkBuffList,
 };
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        rcu, Arc, Mutex,
-    },
+    sync::{rcu, Arc, Mutex},
 };
 use spans_logic::{
     address::Address,
@@ -45,6 +44,10 @@ impl Member for Station {
     }
 }
 
+/// How many devices can be up on a segment, as a bridge's ports (`BR_MAX_PORTS`):
+/// a broadcast is work for each of them.
+const MAX_STATIONS: usize = 1024;
+
 /// The stations of a segment, in order of their addresses.
 type Stations = KVec<Station>;
 
@@ -58,14 +61,17 @@ struct Roster {
 impl Roster {
     /// A copy to be published.
     fn snapshot(&self) -> Result<RcuBox<Stations>> {
-        let mut stations = KVec::with_capacity(self.stations.len(), GFP_KERNEL)?;
-        stations.extend_from_slice(&self.stations, GFP_KERNEL)?;
-        RcuBox::new(stations, GFP_KERNEL)
+        let mut stations = KVec::with_capacity(self.stations.len(), GFP_KERNEL_ACCOUNT)?;
+        stations.extend_from_slice(&self.stations, GFP_KERNEL_ACCOUNT)?;
+        RcuBox::new(stations, GFP_KERNEL_ACCOUNT)
     }
 
     fn insert(&mut self, station: Station) -> Result {
+        if self.stations.len() >= MAX_STATIONS {
+            return Err(ENOSPC);
+        }
         let position = position(&self.stations, station.address);
-        self.stations.reserve(1, GFP_KERNEL)?;
+        self.stations.reserve(1, GFP_KERNEL_ACCOUNT)?;
         self.stations
             .insert_within_capacity(position, station)
             .map_err(|_| ENOMEM)
@@ -85,22 +91,19 @@ impl Roster {
 /// It holds on to the ports that are up, and every port holds on to its segment.
 #[pin_data]
 pub(crate) struct Segment {
-    id: u64,
+    id: [u8; 8],
     stations: Rcu<Stations>,
     #[pin]
     roster: Mutex<Roster>,
 }
-
-/// The number of the last segment that was made.
-static LAST_ID: Atomic<u64> = Atomic::new(0);
 
 impl Segment {
     /// A segment with nobody on it.
     pub(super) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                id: LAST_ID.fetch_add(1, Relaxed).wrapping_add(1),
-                stations: Rcu::new(RcuBox::new(KVec::new(), GFP_KERNEL)?),
+                id: get_random_bytes(),
+                stations: Rcu::new(RcuBox::new(KVec::new(), GFP_KERNEL_ACCOUNT)?),
                 roster <- new_mutex!(
                     Roster {
                         stations: KVec::new(),
@@ -109,27 +112,34 @@ impl Segment {
                     "spans_segment"
                 ),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
-    /// A number that no other segment has had.
-    pub(super) fn id(&self) -> u64 {
+    /// What tells this segment from others. Random, so that it says nothing about
+    /// the segments of other users.
+    pub(super) fn id(&self) -> [u8; 8] {
         self.id
     }
 
+    /// How many stations there are. May be out of date at once.
+    pub(super) fn len(&self) -> usize {
+        self.stations.read(&rcu::read_lock()).len()
+    }
+
     /// Puts a port on the segment, under its present address. Process context.
-    pub(super) fn join(self: &Arc<Self>, port: Arc<Port>) -> Result<Membership> {
+    /// Fails with `ENOSPC` when the segment is full.
+    pub(super) fn join(self: &Arc<Self>, port: Arc<Port>, rtnl: &Rtnl) -> Result<Membership> {
         let mut roster = self.roster.lock();
         if roster.nobody.is_none() {
-            roster.nobody = Some(RcuBox::new(KVec::new(), GFP_KERNEL)?);
+            roster.nobody = Some(RcuBox::new(KVec::new(), GFP_KERNEL_ACCOUNT)?);
         }
         roster.insert(Station {
             address: port.address(),
             port: port.clone(),
         })?;
         match roster.snapshot() {
-            Ok(snapshot) => self.stations.replace(snapshot),
+            Ok(snapshot) => self.stations.replace(snapshot, rtnl),
             Err(error) => {
                 roster.remove(&port);
                 return Err(error);
@@ -144,7 +154,7 @@ impl Segment {
 
     /// Takes a port off the segment. Cannot fail: if there is no memory for a new
     /// list, readers see the port a little longer, with its rings closed.
-    fn leave(&self, port: &Port) {
+    fn leave(&self, port: &Port, rtnl: &Rtnl) {
         let mut roster = self.roster.lock();
         let left = roster.remove(port);
         let snapshot = match roster.snapshot() {
@@ -154,14 +164,14 @@ impl Segment {
             Err(_) => None,
         };
         if let Some(snapshot) = snapshot {
-            self.stations.replace(snapshot);
+            self.stations.replace(snapshot, rtnl);
         }
         drop(roster);
         drop(left);
     }
 
     /// Has a port that is up reached under another address. Process context.
-    pub(super) fn readdress(&self, port: &Port, address: Address) -> Result {
+    pub(super) fn readdress(&self, port: &Port, address: Address, rtnl: &Rtnl) -> Result {
         let mut roster = self.roster.lock();
         let Some(station) = roster.remove(port) else {
             return Ok(());
@@ -173,7 +183,7 @@ impl Segment {
         })?;
         match roster.snapshot() {
             Ok(snapshot) => {
-                self.stations.replace(snapshot);
+                self.stations.replace(snapshot, rtnl);
                 Ok(())
             }
             Err(error) => {
@@ -198,11 +208,14 @@ impl Segment {
         let (mut packets, mut bytes) = (0u64, 0u64);
 
         while let Some(mut skb) = frames.pop_front() {
-            let Some(header) = skb.header::<{ cls::LEN }>() else {
-                from.drop_frame(skb, Counter::TxDropShort, DropReason::PKT_TOO_SMALL);
-                continue;
+            let destination = match skb.header() {
+                Ok(header) => cls::destination(header),
+                Err(reason) => {
+                    from.drop_headless(skb, reason, Counter::TxDropShort, Counter::TxDropNoMemory);
+                    continue;
+                }
             };
-            let mut hearers = hearers(stations, cls::destination(header))
+            let mut hearers = hearers(stations, destination)
                 .iter()
                 .filter(|station| !core::ptr::eq(&*station.port, sender));
             let Some(mut hearer) = hearers.next() else {
@@ -287,14 +300,16 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// A port is on a segment for as long as this exists.
+/// A port is on a segment until it [leaves](Self::leave).
+#[must_use = "a port that is never taken off its segment is never freed"]
 pub(crate) struct Membership {
     segment: Arc<Segment>,
     port: Arc<Port>,
 }
 
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.segment.leave(&self.port);
+impl Membership {
+    /// Takes the port off the segment. Process context.
+    pub(super) fn leave(self, rtnl: &Rtnl) {
+        self.segment.leave(&self.port, rtnl);
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Bindings to the kernel's C interface, made by `bindgen` from
-//! `include/spans/bindings_helper.h` with `bindings/parameters`.
+//! `include/spans/bindings_helper.h` with `rust/bindings_parameters`.
 //!
 //! The kernel crate has bindings too, but `struct net_device` is opaque there
 //! and neither link kinds nor header operations exist. These are complete in
-//! themselves. Only `rust/net` may use them.
+//! themselves, and only `rust/net` sees them.
 
 #![allow(
     dead_code,
