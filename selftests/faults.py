@@ -15,7 +15,8 @@ import sys
 
 RTM_NEWLINK, RTM_DELLINK, RTM_SETLINK = 16, 17, 19
 NLM_F_ACK, NLM_F_CREATE_EXCL = 0x005, 0x605
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO = 1, 3, 5, 18
+IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 31, 32
 IFF_UP = 1
 
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -70,8 +71,11 @@ def index(name):
         return 0
 
 
-def new(name, *attributes):
+def new(name, queues, *attributes):
+    # Few queues, as for each of them the core allocates the same again.
     return request(RTM_NEWLINK, NLM_F_CREATE_EXCL, 0, False,
+                   attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", queues)),
+                   attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1)),
                    attribute(IFLA_IFNAME, name.encode() + b"\0"),
                    attribute(IFLA_LINKINFO, attribute(1, b"spans\0")), *attributes)
 
@@ -124,14 +128,14 @@ def must(error):
         sys.exit(f"unexpected: {os.strerror(error)}")
 
 
-sweep("new device", lambda: new("f0"), lambda: index("f0"), lambda: must(ask(delete("f0"))))
+sweep("new device", lambda: new("f0", 2), lambda: index("f0"), lambda: must(ask(delete("f0"))))
 
-must(ask(new("f0")))
+must(ask(new("f0", 2)))
 linked = attribute(IFLA_LINK, struct.pack("I", index("f0")))
-sweep("new device on a segment", lambda: new("f1", linked), lambda: index("f1"),
+sweep("new device on a segment", lambda: new("f1", 1, linked), lambda: index("f1"),
       lambda: must(ask(delete("f1"))))
 
-must(ask(new("f1", linked)))
+must(ask(new("f1", 1, linked)))
 sweep("first one up", lambda: change("f0", True), lambda: flags("f0") & IFF_UP,
       lambda: must(ask(change("f0", False))))
 must(ask(change("f0", True)))

@@ -81,7 +81,7 @@ moved_under_traffic()
 	hosts 2
 	setup_ns NS3
 	flood "$NS1" 10.0.0.2
-	for i in 1 2 3; do
+	for ((i = 0; i < $(rounds 3); i++)); do
 		for ns in "$NS3" "$NS2"; do
 			ip -n "$([ "$ns" = "$NS3" ] && echo "$NS2" || echo "$NS3")" \
 				link set s0 netns "$ns"
@@ -114,7 +114,7 @@ namespace_deleted_under_traffic()
 	local i
 
 	RET=0
-	for i in 1 2 3; do
+	for ((i = 0; i < $(rounds 3); i++)); do
 		hosts 3
 		flood "$NS1" 10.0.0.2
 		flood "$NS2" 10.0.0.3
