@@ -143,12 +143,16 @@ nothing_crosses()
 {
 	RET=0
 	hosts 2
-	host 1 ip rule add fwmark 7 prohibit
-	host 2 ip rule add fwmark 7 prohibit
+	# Before the rule for local addresses.
+	if ! host 2 ip rule add pref 5 fwmark 7 prohibit 2>/dev/null; then
+		log_test_skip "marks do not cross" "no routing rules in this kernel"
+		return
+	fi
+	host 2 ip rule add pref 10 lookup local
+	host 2 ip rule del pref 0
 	reach "$NS1" 10.0.0.2
 	check_err $? "no answer"
 	# A mark would make host 2 refuse to answer, if it crossed.
-	host 1 ip rule del fwmark 7
 	host 1 ping -q -c 2 -i 0.1 -W 5 -m 7 10.0.0.2 >/dev/null
 	check_err $? "the mark of a packet crossed the segment"
 	log_test "marks do not cross"

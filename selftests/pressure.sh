@@ -12,6 +12,7 @@ source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
 	qdisc_loses_nothing
+	order
 	noqueue_counts
 	down_with_packets_waiting
 "
@@ -56,6 +57,41 @@ qdisc_loses_nothing()
 	check_err $? "the ring never filled: this test tested nothing"
 	expect "wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
 	log_test "a qdisc holds what the ring does not"
+}
+
+# What one CPU sends to one host arrives in order, through a ring that fills up
+# again and again.
+order()
+{
+	RET=0
+	setup
+	host 2 ip route del unreachable 10.0.0.1/32
+	start 2 python3 -c "
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
+s.bind(('', 9))
+s.settimeout(60)
+open('/tmp/listening', 'w').close()
+for wanted in range(2000):
+    number = int.from_bytes(s.recv(9000)[:4], 'big')
+    if number != wanted:
+        sys.exit(f'{number} instead of {wanted}')" 2>/tmp/order
+	defer rm -f /tmp/listening /tmp/order
+	busywait 60000 test -e /tmp/listening
+	host 1 taskset -c 0 chrt -f 50 python3 -c "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+for i in range(2000):
+    if i % 500 == 499:
+        time.sleep(0.2)  # let the other side have its turn
+    s.sendto(i.to_bytes(4, 'big') + bytes(i * 37 % 400), ('10.0.0.2', 9))"
+	wait $!
+	check_err $? "packets were lost or overtook each other: $(cat /tmp/order)"
+	[ "$(queues 1 tx stops)" -ge 1 ]
+	check_err $? "the ring never filled: this test tested nothing"
+	log_test "order"
 }
 
 noqueue_counts()

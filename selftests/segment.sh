@@ -67,7 +67,7 @@ bytes_on_the_wire()
 	quiet 2
 	hear 2
 	host 1 ping -q -c 1 10.0.0.2 >/dev/null
-	heard "at host 2" 2 2
+	busywait 20000 until_counter_is ">= 2" frames_at 2 >/dev/null
 	# Broadcast, source, IEEE 802.6 and LLC/SNAP constants, ARP; hardware type
 	# 0x4040, IP, lengths 8 and 4, request, and who asks for whom.
 	arp=ffffffffffffffff020000000000000100000000aaaa030000000806

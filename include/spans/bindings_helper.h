@@ -22,6 +22,5 @@
 /* Macros that bindgen cannot evaluate. */
 static const gfp_t SPANS_GFP_ATOMIC = GFP_ATOMIC;
 static const gfp_t SPANS_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
-static const netdev_features_t SPANS_NETIF_F_VLAN_CHALLENGED = NETIF_F_VLAN_CHALLENGED;
 
 #endif

@@ -24,7 +24,6 @@ const size_t spans_layout[] = {
 	FIELD(net_device, min_mtu),
 	FIELD(net_device, max_mtu),
 	FIELD(net_device, flags),
-	FIELD(net_device, features),
 	FIELD(net_device, type),
 	FIELD(net_device, hard_header_len),
 	FIELD(net_device, min_header_len),

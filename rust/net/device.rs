@@ -316,12 +316,6 @@ impl<T: Operations> Setup<'_, T> {
         unsafe { (*self.dev).tx_queue_len = len };
     }
 
-    /// No VLAN can be put on top: there is no place for its tag in the link header.
-    pub fn refuse_vlans(&mut self) {
-        // SAFETY: By the type invariant the device is ours.
-        unsafe { (*self.dev).features |= bindings::SPANS_NETIF_F_VLAN_CHALLENGED };
-    }
-
     fn set_priv_flags(&mut self, set: u32) {
         // CAST: A union of two views of the same bit fields.
         // SAFETY: By the type invariant the device is ours.

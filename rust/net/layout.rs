@@ -42,7 +42,6 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(net_device, min_mtu),
     field(net_device, max_mtu),
     field(net_device, flags),
-    field(net_device, features),
     field(net_device, type_),
     field(net_device, hard_header_len),
     field(net_device, min_header_len),

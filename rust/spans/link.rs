@@ -50,7 +50,6 @@ impl rtnl::LinkOperations for Spans {
         dev.set_link_layer(&link_layer(&medium::SPANS));
         dev.set_random_address(Address::from_random(get_random_bytes()).as_bytes());
         dev.set_tx_queue_len(TX_QUEUE_LEN);
-        dev.refuse_vlans();
     }
 
     fn validate(attributes: &LinkAttributes<'_>, extack: &ExtAck<'_>) -> Result {
