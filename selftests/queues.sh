@@ -99,24 +99,30 @@ more_cpus_than_queues()
 	log_test "CPUs share queues when there are fewer"
 }
 
-more_queues_here_than_there()
+# send_on_last TX RX: host 1 sends on the last of eight queues only, host 2 has so
+# many.
+send_on_last()
 {
-	local i mask
+	local i
 
-	RET=0
 	setup_ns NS1 NS2
 	ip -n "$NS1" link add s0 numtxqueues 8 numrxqueues 8 address "$(lladdr 1)" type spans
-	ip -n "$NS1" link add s0 link s0 netns "$NS2" numtxqueues 1 numrxqueues 3 \
+	ip -n "$NS1" link add s0 link s0 netns "$NS2" numtxqueues "$1" numrxqueues "$2" \
 		address "$(lladdr 2)" type spans
 	prepare
-	# All from the last queue: number 7 there is number 1 of three here.
-	mask=$(printf '%x' $(((1 << cpus) - 1)))
 	for ((i = 0; i < cpus && i < 7; i++)); do
 		host 1 sh -c "echo 0 >/sys/class/net/s0/queues/tx-$i/xps_cpus"
 	done
-	host 1 sh -c "echo $mask >/sys/class/net/s0/queues/tx-7/xps_cpus"
+	host 1 sh -c "echo $(printf '%x' $(((1 << cpus) - 1))) >/sys/class/net/s0/queues/tx-7/xps_cpus"
+}
+
+more_queues_here_than_there()
+{
+	RET=0
+	send_on_last 1 3
 	udp 0 20
 	expect "packets on queue 7" 20 "$(tx 1 7)"
+	# Number 7 there is number 1 of three here.
 	expect "packets on receive queue 1" 20 "$(rx 2 1)"
 	log_test "a sender with more queues than the receiver"
 }
@@ -127,15 +133,7 @@ fewer_rx_than_tx()
 	local name
 
 	RET=0
-	setup_ns NS1 NS2
-	ip -n "$NS1" link add s0 numtxqueues 8 numrxqueues 8 address "$(lladdr 1)" type spans
-	ip -n "$NS1" link add s0 link s0 netns "$NS2" numtxqueues 8 numrxqueues 3 \
-		address "$(lladdr 2)" type spans
-	prepare
-	for ((i = 0; i < cpus && i < 7; i++)); do
-		host 1 sh -c "echo 0 >/sys/class/net/s0/queues/tx-$i/xps_cpus"
-	done
-	host 1 sh -c "echo $(printf '%x' $(((1 << cpus) - 1))) >/sys/class/net/s0/queues/tx-7/xps_cpus"
+	send_on_last 8 3
 	host 2 sh -c 'echo 1 | tee /sys/class/net/s0/queues/rx-*/rps_cpus' >/dev/null
 	udp 0 20
 	expect "packets on receive queue 1" 20 "$(rx 2 1)"
