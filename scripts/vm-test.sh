@@ -20,8 +20,12 @@ verdict() {
 	local wanted=$1 text=$2 rc=0 said
 	shift 2
 	cat >"$script"
-	number=$((number + 1))
 	said=$(TIMEOUT=60 unshare -m "$top/scripts/vm.sh" "$tier" "$script" "$@" 2>&1) || rc=$?
+	judge
+}
+
+judge() {
+	number=$((number + 1))
 	if [ "$rc" = "$wanted" ]; then
 		echo "ok $number - vm: $text"
 	else
@@ -56,5 +60,10 @@ verdict 98 "a warning of the kernel, behind a script that succeeds" <<'E2'
 #!/bin/bash
 echo "<4>WARNING: CPU: 0 PID: 1 at nothing" >/dev/kmsg
 E2
+
+# A shell. Who types does not know when it is there.
+wanted=3 text="the status of a shell" rc=0
+said=$( (while sleep 2; do echo "exit 3"; done) | unshare -m "$top/scripts/vm.sh" "$tier" 2>&1) || rc=$?
+judge
 echo "1..$number"
 exit "$failed"

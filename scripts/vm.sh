@@ -50,7 +50,7 @@ mount --bind "$out/$tier/modules" /usr/lib/modules
 	printf 'export KERNEL_SOURCE=%q\n' "$(readlink -f "$kernel/build/source")"
 	printf 'folder=%q\n' "$PWD"
 	printf 'term=%q\n' "${TERM:-dumb}"
-	printf 'arguments=(%s)\n' "$(printf '%q ' "$@")"
+	printf 'arguments=(%s)\n' "${*@Q}"
 } >"$run/settings"
 # The root is shared by all guests and by what runs here: nobody may write it.
 mount -o remount,bind,ro /
