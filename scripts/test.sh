@@ -20,7 +20,7 @@ stage() {
 	local name=$1 began=$SECONDS rc=0
 	shift
 	say "==> $name"
-	"$@" 2>&1 | awk -v "stage=$name" -v "results=$results" '
+	"$@" 2>&1 | mawk -W interactive -v "stage=$name" -v "results=$results" '
 		# cargo: test path::name ... ok
 		/^test .* \.\.\. (ok|FAILED|ignored)/ {
 			word = $NF == "ok" ? "ok" : $NF == "ignored" ? "ok" : "not ok"
