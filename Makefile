@@ -21,7 +21,7 @@ modules:
 	@cp build/$(KERNEL)/spans.ko build/spans.ko && echo "built build/spans.ko for $(KERNEL)"
 endif
 
-.PHONY: demo test selftest vm shell check clean distclean help
+.PHONY: demo test selftest bench vm shell check clean distclean help
 
 demo:
 	@$(enter) scripts/demo.sh
@@ -32,6 +32,10 @@ test:
 # TESTS="ping.sh netns.sh" runs only these.
 selftest:
 	@$(enter) scripts/selftest.sh $(KERNEL) $(TESTS)
+
+# BENCH="K=64 STAGES=16 BOOTS=1" for a quick look.
+bench:
+	@$(enter) scripts/bench.sh $(BENCH)
 
 vm:
 	@test -n "$(RUN)" || { echo "spans: say what to run: make vm RUN=path [ARGS=...]"; exit 2; }

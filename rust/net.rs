@@ -10,7 +10,8 @@
 //!
 //! - Implement [`device::Operations`] for a type `T`: what `struct
 //!   net_device_ops` asks of a driver.
-//! - Implement [`header_ops::Operations`] and [`ethtool::QueueStats`] for it.
+//! - Implement [`header_ops::Operations`], [`ethtool::QueueStats`],
+//!   [`ethtool::Settings`] and [`sysfs::Attributes`] for it.
 //! - Implement [`rtnl::LinkOperations`] for it: how a device of its kind comes
 //!   into being.
 //! - Keep an [`rtnl::Registration<T>`] for as long as it is loaded.
@@ -22,15 +23,17 @@
 //! | [`device::Device`] | `struct net_device` |
 //! | [`device::Operations`] | `struct net_device_ops` |
 //! | [`header_ops::Operations`] | `struct header_ops` |
-//! | [`ethtool::QueueStats`] | `struct ethtool_ops` (statistics) |
+//! | [`ethtool::QueueStats`], [`ethtool::Settings`] | `struct ethtool_ops` |
 //! | [`napi::Napi`], [`napi::Registration`] | `struct napi_struct`, from add and enable to disable and del |
 //! | [`netlink::ExtAck`], [`netlink::LinkAttributes`] | `struct netlink_ext_ack`, `IFLA_*` |
 //! | [`percpu::DynamicPerCpu`], [`stats::Counters`] | `alloc_percpu()`, `this_cpu_add()` |
-//! | [`queue::TxQueue`] | `struct netdev_queue` |
+//! | [`queue::TxQueue`], [`queue::XmitLocked`] | `struct netdev_queue`, and its xmit lock |
 //! | [`rcu::Rcu`] | a pointer under `rcu_assign_pointer()` and `call_rcu()` |
 //! | [`rtnl::LinkOperations`], [`rtnl::Registration`] | `struct rtnl_link_ops` |
 //! | [`skbuff::SkBuff`], [`skbuff::SkBuffList`] | `struct sk_buff`, linked by `next` |
 //! | [`spinlock_bh::SpinLockBh`] | `spinlock_t` under `spin_lock_bh()` |
+//! | [`sysfs::Attribute`], [`sysfs::Attributes`] | `struct device_attribute`, `struct attribute_group` |
+//! | [`timer::Timer`] | `struct timer_list` |
 //!
 //! # Evidence
 //!
@@ -47,6 +50,7 @@
 //! one go out of scope does not link.
 
 mod bindings;
+pub mod clock;
 pub mod device;
 pub mod error;
 pub mod ethtool;
@@ -62,6 +66,9 @@ pub mod rtnl;
 pub mod skbuff;
 pub mod spinlock_bh;
 pub mod stats;
+pub mod sysfs;
+pub mod timer;
+pub mod word;
 
 pub use device::Device;
 pub use skbuff::{DropReason, SkBuff, SkBuffList};

@@ -5,7 +5,7 @@
 //! A packet goes one way through these files:
 //!
 //! ```text
-//!  device::start_xmit -> queue::Queue (tx) -> doorbell
+//!  device::start_xmit -> queue::Queue (subqueue, stage) -> [rollup] -> doorbell
 //!     -> queue::poll -> segment::Segment -> queue::Queue (rx) of the hearers
 //!     -> queue::poll -> receive -> the stack
 //! ```
@@ -14,14 +14,19 @@
 //! kernel is asked to do is asked through [`crate::net`]. There is no `unsafe`
 //! code here.
 
+mod config;
 mod counters;
 mod device;
 mod header;
 mod link;
+mod packets;
 mod port;
 mod queue;
 mod receive;
+mod rollup;
 mod segment;
+mod stall;
+mod watchdog;
 
 /// The driver, for the tables of functions that the kernel calls.
 pub(crate) struct Spans;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build.sh TIER [NAME [SOURCE]]: build spans.ko for a test kernel, into
+# build.sh TIER [NAME [SOURCE]]: build spans.ko and test modules for a test kernel, into
 # build/NAME (default: TIER), from SOURCE (default: this checkout), together with
 # a tree of all modules of that kernel in which modprobe finds it.
 # Runs in the build root.
@@ -35,6 +35,13 @@ fi
 
 mkdir -p "$dir/kbuild"
 make -C "$kernel/build" M="$src" MO="$dir/kbuild" "${options[@]}" -j"$(nproc)" --no-print-directory modules
+
+# What the tests need beside it.
+if [ -d "$src/selftests/test_modules" ]; then
+	mkdir -p "$dir/test_modules"
+	make -C "$kernel/build" M="$src/selftests/test_modules" MO="$dir/test_modules" \
+		"${options[@]}" --no-print-directory modules
+fi
 
 if ! cmp -s "$dir/kbuild/rust/spans.ko" "$dir/spans.ko"; then
 	tree=$dir/modules/$release

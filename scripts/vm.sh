@@ -6,7 +6,7 @@
 # Runs in the build root, which is also the guest's file system, read only.
 #
 # The script finds its own folder and this checkout under their usual names, a
-# writable /tmp, and $SPANS_KO; modprobe knows the module, too. What it prints
+# writable /tmp, $SPANS_KO and $SPANS_GEN; modprobe knows spans, too. What it prints
 # appears here; what the kernel prints goes to a log. A run in which the kernel
 # warned, panicked or hung has failed, whatever the script said:
 #   98  the kernel complained (the script itself was content)
@@ -45,6 +45,7 @@ mount --bind "$out/$tier/modules" /usr/lib/modules
 	printf 'export SPANS_KO=%q\n' "$out/$tier/spans.ko"
 	printf 'export SPANS_TIER=%q\n' "$tier"
 	printf 'export SPANS_TOP=%q\n' "$top"
+	printf 'export SPANS_GEN=%q\n' "$out/$tier/test_modules/spans_gen.ko"
 	# kselftest's word for kernels on which tests take their time
 	if [ "$tier" = debug ]; then echo 'export KSFT_MACHINE_SLOW=yes'; fi
 	printf 'export KERNEL_SOURCE=%q\n' "$(readlink -f "$kernel/build/source")"
@@ -85,7 +86,14 @@ kvm_works() {
 boot_qemu() {
 	# Emulated page tables have one level less without la57.
 	local accel=(-accel 'tcg,thread=multi' -cpu 'max,la57=off') socket=$run/virtiofs cache_mode=always
-	if kvm_works; then accel=(-accel kvm -cpu host); fi
+	if [ -n "${ICOUNT:-}" ]; then
+		# One nanosecond of the guest's clock is one instruction.
+		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount 'shift=0,sleep=off')
+		cpus=1
+		append+=" mitigations=off"
+	elif kvm_works; then
+		accel=(-accel kvm -cpu host)
+	fi
 	# In a shell, what is edited outside shall be seen inside.
 	if [ $# = 0 ]; then cache_mode=auto; fi
 	rm -f "$socket"

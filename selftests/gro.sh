@@ -24,6 +24,9 @@ merged_for_one()
 		busywait 60000 grep -q ready /tmp/stream$i
 	done
 	# Hosts 2 and 4 keep what may be merged until more comes.
+	for i in 2 3 4; do
+		host $i ethtool -K s0 gro on
+	done
 	for i in 2 4; do
 		host $i sh -c 'echo 200000000 >/sys/class/net/s0/gro_flush_timeout'
 		host $i sh -c 'echo 100 >/sys/class/net/s0/napi_defer_hard_irqs'

@@ -28,6 +28,9 @@ setup()
 	for pid in $(pgrep '^napi/s0-'); do
 		taskset -cp 0 "$pid" >/dev/null
 	done
+	# Byte queue limits would keep the ring from filling.
+	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
+		>/dev/null
 	host 2 ip route replace unreachable 10.0.0.1/32
 }
 

@@ -8,13 +8,20 @@
 /* netdevice.h uses hrtimers without saying so */
 #include <linux/hrtimer_types.h>
 
+#include <linux/capability.h>
+#include <linux/device.h>
+#include <linux/dynamic_queue_limits.h>
 #include <linux/ethtool.h>
+#include <linux/hrtimer.h>
 #include <linux/if_arp.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/skbuff.h>
+#include <linux/smp.h>
+#include <linux/sysfs.h>
+#include <linux/timer.h>
 #include <net/rtnetlink.h>
 
 #include <spans/helpers.h>
@@ -22,5 +29,8 @@
 /* Macros that bindgen cannot evaluate. */
 static const gfp_t SPANS_GFP_ATOMIC = GFP_ATOMIC;
 static const gfp_t SPANS_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
+static const netdev_features_t SPANS_NETIF_F_GRO = NETIF_F_GRO;
+static const unsigned int SPANS_DQL_MAX_OBJECT = DQL_MAX_OBJECT;
+static const unsigned int SPANS_COALESCE_TX_AGGR = ETHTOOL_COALESCE_TX_AGGR;
 
 #endif

@@ -6,15 +6,18 @@
 #ifndef _SPANS_HELPERS_H
 #define _SPANS_HELPERS_H
 
+#include <linux/smp.h>
 #include <linux/types.h>
 
 struct cpumask;
+struct hrtimer;
 struct napi_struct;
 struct net;
 struct net_device;
 struct netdev_queue;
 struct rtnl_newlink_params;
 struct sk_buff;
+struct timer_list;
 
 /* bottom_half.c */
 void rust_helper_local_bh_disable(void);
@@ -25,7 +28,8 @@ extern const size_t spans_layout[];
 extern const size_t spans_layout_len;
 
 /* netdevice.c */
-void *rust_helper_netdev_priv(const struct net_device *dev);
+struct net *rust_helper_dev_net(const struct net_device *dev);
+bool rust_helper_netif_carrier_ok(const struct net_device *dev);
 void rust_helper_dev_hold(struct net_device *dev);
 void rust_helper_dev_put(struct net_device *dev);
 void rust_helper_netdev_lockdep_set_classes(struct net_device *dev);
@@ -38,12 +42,34 @@ void rust_helper_netif_tx_start_all_queues(struct net_device *dev);
 void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
 				int (*poll)(struct napi_struct *, int));
 void rust_helper___netif_napi_del(struct napi_struct *napi);
+bool rust_helper_netdev_xmit_more(void);
+void rust_helper___netif_tx_lock(struct netdev_queue *txq, int cpu);
+void rust_helper___netif_tx_unlock(struct netdev_queue *txq);
+void rust_helper_netdev_tx_sent_queue(struct netdev_queue *txq, unsigned int bytes);
+void rust_helper_netdev_tx_completed_queue(struct netdev_queue *txq, unsigned int packets,
+					   unsigned int bytes);
+void rust_helper_netdev_tx_reset_queue(struct netdev_queue *txq);
+
+/* interrupt.c */
+bool rust_helper_in_serving_softirq(void);
 
 /* percpu.c */
 void __percpu *rust_helper___alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp);
 void *rust_helper_per_cpu_ptr(void __percpu *ptr, unsigned int cpu);
 void rust_helper_this_cpu_add_u64(u64 __percpu *ptr, u64 value);
 unsigned int rust_helper_cpumask_next_possible(int cpu);
+
+/* signal.c */
+int rust_helper_restart_syscall(void);
+
+/* smp.c */
+void rust_helper_INIT_CSD(call_single_data_t *csd, smp_call_func_t func, void *info);
+bool rust_helper_cpu_online(unsigned int cpu);
+
+/* timer.c */
+void rust_helper_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *));
+bool rust_helper_timer_pending(const struct timer_list *timer);
+bool rust_helper_hrtimer_is_queued(struct hrtimer *timer);
 
 /* skbuff.c */
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb);
@@ -52,12 +78,9 @@ unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb);
 unsigned char *rust_helper_skb_tail_pointer(const struct sk_buff *skb);
 void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len);
 void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len);
-void rust_helper_skb_reset_mac_header(struct sk_buff *skb);
 void rust_helper_skb_prepare_for_gro(struct sk_buff *skb);
 int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp);
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp);
-u16 rust_helper_skb_get_queue_mapping(const struct sk_buff *skb);
-void rust_helper_skb_record_rx_queue(struct sk_buff *skb, u16 queue);
 void rust_helper_skb_tx_timestamp(struct sk_buff *skb);
 
 #endif

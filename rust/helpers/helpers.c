@@ -7,7 +7,11 @@
 #include <spans/bindings_helper.h>
 
 #include "bottom_half.c"
+#include "interrupt.c"
 #include "layout.c"
 #include "netdevice.c"
 #include "percpu.c"
+#include "signal.c"
 #include "skbuff.c"
+#include "smp.c"
+#include "timer.c"

@@ -4,9 +4,13 @@
  * itself. bindgen asks clang, the kernel may be compiled by gcc: the module
  * compares when it is loaded (rust/net/layout.rs, same order).
  */
+#include <linux/device.h>
 #include <linux/ethtool.h>
+#include <linux/hrtimer.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/smp.h>
+#include <linux/timer.h>
 #include <net/rtnetlink.h>
 
 #define SIZE(type) sizeof(struct type)
@@ -15,11 +19,15 @@
 const size_t spans_layout[] = {
 	SIZE(net_device),
 	FIELD(net_device, priv_flags_fast),
+	FIELD(net_device, priv),
+	FIELD(net_device, features),
+	FIELD(net_device, wanted_features),
 	FIELD(net_device, netdev_ops),
 	FIELD(net_device, header_ops),
 	FIELD(net_device, _tx),
 	FIELD(net_device, num_tx_queues),
 	FIELD(net_device, num_rx_queues),
+	FIELD(net_device, real_num_tx_queues),
 	FIELD(net_device, mtu),
 	FIELD(net_device, min_mtu),
 	FIELD(net_device, max_mtu),
@@ -37,6 +45,9 @@ const size_t spans_layout[] = {
 	FIELD(net_device, priv_destructor),
 	FIELD(net_device, rtnl_link_ops),
 	FIELD(net_device, ethtool_ops),
+	FIELD(net_device, dev),
+	FIELD(net_device, sysfs_groups),
+	FIELD(net, user_ns),
 	SIZE(netdev_queue),
 	FIELD(netdev_queue, dev),
 	SIZE(net_device_ops),
@@ -45,8 +56,11 @@ const size_t spans_layout[] = {
 	FIELD(net_device_ops, ndo_stop),
 	FIELD(net_device_ops, ndo_start_xmit),
 	FIELD(net_device_ops, ndo_set_mac_address),
+	FIELD(net_device_ops, ndo_change_mtu),
+	FIELD(net_device_ops, ndo_change_carrier),
 	FIELD(net_device_ops, ndo_get_stats64),
 	FIELD(net_device_ops, ndo_get_port_parent_id),
+	FIELD(net_device_ops, ndo_get_phys_port_id),
 	SIZE(netdev_phys_item_id),
 	FIELD(netdev_phys_item_id, id),
 	FIELD(netdev_phys_item_id, id_len),
@@ -60,6 +74,19 @@ const size_t spans_layout[] = {
 	FIELD(ethtool_ops, get_sset_count),
 	FIELD(ethtool_ops, get_strings),
 	FIELD(ethtool_ops, get_ethtool_stats),
+	FIELD(ethtool_ops, supported_coalesce_params),
+	FIELD(ethtool_ops, get_coalesce),
+	FIELD(ethtool_ops, set_coalesce),
+	FIELD(ethtool_ops, get_ringparam),
+	FIELD(ethtool_ops, set_ringparam),
+	FIELD(ethtool_ops, get_channels),
+	FIELD(ethtool_ops, set_channels),
+	SIZE(kernel_ethtool_coalesce),
+	FIELD(kernel_ethtool_coalesce, tx_aggr_max_bytes),
+	FIELD(kernel_ethtool_coalesce, tx_aggr_max_frames),
+	FIELD(kernel_ethtool_coalesce, tx_aggr_time_usecs),
+	SIZE(ethtool_ringparam),
+	SIZE(ethtool_channels),
 	SIZE(napi_struct),
 	FIELD(napi_struct, state),
 	FIELD(napi_struct, gro),
@@ -70,9 +97,14 @@ const size_t spans_layout[] = {
 	FIELD(sk_buff, len),
 	FIELD(sk_buff, data_len),
 	FIELD(sk_buff, data),
+	FIELD(sk_buff, cb),
+	FIELD(sk_buff, sk),
+	FIELD(sk_buff, queue_mapping),
+	FIELD(sk_buff, head),
 	FIELD(sk_buff, __pkt_type_offset),
 	FIELD(sk_buff, priority),
 	FIELD(sk_buff, protocol),
+	FIELD(sk_buff, mac_header),
 	SIZE(rtnl_link_ops),
 	FIELD(rtnl_link_ops, kind),
 	FIELD(rtnl_link_ops, priv_size),
@@ -89,6 +121,19 @@ const size_t spans_layout[] = {
 	SIZE(nlattr),
 	FIELD(nlattr, nla_len),
 	SIZE(callback_head),
+	SIZE(__call_single_data),
+	SIZE(hrtimer),
+	SIZE(timer_list),
+	SIZE(device_attribute),
+	FIELD(device_attribute, attr),
+	FIELD(device_attribute, show),
+	FIELD(device_attribute, store),
+	SIZE(attribute),
+	FIELD(attribute, name),
+	FIELD(attribute, mode),
+	SIZE(attribute_group),
+	FIELD(attribute_group, name),
+	FIELD(attribute_group, attrs),
 };
 
 const size_t spans_layout_len = ARRAY_SIZE(spans_layout);

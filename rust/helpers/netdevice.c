@@ -4,9 +4,14 @@
 #include <net/rtnetlink.h>
 #include <net/sch_generic.h>
 
-void *rust_helper_netdev_priv(const struct net_device *dev)
+struct net *rust_helper_dev_net(const struct net_device *dev)
 {
-	return netdev_priv(dev);
+	return dev_net(dev);
+}
+
+bool rust_helper_netif_carrier_ok(const struct net_device *dev)
+{
+	return netif_carrier_ok(dev);
 }
 
 void rust_helper_dev_hold(struct net_device *dev)
@@ -64,4 +69,35 @@ void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi
 void rust_helper___netif_napi_del(struct napi_struct *napi)
 {
 	__netif_napi_del(napi);
+}
+
+bool rust_helper_netdev_xmit_more(void)
+{
+	return netdev_xmit_more();
+}
+
+void rust_helper___netif_tx_lock(struct netdev_queue *txq, int cpu)
+{
+	__netif_tx_lock(txq, cpu);
+}
+
+void rust_helper___netif_tx_unlock(struct netdev_queue *txq)
+{
+	__netif_tx_unlock(txq);
+}
+
+void rust_helper_netdev_tx_sent_queue(struct netdev_queue *txq, unsigned int bytes)
+{
+	netdev_tx_sent_queue(txq, bytes);
+}
+
+void rust_helper_netdev_tx_completed_queue(struct netdev_queue *txq, unsigned int packets,
+					   unsigned int bytes)
+{
+	netdev_tx_completed_queue(txq, packets, bytes);
+}
+
+void rust_helper_netdev_tx_reset_queue(struct netdev_queue *txq)
+{
+	netdev_tx_reset_queue(txq);
 }

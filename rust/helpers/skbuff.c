@@ -32,11 +32,6 @@ void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len)
 	return skb_pull_rcsum(skb, len);
 }
 
-void rust_helper_skb_reset_mac_header(struct sk_buff *skb)
-{
-	skb_reset_mac_header(skb);
-}
-
 void rust_helper_skb_prepare_for_gro(struct sk_buff *skb)
 {
 	skb_prepare_for_gro(skb);
@@ -50,16 +45,6 @@ int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp)
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp)
 {
 	return skb_orphan_frags_rx(skb, gfp);
-}
-
-u16 rust_helper_skb_get_queue_mapping(const struct sk_buff *skb)
-{
-	return skb_get_queue_mapping(skb);
-}
-
-void rust_helper_skb_record_rx_queue(struct sk_buff *skb, u16 queue)
-{
-	skb_record_rx_queue(skb, queue);
 }
 
 void rust_helper_skb_tx_timestamp(struct sk_buff *skb)

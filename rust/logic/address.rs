@@ -42,6 +42,7 @@ impl Address {
     }
 
     /// Whether every interface of the segment is meant.
+    #[inline]
     pub fn is_broadcast(&self) -> bool {
         *self == Self::BROADCAST
     }

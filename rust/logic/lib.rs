@@ -8,18 +8,32 @@
 //! and, as a cargo crate, into the tests of the host.
 //!
 //! - [`address`]: link addresses.
+//! - [`class`]: which of a subqueue's two FIFOs a packet goes to.
 //! - [`cls`]: the 28-byte header of the SPANS medium, on the wire.
+//! - [`config`]: what the user can set, and what follows from it.
+//! - [`mapping`]: which CPU sends on which subqueue.
 //! - [`medium`]: what a segment carries: address length, framing, MTU range.
-//! - [`queue`]: what a bounded queue does with one packet more.
+//! - [`packet`]: what a queue has to know of packets.
 //! - [`receive`]: what an interface does with a frame that reached it.
+//! - [`ring`]: slots for frames that are the other side's business.
 //! - [`segment`]: who a frame on a segment reaches.
+//! - [`stage`]: when packets that wait for company are started.
+//! - [`subqueue`]: two FIFOs and their limits.
+//! - [`transmit`]: subqueue, stages and ring together, and who starts what.
 
 #![cfg_attr(not(any(kernel, test)), no_std)]
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod class;
 pub mod cls;
+pub mod config;
+pub mod mapping;
 pub mod medium;
-pub mod queue;
+pub mod packet;
 pub mod receive;
+pub mod ring;
 pub mod segment;
+pub mod stage;
+pub mod subqueue;
+pub mod transmit;

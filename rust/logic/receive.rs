@@ -41,6 +41,7 @@ pub enum Refused {
 
 /// Judges a frame of `len` bytes, of which `header` are the first (`None` when
 /// there are not that many), at the interface `own` with MTU `mtu`.
+#[inline]
 pub fn judge(
     header: &[u8; cls::LEN],
     len: usize,
@@ -67,10 +68,22 @@ pub fn judge(
     })
 }
 
+/// How many of `offered` packets a receive ring takes that holds `len` of at most
+/// `limit`.
+pub const fn room(len: usize, limit: usize, offered: usize) -> usize {
+    let free = limit.saturating_sub(len);
+    if offered < free {
+        offered
+    } else {
+        free
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cls::Header;
+    use proptest::prelude::*;
 
     const OWN: Address = Address::new([0, 0, 0, 0, 0, 0, 0, 1]);
     const OTHER: Address = Address::new([0, 0, 0, 0, 0, 0, 0, 2]);
@@ -121,5 +134,15 @@ mod tests {
         bytes[24] = 0x80;
         bytes[25] = 0xc2;
         assert_eq!(judged(&bytes, 100), Err(Refused::Bridged));
+    }
+
+    proptest! {
+        #[test]
+        fn room_fills_up_and_no_further(len in 0usize..50, limit in 0usize..50, offered in 0usize..50) {
+            let taken = room(len, limit, offered);
+            prop_assert!(taken <= offered);
+            prop_assert!(len + taken <= limit.max(len));
+            prop_assert!(taken == offered || len + taken >= limit);
+        }
     }
 }

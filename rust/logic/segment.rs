@@ -37,6 +37,27 @@ pub fn hearers<M: Member>(members: &[M], destination: Address) -> &[M] {
     rest.get(..to).unwrap_or(&[])
 }
 
+/// How many frames one poll takes from a transmit ring whose segment has so many
+/// stations. A frame may go to each of them: however many they are, a poll makes
+/// at most [`MAX_COPIES`] (unless that is less than one frame) and ends soon.
+pub const fn tx_budget(stations: usize) -> usize {
+    if stations <= MAX_COPIES / MAX_TX_BUDGET {
+        return MAX_TX_BUDGET;
+    }
+    let budget = MAX_COPIES / stations;
+    if budget == 0 {
+        1
+    } else {
+        budget
+    }
+}
+
+/// The weight of a NAPI (`NAPI_POLL_WEIGHT`).
+const MAX_TX_BUDGET: usize = 64;
+
+/// Copies of frames that one poll may make.
+pub const MAX_COPIES: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +114,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_poll_ends_soon(stations in 0usize..100_000) {
+            let budget = tx_budget(stations);
+            prop_assert!((1..=64).contains(&budget));
+            prop_assert!(budget == 1 || budget * stations <= MAX_COPIES);
+            prop_assert!(budget == 64 || (budget + 1) * stations > MAX_COPIES);
+        }
+
         #[test]
         fn as_a_plain_search_finds_them(
             addresses in prop::collection::vec(0u64..12, 0..20),

@@ -23,7 +23,7 @@
 
 use super::{
     bindings,
-    queue::TxQueue,
+    queue::{TxQueue, XmitLocked},
     rtnl::Rtnl,
     skbuff::SkBuff,
     spinlock_bh::LocalBhDisabled,
@@ -57,18 +57,26 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// the device is up, and sends some time later.
     fn stop(dev: &Device<Self>, running: Self::Running, rtnl: &Rtnl);
 
-    /// `ndo_start_xmit`: a packet is to be sent. Its transmit queue's lock is
-    /// held.
+    /// `ndo_start_xmit`: a packet is to be sent. Its transmit queue's lock, `txq`,
+    /// is held.
     ///
     /// The driver must take the packet: one that does not want more stops the
     /// queue in time, as `NETDEV_TX_BUSY` cannot be answered. The device may be
     /// down, see [`stop`](Self::stop).
-    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: TxQueue<'_>, bh: &LocalBhDisabled);
+    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: &mut XmitLocked<'_>, bh: &LocalBhDisabled);
 
     /// `ndo_set_mac_address`: the device shall get this address of `addr_len`
     /// bytes. The driver checks it and calls [`Device::set_address`]. Process
     /// context.
     fn set_address(dev: &Device<Self>, address: &[u8], rtnl: &Rtnl) -> Result;
+
+    /// `ndo_change_mtu`: the device has just got another MTU, within its range.
+    /// Process context.
+    fn mtu_changed(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
+
+    /// `ndo_change_carrier`: the user cuts the line, or mends it. The driver calls
+    /// [`Device::carrier_off`] or [`Device::carrier_on`]. Process context.
+    fn change_carrier(dev: &Device<Self>, carrier: bool, rtnl: &Rtnl);
 
     /// `ndo_get_stats64`: adds the driver's counts to zeroes. Any context that
     /// may hold a spinlock.
@@ -77,6 +85,10 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// `ndo_get_port_parent_id`: says by what number the devices know each other
     /// that are ports of one thing; `ip -d link` shows it as switchid.
     fn port_parent_id(dev: &Device<Self>) -> [u8; 8];
+
+    /// `ndo_get_phys_port_id`: says by what number the device is known to those who
+    /// do not trust its name; `ip -d link` shows it as portid.
+    fn phys_port_id(dev: &Device<Self>) -> [u8; 8];
 }
 
 /// A device of the driver `T`: `struct net_device`.
@@ -87,8 +99,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
 ///   a `Private<T>`.
 /// - `Private::data` came from `T::Data::into_foreign()` and is not converted
 ///   back while a reference to this value can exist.
-/// - `addr_len` is at most `MAX_ADDR_LEN` and never changes, nor do the numbers of
-///   queues. The queues live as long as the device.
+/// - `addr_len` is at most `MAX_ADDR_LEN` and never changes, nor do `num_tx_queues`
+///   and `num_rx_queues`. The queues live as long as the device.
 #[repr(transparent)]
 pub struct Device<T: Operations> {
     dev: Opaque<bindings::net_device>,
@@ -196,6 +208,82 @@ impl<T: Operations> Device<T> {
         unsafe { (*self.as_raw()).num_rx_queues }
     }
 
+    /// How many transmit queues the stack uses. May be out of date at once.
+    #[inline]
+    pub fn real_num_tx_queues(&self) -> u32 {
+        // SAFETY: The device is valid. READ_ONCE().
+        unsafe { (&raw const (*self.as_raw()).real_num_tx_queues).read_volatile() }
+    }
+
+    /// Has the stack use so many transmit and receive queues. Packets that a qdisc
+    /// holds for one that is not used any more are dropped by it.
+    pub fn set_real_num_queues(&self, tx: u32, rx: u32, _: &Rtnl) -> Result {
+        // SAFETY: The device is valid and registered or being so, and RTNL is held.
+        to_result(unsafe { bindings::netif_set_real_num_queues(self.as_raw(), tx, rx) })
+    }
+
+    /// Whether packets that are received are to be merged: `ethtool -K DEVICE gro on`.
+    #[inline]
+    pub(super) fn has_gro(&self) -> bool {
+        // SAFETY: The device is valid. READ_ONCE().
+        let features = unsafe { (&raw const (*self.as_raw()).features).read_volatile() };
+        features & bindings::SPANS_NETIF_F_GRO != 0
+    }
+
+    /// Does not merge packets that are received, unless the user wants it. For a
+    /// device that was just registered.
+    pub fn disable_gro(&self, _: &Rtnl) {
+        let dev = self.as_raw();
+        // SAFETY: The device is valid, and RTNL guards its features.
+        unsafe {
+            (*dev).features &= !bindings::SPANS_NETIF_F_GRO;
+            (*dev).wanted_features &= !bindings::SPANS_NETIF_F_GRO;
+            bindings::netdev_update_features(dev);
+        }
+    }
+
+    /// Whether the device has a carrier.
+    #[inline]
+    pub fn carrier_ok(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::rust_helper_netif_carrier_ok(self.as_raw()) }
+    }
+
+    /// Says that the device has a carrier. Any context.
+    pub fn carrier_on(&self) {
+        // SAFETY: The device is valid.
+        unsafe { bindings::netif_carrier_on(self.as_raw()) };
+    }
+
+    /// Says that the device has no carrier. The stack sends nothing soon. Any
+    /// context.
+    pub fn carrier_off(&self) {
+        // SAFETY: The device is valid.
+        unsafe { bindings::netif_carrier_off(self.as_raw()) };
+    }
+
+    /// Fails with `EPERM` unless this process may administer the network of the
+    /// device's namespace.
+    pub(super) fn may_be_administered(&self) -> Result {
+        // SAFETY: The device is valid, and so is its namespace, as it is in there.
+        let may = unsafe {
+            let net = bindings::rust_helper_dev_net(self.as_raw());
+            bindings::ns_capable((*net).user_ns, bindings::CAP_NET_ADMIN as c_int)
+        };
+        if may {
+            Ok(())
+        } else {
+            Err(EPERM)
+        }
+    }
+
+    /// Whether it is registered, and not on its way out. For who holds RTNL.
+    pub(super) fn is_registered(&self) -> bool {
+        // SAFETY: The device is valid. READ_ONCE().
+        let state = unsafe { (&raw const (*self.as_raw()).reg_state).read_volatile() };
+        state == bindings::netdev_reg_state_NETREG_REGISTERED as u8
+    }
+
     /// A transmit queue, if there is one with this index.
     #[inline]
     pub fn tx_queue(&self, index: u16) -> Option<TxQueue<'_>> {
@@ -215,8 +303,8 @@ impl<T: Operations> Device<T> {
 }
 
 fn private<T: Operations>(dev: *mut bindings::net_device) -> *mut Private<T> {
-    // SAFETY: Computes an address within the allocation of `dev`.
-    unsafe { bindings::rust_helper_netdev_priv(dev) }.cast()
+    // SAFETY: Computes an address within the allocation of `dev`, as `netdev_priv()`.
+    unsafe { (&raw mut (*dev).priv_).cast() }
 }
 
 /// The parts of a device that its medium decides.
@@ -338,6 +426,21 @@ impl<T: Operations> Setup<'_, T> {
         unsafe { (*self.dev).num_rx_queues }
     }
 
+    /// The MTU.
+    pub fn mtu(&self) -> u32 {
+        // SAFETY: By the type invariant the device is ours.
+        unsafe { (*self.dev).mtu }
+    }
+
+    /// Where a transmit queue is; null if there is none with this index.
+    pub(super) fn tx_queue_address(&self, index: u16) -> *const bindings::netdev_queue {
+        if u32::from(index) >= self.num_tx_queues() {
+            return core::ptr::null();
+        }
+        // SAFETY: The array has `num_tx_queues` elements.
+        unsafe { (*self.dev)._tx.add(index.into()) }
+    }
+
     /// Gives the device its data and makes it known to the kernel.
     ///
     /// On failure the data is dropped, at once or with the device.
@@ -371,6 +474,13 @@ unsafe fn drop_data<T: Operations>(private: *mut Private<T>) {
     let data = unsafe { core::mem::replace(&mut (*private).data, core::ptr::null_mut()) };
     // SAFETY: `data` came from `into_foreign()` or is null, and is taken out only once.
     drop(unsafe { T::Data::try_from_foreign(data) });
+}
+
+fn write_id(id: &mut bindings::netdev_phys_item_id, number: [u8; 8]) {
+    for (to, from) in id.id.iter_mut().zip(number) {
+        *to = from;
+    }
+    id.id_len = number.len() as u8;
 }
 
 /// The table of functions that the core calls, made of those of `T`.
@@ -441,7 +551,13 @@ impl<T: Operations> OperationsVTable<T> {
         // instead, leaves devices alone that `Setup::prepare` made.)
         let bh = unsafe { LocalBhDisabled::assume() };
         match device.tx_queue(skb.queue_mapping()) {
-            Some(txq) => T::start_xmit(device, skb, txq, &bh),
+            Some(txq) => {
+                // SAFETY: The core holds the lock of the queue that the packet is mapped to, as the
+                // device is not lockless (`lltx`). It is nested in no other section with that lock:
+                // the owner does not send on the queue it has locked.
+                let mut txq = unsafe { XmitLocked::assume(txq) };
+                T::start_xmit(device, skb, &mut txq, &bh);
+            }
             None => skb.kfree_reason(super::DropReason::NOT_SPECIFIED),
         }
         bindings::netdev_tx_NETDEV_TX_OK
@@ -493,13 +609,58 @@ impl<T: Operations> OperationsVTable<T> {
     ) -> c_int {
         // SAFETY: The device is registered, so it has its data, until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
-        let number = T::port_parent_id(device);
         // SAFETY: The core gives us `id` for the duration of the call.
-        let id = unsafe { &mut *id };
-        for (to, from) in id.id.iter_mut().zip(number) {
-            *to = from;
-        }
-        id.id_len = number.len() as u8;
+        write_id(unsafe { &mut *id }, T::port_parent_id(device));
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device with RTNL held.
+    unsafe extern "C" fn change_mtu_callback(dev: *mut bindings::net_device, mtu: c_int) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let device = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        // SAFETY: The device is valid.
+        let field = unsafe { &raw mut (*dev).mtu };
+        let before = device.mtu();
+        // SAFETY: The device is valid, and RTNL guards the field. WRITE_ONCE().
+        unsafe { field.write_volatile(mtu as u32) };
+        from_result(|| {
+            T::mtu_changed(device, &rtnl).inspect_err(|_| {
+                // SAFETY: As above.
+                unsafe { field.write_volatile(before) };
+            })?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device with RTNL held.
+    unsafe extern "C" fn change_carrier_callback(
+        dev: *mut bindings::net_device,
+        carrier: bool,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let device = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: RTNL is held during the call.
+        T::change_carrier(device, carrier, &unsafe { Rtnl::assume() });
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device. `id` is to be written.
+    unsafe extern "C" fn get_phys_port_id_callback(
+        dev: *mut bindings::net_device,
+        id: *mut bindings::netdev_phys_item_id,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let device = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: The core gives us `id` for the duration of the call.
+        write_id(unsafe { &mut *id }, T::phys_port_id(device));
         0
     }
 
@@ -519,7 +680,10 @@ impl<T: Operations> OperationsVTable<T> {
         ops.ndo_stop = Some(Self::stop_callback);
         ops.ndo_start_xmit = Some(Self::start_xmit_callback);
         ops.ndo_set_mac_address = Some(Self::set_mac_address_callback);
+        ops.ndo_change_mtu = Some(Self::change_mtu_callback);
+        ops.ndo_change_carrier = Some(Self::change_carrier_callback);
         ops.ndo_get_stats64 = Some(Self::get_stats64_callback);
+        ops.ndo_get_phys_port_id = Some(Self::get_phys_port_id_callback);
         ops.ndo_get_port_parent_id = Some(Self::get_port_parent_id_callback);
         ops
     };

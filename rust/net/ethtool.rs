@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `ethtool` shows.
+//! What `ethtool` shows and sets.
 //!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
-use super::{bindings, device, Device};
+use super::{bindings, device, netlink::ExtAck, rtnl::Rtnl, Device};
 use core::marker::PhantomData;
-use kernel::{fmt::Write, prelude::*, str::NullTerminatedFormatter};
+use kernel::{error::from_result, fmt::Write, prelude::*, str::NullTerminatedFormatter};
 
 /// Statistics per queue, for `ethtool -S`. They are shown as
 /// `tx_queue_0_NAME` and `rx_queue_0_NAME`.
@@ -24,12 +24,67 @@ pub trait QueueStats: device::Operations {
     fn rx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]);
 }
 
+/// How many slots the rings of a device have: `ethtool -G`.
+#[derive(Clone, Copy)]
+pub struct RingParam {
+    /// Of a transmit ring.
+    pub tx: u32,
+    /// Of a receive ring.
+    pub rx: u32,
+    /// That a ring can have at most.
+    pub max: u32,
+}
+
+/// How transmitted packets are aggregated: `ethtool -C`.
+#[derive(Clone, Copy)]
+pub struct Coalesce {
+    /// `tx-aggr-max-bytes`.
+    pub tx_aggr_max_bytes: u32,
+    /// `tx-aggr-max-frames`.
+    pub tx_aggr_max_frames: u32,
+    /// `tx-aggr-time-usecs`.
+    pub tx_aggr_time_usecs: u32,
+}
+
+/// What the user can set of a device by `ethtool`. All functions are called in
+/// process context with RTNL held. What is refused must change nothing.
+#[vtable]
+pub trait Settings: device::Operations {
+    /// The present sizes of the rings.
+    fn ringparam(dev: &Device<Self>) -> RingParam;
+
+    /// Sets the sizes of the rings, of which the core has seen that they are not
+    /// more than the maximum.
+    fn set_ringparam(
+        dev: &Device<Self>,
+        tx: u32,
+        rx: u32,
+        rtnl: &Rtnl,
+        extack: &ExtAck<'_>,
+    ) -> Result;
+
+    /// How packets are aggregated at present.
+    fn coalesce(dev: &Device<Self>) -> Coalesce;
+
+    /// Aggregates packets otherwise from now on.
+    fn set_coalesce(
+        dev: &Device<Self>,
+        coalesce: Coalesce,
+        rtnl: &Rtnl,
+        extack: &ExtAck<'_>,
+    ) -> Result;
+
+    /// Uses so many pairs of queues, at least 1 and at most as many as there are
+    /// transmit queues.
+    fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
+}
+
 const NAME_LEN: usize = bindings::ETH_GSTRING_LEN as usize;
 
 /// The table of functions that the core calls, made of those of `T`.
-pub(super) struct VTable<T: QueueStats>(PhantomData<T>);
+pub(super) struct VTable<T: QueueStats + Settings>(PhantomData<T>);
 
-impl<T: QueueStats> VTable<T> {
+impl<T: QueueStats + Settings> VTable<T> {
     /// How many statistics a device has. Depends on nothing that changes, as the
     /// core asks once for the size of its buffers and once for each filling.
     fn count(dev: &Device<T>) -> usize {
@@ -114,6 +169,132 @@ impl<T: QueueStats> VTable<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `ring` is to be
+    /// written.
+    unsafe extern "C" fn get_ringparam_callback(
+        dev: *mut bindings::net_device,
+        ring: *mut bindings::ethtool_ringparam,
+        _kernel_ring: *mut bindings::kernel_ethtool_ringparam,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let param = T::ringparam(unsafe { Device::from_raw(dev) });
+        // SAFETY: The core gives us `ring` for the duration of the call.
+        let ring = unsafe { &mut *ring };
+        ring.tx_pending = param.tx;
+        ring.rx_pending = param.rx;
+        ring.tx_max_pending = param.max;
+        ring.rx_max_pending = param.max;
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held.
+    unsafe extern "C" fn set_ringparam_callback(
+        dev: *mut bindings::net_device,
+        ring: *mut bindings::ethtool_ringparam,
+        _kernel_ring: *mut bindings::kernel_ethtool_ringparam,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let dev = unsafe { Device::from_raw(dev) };
+        // SAFETY: The core gives us `ring` for the duration of the call.
+        let ring = unsafe { &*ring };
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        // SAFETY: The core gives us `extack`, or none, for the duration of the call.
+        let extack = unsafe { ExtAck::from_raw(extack) };
+        from_result(|| {
+            T::set_ringparam(dev, ring.tx_pending, ring.rx_pending, &rtnl, &extack)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `kernel_coalesce`
+    /// is to be written.
+    unsafe extern "C" fn get_coalesce_callback(
+        dev: *mut bindings::net_device,
+        _coalesce: *mut bindings::ethtool_coalesce,
+        kernel_coalesce: *mut bindings::kernel_ethtool_coalesce,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let coalesce = T::coalesce(unsafe { Device::from_raw(dev) });
+        // SAFETY: The core gives us this for the duration of the call.
+        let to = unsafe { &mut *kernel_coalesce };
+        to.tx_aggr_max_bytes = coalesce.tx_aggr_max_bytes;
+        to.tx_aggr_max_frames = coalesce.tx_aggr_max_frames;
+        to.tx_aggr_time_usecs = coalesce.tx_aggr_time_usecs;
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held.
+    unsafe extern "C" fn set_coalesce_callback(
+        dev: *mut bindings::net_device,
+        _coalesce: *mut bindings::ethtool_coalesce,
+        kernel_coalesce: *mut bindings::kernel_ethtool_coalesce,
+        extack: *mut bindings::netlink_ext_ack,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let dev = unsafe { Device::from_raw(dev) };
+        // SAFETY: The core gives us this for the duration of the call.
+        let from = unsafe { &*kernel_coalesce };
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        // SAFETY: The core gives us `extack`, or none, for the duration of the call.
+        let extack = unsafe { ExtAck::from_raw(extack) };
+        let coalesce = Coalesce {
+            tx_aggr_max_bytes: from.tx_aggr_max_bytes,
+            tx_aggr_max_frames: from.tx_aggr_max_frames,
+            tx_aggr_time_usecs: from.tx_aggr_time_usecs,
+        };
+        from_result(|| {
+            T::set_coalesce(dev, coalesce, &rtnl, &extack)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `channels` is to
+    /// be written.
+    unsafe extern "C" fn get_channels_callback(
+        dev: *mut bindings::net_device,
+        channels: *mut bindings::ethtool_channels,
+    ) {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let dev = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: The core gives us `channels` for the duration of the call.
+        let channels = unsafe { &mut *channels };
+        channels.max_combined = dev.num_tx_queues();
+        channels.combined_count = dev.real_num_tx_queues();
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held.
+    unsafe extern "C" fn set_channels_callback(
+        dev: *mut bindings::net_device,
+        channels: *mut bindings::ethtool_channels,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let dev = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: The core gives us `channels` for the duration of the call.
+        let combined = unsafe { (*channels).combined_count };
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        from_result(|| {
+            T::set_channels(dev, combined, &rtnl)?;
+            Ok(0)
+        })
+    }
+
     const VTABLE: bindings::ethtool_ops = {
         let mut ops: bindings::ethtool_ops = pin_init::zeroed();
         ops.get_link = Some(bindings::ethtool_op_get_link);
@@ -121,6 +302,13 @@ impl<T: QueueStats> VTable<T> {
         ops.get_sset_count = Some(Self::get_sset_count_callback);
         ops.get_strings = Some(Self::get_strings_callback);
         ops.get_ethtool_stats = Some(Self::get_ethtool_stats_callback);
+        ops.supported_coalesce_params = bindings::SPANS_COALESCE_TX_AGGR;
+        ops.get_coalesce = Some(Self::get_coalesce_callback);
+        ops.set_coalesce = Some(Self::set_coalesce_callback);
+        ops.get_ringparam = Some(Self::get_ringparam_callback);
+        ops.set_ringparam = Some(Self::set_ringparam_callback);
+        ops.get_channels = Some(Self::get_channels_callback);
+        ops.set_channels = Some(Self::set_channels_callback);
         ops
     };
 

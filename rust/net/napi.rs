@@ -7,16 +7,26 @@
 //! A [`Napi<T>`] is a `struct napi_struct` together with what its poll works on.
 //! Anybody may [`schedule`](Napi::schedule) it at any time; it is polled only
 //! while a [`Registration`] of it exists, on one CPU at a time.
+//!
+//! Each has a home, the CPU on which it is polled (unless it has a thread of its
+//! own, or a socket polls it busily). Whoever schedules it elsewhere sends that CPU
+//! a message. As only one can set `NAPI_STATE_SCHED`, there is one message at most
+//! under way. Who receives it looks again where the home is by now, and a poll
+//! that finds itself elsewhere moves: DragonFly chases the owner of a subqueue that
+//! way (`ifsq_ifstart_ipifunc()`).
 
 use super::{
     bindings,
     device::{Device, Operations},
     rtnl::Rtnl,
     skbuff::{self, DropReason, PacketType, SkBuff},
-    spinlock_bh::LocalBhDisabled,
+    spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
+    word::Word,
 };
-use core::ops::Deref;
+use crate::new_spinlock_bh;
+use core::{mem::offset_of, ops::Deref};
 use kernel::{
+    cpu::CpuId,
     prelude::*,
     sync::{
         aref::ARef,
@@ -37,6 +47,21 @@ pub trait Poll: Sized + Send + Sync + 'static {
     ///
     /// Softirq context, or a thread of its own with bottom halves off.
     fn poll(&self, context: &PollContext<'_, Self>) -> usize;
+
+    /// It was about to be polled on a CPU that is not its home, and moves. Softirq
+    /// context, or a hard interrupt.
+    fn chased(&self) {}
+}
+
+/// Where something that was scheduled will be polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduled {
+    /// Where it was scheduled before, or nowhere if it is not registered.
+    Already,
+    /// On this CPU.
+    Here,
+    /// On another CPU, which was sent a message.
+    There,
 }
 
 /// Something that is polled, with the `struct napi_struct` for it.
@@ -46,11 +71,23 @@ pub trait Poll: Sized + Send + Sync + 'static {
 /// `napi.state` has `NAPI_STATE_SCHED` set from the beginning, and loses it only
 /// between `napi_enable()` and `napi_disable()`: scheduling it at other times
 /// does nothing.
+///
+/// `message` is under way only while `NAPI_STATE_SCHED` is set, and `timer` is
+/// queued only while `timer_allowed`, so that neither is when the value goes.
 #[repr(C)]
 #[pin_data]
 pub struct Napi<T> {
     #[pin]
     napi: Opaque<bindings::napi_struct>,
+    /// Has the home CPU put `napi` on its list.
+    #[pin]
+    message: Opaque<bindings::call_single_data_t>,
+    /// Schedules `napi`.
+    #[pin]
+    timer: Opaque<bindings::hrtimer>,
+    #[pin]
+    timer_allowed: SpinLockBh<bool>,
+    home: Word<u32>,
     /// Whether there is a [`Registration`] of it.
     registered: AtomicFlag,
     #[pin]
@@ -72,9 +109,9 @@ impl<T> Deref for Napi<T> {
 }
 
 impl<T: Poll> Napi<T> {
-    /// Creates an initialiser.
-    pub fn new(data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+    /// Creates an initialiser, for something that is polled on the CPU `home`.
+    pub fn new(home: CpuId, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
             napi <- Opaque::ffi_init(|slot: *mut bindings::napi_struct| {
                 // INVARIANT: The bit is set.
                 // SAFETY: `slot` is valid for writes; zeroes are a valid `napi_struct` that is in
@@ -84,25 +121,127 @@ impl<T: Poll> Napi<T> {
                     (*slot).state = 1 << bindings::NAPI_STATE_SCHED | 1 << bindings::NAPI_STATE_NPSVC;
                 }
             }),
+            message <- Opaque::ffi_init(|slot| {
+                // SAFETY: `slot` is valid for writes. `napi` is the first field of `this`, which is
+                // pinned.
+                unsafe {
+                    bindings::rust_helper_INIT_CSD(
+                        slot,
+                        Some(Self::message_callback),
+                        this.as_ptr().cast(),
+                    )
+                };
+            }),
+            timer <- Opaque::ffi_init(|slot| {
+                // SAFETY: `slot` is valid for writes.
+                unsafe {
+                    bindings::hrtimer_setup(
+                        slot,
+                        Some(Self::timer_callback),
+                        bindings::CLOCK_MONOTONIC as c_int,
+                        bindings::hrtimer_mode_HRTIMER_MODE_REL_PINNED_SOFT,
+                    )
+                };
+            }),
+            timer_allowed <- new_spinlock_bh!(false, c"spans_napi_timer"),
+            home: Word::new(home.as_u32()),
             registered: AtomicFlag::new(false),
             data <- data,
         })
     }
 
-    /// Has it polled soon, on this CPU. Any context.
+    /// The CPU on which it is polled.
+    #[inline]
+    pub fn home(&self) -> u32 {
+        self.home.read()
+    }
+
+    /// Has it polled on another CPU from now on. If that one is offline, it is
+    /// polled where it is scheduled.
+    pub fn set_home(&self, home: CpuId) {
+        self.home.write(home.as_u32());
+    }
+
+    /// Has it polled soon, at home. Any context.
     ///
     /// Whatever the caller did before is seen by the poll: scheduling what is
     /// being polled at the moment has it polled once more.
     #[inline]
-    pub fn schedule(&self) {
-        let napi = self.napi.get();
+    pub fn schedule(&self) -> Scheduled {
         // SAFETY: By the type invariant this is a valid `napi_struct`; if it is not enabled, the
-        // first call says no.
-        unsafe {
-            if bindings::napi_schedule_prep(napi) {
-                bindings::__napi_schedule(napi);
+        // answer is no.
+        if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
+            return Scheduled::Already;
+        }
+        if self.home() != CpuId::current().as_u32() && self.send_message() {
+            return Scheduled::There;
+        }
+        // SAFETY: `napi_schedule_prep` has let us.
+        unsafe { bindings::__napi_schedule(self.napi.get()) };
+        Scheduled::Here
+    }
+
+    /// Has the home CPU put it on its list. To be called only by whoever has set
+    /// `NAPI_STATE_SCHED`, which it gives away with that. Says no if that CPU is
+    /// offline.
+    #[cold]
+    fn send_message(&self) -> bool {
+        let home = self.home() as c_int;
+        // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
+        // by the type invariant and because bits are given back by polls only, which the end of
+        // the registration waits for, the value lives until it arrives.
+        unsafe { bindings::smp_call_function_single_async(home, self.message.get()) == 0 }
+    }
+
+    /// Has it polled at home, on the CPU that calls, or later at home after that,
+    /// when so many nanoseconds are over. Does nothing if that is due already.
+    pub fn schedule_after(&self, nanoseconds: u64, bh: &LocalBhDisabled) {
+        let allowed = self.timer_allowed.lock(bh);
+        // SAFETY: The timer is initialised.
+        if *allowed && !unsafe { bindings::rust_helper_hrtimer_is_queued(self.timer.get()) } {
+            // INVARIANT: It is allowed, and stays so while the lock is held.
+            // SAFETY: The timer is initialised, and by the type invariant the value lives until it
+            // has fired or was cancelled.
+            unsafe {
+                bindings::hrtimer_start_range_ns(
+                    self.timer.get(),
+                    nanoseconds.min(i64::MAX as u64) as i64,
+                    0,
+                    bindings::hrtimer_mode_HRTIMER_MODE_REL_PINNED_SOFT,
+                )
+            };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core on the CPU that a message was sent to, in a hard
+    /// interrupt, with a pointer to the `Napi<T>` that sent it and whose
+    /// `NAPI_STATE_SCHED` is set.
+    unsafe extern "C" fn message_callback(info: *mut c_void) {
+        // SAFETY: Nobody unregisters it before it was polled.
+        let this = unsafe { &*info.cast::<Self>() };
+        if this.home() != CpuId::current().as_u32() {
+            this.data.chased();
+            if this.send_message() {
+                return;
             }
         }
+        // SAFETY: The bit is set and was given to the message.
+        unsafe { bindings::__napi_schedule(this.napi.get()) };
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for the `timer` of a `Napi<T>`.
+    unsafe extern "C" fn timer_callback(
+        timer: *mut bindings::hrtimer,
+    ) -> bindings::hrtimer_restart {
+        // SAFETY: The timer is that field of a `Napi<T>`, which by the type invariant lives until
+        // the timer was cancelled, which waits for this function.
+        let this = unsafe { &*timer.byte_sub(offset_of!(Self, timer)).cast::<Self>() };
+        this.schedule();
+        bindings::hrtimer_restart_HRTIMER_NORESTART
     }
 
     /// # Safety
@@ -113,6 +252,18 @@ impl<T: Poll> Napi<T> {
         // SAFETY: `napi` is the first field of a `repr(C)` structure, which the registration keeps
         // alive until no poll is running.
         let this = unsafe { &*napi.cast::<Self>() };
+        // With a thread of its own, or for a socket, it is polled wherever they are.
+        if this.home() != CpuId::current().as_u32()
+            // SAFETY: No requirements.
+            && unsafe { bindings::rust_helper_in_serving_softirq() }
+        {
+            this.data.chased();
+            // What is scheduled stays so: whoever polls less than its budget has it off the list
+            // and may put it elsewhere.
+            if this.send_message() {
+                return 0;
+            }
+        }
         let context = PollContext {
             napi: this,
             // SAFETY: `Registration::new` added it to a device of `T::Driver`, on which it has a
@@ -160,6 +311,12 @@ impl<'a, T: Poll> PollContext<'a, T> {
         &self.bh
     }
 
+    /// Has it polled again when so many nanoseconds are over, or before that if it
+    /// is scheduled.
+    pub fn poll_again_after(&self, nanoseconds: u64) {
+        self.napi.schedule_after(nanoseconds, &self.bh);
+    }
+
     /// Hands a packet to the stack, as received on the receive queue `queue` of
     /// this device. Its link header of `N` bytes is taken off, after it has said
     /// that this is the EtherType `protocol` (in host order) and whom it is for;
@@ -183,15 +340,19 @@ impl<'a, T: Poll> PollContext<'a, T> {
         // first, and no socket may be left that GRO would not know of.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
-            bindings::rust_helper_skb_reset_mac_header(skb);
-            bindings::rust_helper_skb_pull_rcsum(skb, N as c_uint);
+            skbuff::pull_mac_header(skb, N);
             let headers = &mut *skbuff::headers(skb);
             headers.protocol = protocol.to_be();
             headers.set_pkt_type(match packet_type {
                 PacketType::Host => bindings::PACKET_HOST,
                 PacketType::Broadcast => bindings::PACKET_BROADCAST,
             } as u8);
-            bindings::rust_helper_skb_record_rx_queue(skb, queue);
+            // As `skb_record_rx_queue()`: 0 is none.
+            (*skb).queue_mapping = queue.wrapping_add(1);
+            if !self.device.has_gro() {
+                bindings::netif_receive_skb(skb);
+                return Ok(());
+            }
             bindings::rust_helper_skb_prepare_for_gro(skb);
             if bindings::rust_helper_skb_unclone(skb, bindings::SPANS_GFP_ATOMIC) == 0 {
                 bindings::gro_receive_skb(&raw mut (*napi).gro, skb);
@@ -243,6 +404,11 @@ impl<T: Poll> Registration<T> {
                 bindings::napi_enable(raw);
             }
         }
+        let bh = local_bh_disable();
+        for napi in napis.iter() {
+            *napi.timer_allowed.lock(&bh) = true;
+        }
+        drop(bh);
         // INVARIANT: All were claimed, added and enabled.
         Ok(Self {
             napis,
@@ -254,7 +420,14 @@ impl<T: Poll> Registration<T> {
 impl<T: Poll> Drop for Registration<T> {
     fn drop(&mut self) {
         for napi in self.napis.iter() {
-            // SAFETY: By the type invariant it is enabled. This waits for a poll to end.
+            *napi.timer_allowed.lock(&local_bh_disable()) = false;
+            // SAFETY: The timer is initialised, and nobody starts it any more. This waits for its
+            // callback.
+            unsafe { bindings::hrtimer_cancel(napi.timer.get()) };
+        }
+        for napi in self.napis.iter() {
+            // SAFETY: By the type invariant it is enabled. This waits for a message to arrive and
+            // for a poll to end.
             unsafe { bindings::napi_disable(napi.napi.get()) };
         }
         for napi in self.napis.iter() {

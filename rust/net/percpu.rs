@@ -81,3 +81,9 @@ pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
         CpuId::from_i32(cpu)
     })
 }
+
+/// Whether a CPU is online. May be out of date at once.
+pub fn is_online(cpu: CpuId) -> bool {
+    // SAFETY: The number is that of a CPU.
+    unsafe { bindings::rust_helper_cpu_online(cpu.as_u32()) }
+}

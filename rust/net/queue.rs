@@ -3,12 +3,26 @@
 //! Transmit queues.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
+//!
+//! Each has a lock, the xmit lock, which the core takes for `ndo_start_xmit`. An
+//! [`XmitCell`] is data that this lock guards, so that a driver needs no lock of
+//! its own on the way of a packet.
 
-use super::{bindings, spinlock_bh::LocalBhDisabled};
-use core::marker::PhantomData;
+use super::{
+    bindings,
+    device::{Operations, Setup},
+    spinlock_bh::LocalBhDisabled, //
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ops::{Deref, DerefMut},
+};
 use kernel::{
     cpumask::Cpumask,
-    error::{to_result, Result}, //
+    error::{to_result, Result},
+    ffi::c_uint,
+    types::NotThreadSafe, //
 };
 
 /// A transmit queue of a device: `struct netdev_queue`.
@@ -24,7 +38,7 @@ pub struct TxQueue<'a> {
     _device: PhantomData<&'a ()>,
 }
 
-impl TxQueue<'_> {
+impl<'a> TxQueue<'a> {
     /// # Safety
     ///
     /// `txq` must be queue number `index` of a device that lives for the
@@ -70,6 +84,14 @@ impl TxQueue<'_> {
         })
     }
 
+    /// Whether the stack has another packet ready for this CPU to send. To be asked
+    /// in `start_xmit`.
+    #[inline]
+    pub fn xmit_more(&self) -> bool {
+        // SAFETY: No requirements: the answer is about this CPU, or about this task.
+        unsafe { bindings::rust_helper_netdev_xmit_more() }
+    }
+
     /// Tells the stack to send nothing more on this queue until [`wake`] is
     /// called. Any context; who may race with `wake` must hold a lock.
     ///
@@ -92,5 +114,180 @@ impl TxQueue<'_> {
     pub fn wake(&self) {
         // SAFETY: By the type invariant the queue is valid.
         unsafe { bindings::netif_tx_wake_queue(self.txq) };
+    }
+
+    /// Takes the xmit lock. Like `__netif_tx_lock()`; not to be called in
+    /// `start_xmit`, where the lock of the packet's queue is held.
+    #[inline]
+    pub fn lock(self, bh: &'a LocalBhDisabled) -> XmitGuard<'a> {
+        // SAFETY: By the type invariant the queue is valid. Bottom halves are off, as they are
+        // wherever else this lock is taken, and so the CPU is the same until the guard, which does
+        // not outlive the evidence, is dropped.
+        unsafe { bindings::rust_helper___netif_tx_lock(self.txq, bh.cpu().into()) };
+        // INVARIANT: The lock was just taken.
+        XmitGuard(XmitLocked {
+            txq: self,
+            _not_send: NotThreadSafe,
+        })
+    }
+}
+
+/// A transmit queue whose xmit lock is held by this thread.
+///
+/// # Invariants
+///
+/// While the value exists, the lock is held, and no other value of this type for
+/// the queue exists.
+pub struct XmitLocked<'a> {
+    txq: TxQueue<'a>,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a> XmitLocked<'a> {
+    /// # Safety
+    ///
+    /// The caller must hold the lock of `txq`, give no other such value for it to
+    /// anybody, and keep it until the value is gone.
+    #[inline]
+    pub(super) unsafe fn assume(txq: TxQueue<'a>) -> Self {
+        // INVARIANT: The caller promises it.
+        Self {
+            txq,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+impl<'a> Deref for XmitLocked<'a> {
+    type Target = TxQueue<'a>;
+
+    #[inline]
+    fn deref(&self) -> &TxQueue<'a> {
+        &self.txq
+    }
+}
+
+/// Releases the xmit lock when it is dropped.
+pub struct XmitGuard<'a>(XmitLocked<'a>);
+
+impl<'a> Deref for XmitGuard<'a> {
+    type Target = XmitLocked<'a>;
+
+    #[inline]
+    fn deref(&self) -> &XmitLocked<'a> {
+        &self.0
+    }
+}
+
+impl DerefMut for XmitGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl Drop for XmitGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the lock is held, by this thread, as the value cannot be
+        // sent to another; with it goes the value that says so.
+        unsafe { bindings::rust_helper___netif_tx_unlock(self.0.txq.txq) };
+    }
+}
+
+/// Data under the xmit lock of one transmit queue.
+///
+/// # Invariants
+///
+/// `value` is accessed only through the one [`XmitLocked`] of the queue at `txq`.
+/// The address alone counts: if the queue is gone and another one is there, it is
+/// the lock of that one which guards the data.
+pub struct XmitCell<T> {
+    txq: *const bindings::netdev_queue,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: The value is `Send`, and so may be dropped anywhere.
+unsafe impl<T: Send> Send for XmitCell<T> {}
+// SAFETY: By the type invariant a lock guards the value, so that one thread at a time has it.
+unsafe impl<T: Send> Sync for XmitCell<T> {}
+
+impl<T> XmitCell<T> {
+    /// Data of transmit queue number `index` of a device that is being made.
+    /// Nobody gets at it if the device has no such queue.
+    pub fn new<D: Operations>(dev: &Setup<'_, D>, index: u16, value: T) -> Self {
+        Self {
+            txq: dev.tx_queue_address(index),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The data, if it belongs to the queue whose lock is held, and what says so, to
+    /// be used meanwhile.
+    #[inline]
+    pub fn get_mut<'a, 'b>(
+        &'a self,
+        locked: &'a mut XmitLocked<'b>,
+    ) -> Option<(&'a mut T, &'a XmitLocked<'b>)> {
+        if !core::ptr::eq(self.txq, locked.txq.txq) {
+            return None;
+        }
+        // SAFETY: By the type invariants the lock that guards the value is held, and whoever else
+        // got a reference through `locked` has given it back, as it is borrowed mutably.
+        let value = unsafe { &mut *self.value.get() };
+        Some((value, locked))
+    }
+}
+
+/// The bytes in a ring that byte queue limits know of (`struct dql`).
+///
+/// They are announced only while a qdisc is there, which may come and go while
+/// they are under way. What is completed must have been announced on the same
+/// queue, or C panics: there is one such value for a queue, beside its data.
+#[derive(Default)]
+pub struct ByteQueueLimits {
+    /// Announced and not completed.
+    outstanding: usize,
+}
+
+impl ByteQueueLimits {
+    /// So many bytes went into the ring. When they are enough, the queue is stopped
+    /// for the stack.
+    #[inline]
+    pub fn sent(&mut self, locked: &XmitLocked<'_>, bytes: usize) {
+        if bytes > 0 && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize {
+            self.outstanding = self.outstanding.saturating_add(bytes);
+            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            unsafe { bindings::rust_helper_netdev_tx_sent_queue(locked.txq.txq, bytes as c_uint) };
+        }
+    }
+
+    /// So many bytes of so many packets left the ring. The stack may go on.
+    #[inline]
+    pub fn completed(&mut self, locked: &XmitLocked<'_>, packets: usize, bytes: usize) {
+        let bytes = bytes.min(self.outstanding);
+        if bytes > 0 {
+            self.outstanding = self.outstanding.saturating_sub(bytes);
+            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            unsafe {
+                bindings::rust_helper_netdev_tx_completed_queue(
+                    locked.txq.txq,
+                    packets as c_uint,
+                    bytes as c_uint,
+                )
+            };
+        }
+    }
+
+    /// The ring was emptied. The stack may go on.
+    pub fn complete_all(&mut self, locked: &XmitLocked<'_>) {
+        self.completed(locked, 1, self.outstanding);
+    }
+
+    /// The ring is empty, whatever was announced, and the device is down.
+    pub fn reset(&mut self, locked: &XmitLocked<'_>) {
+        self.outstanding = 0;
+        // SAFETY: By the type invariant the queue is valid. Its lock is held.
+        unsafe { bindings::rust_helper_netdev_tx_reset_queue(locked.txq.txq) };
     }
 }

@@ -4,14 +4,11 @@
 //!
 //! C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
 
-use super::{bindings, rtnl::Rtnl};
+use super::{bindings, rtnl::Rtnl, spinlock_bh::LocalBhDisabled};
 use core::ptr::NonNull;
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{Acquire, Atomic, Full},
-        rcu::Guard,
-    },
+    sync::atomic::{Acquire, Atomic, Full},
 };
 
 /// A value with the room that `call_rcu()` needs to free it later, so that
@@ -68,11 +65,12 @@ impl<T: Send + Sync + 'static> Rcu<T> {
         }
     }
 
-    /// The current value, for as long as the read-side section lasts.
+    /// The current value, for as long as bottom halves are off, which is a read-side
+    /// section, too (`rcu_dereference_bh()`).
     ///
     /// Two reads in one section may see two values.
     #[inline]
-    pub fn read<'a>(&'a self, _: &'a Guard) -> &'a T {
+    pub fn read<'a>(&'a self, _: &'a LocalBhDisabled) -> &'a T {
         // Acquire is `rcu_dereference()` without its reliance on address dependencies, which Rust
         // cannot express. Pairs with the full barrier of `replace`.
         let current = self.current.load(Acquire);

@@ -10,7 +10,8 @@ use super::{
     ethtool,
     header_ops,
     netlink::{ExtAck, LinkAttributes},
-    rcu, //
+    rcu,
+    sysfs, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -53,7 +54,9 @@ pub enum Link<'a, T: Operations> {
 /// All functions are called in process context, and but for `validate` with RTNL
 /// held.
 #[vtable]
-pub trait LinkOperations: Operations + header_ops::Operations + ethtool::QueueStats {
+pub trait LinkOperations:
+    Operations + header_ops::Operations + ethtool::QueueStats + ethtool::Settings + sysfs::Attributes
+{
     /// The name of the kind, without underscores: iproute2 takes what follows
     /// one for something else.
     const KIND: &'static CStr;
@@ -135,6 +138,8 @@ impl<T: LinkOperations> Registration<T> {
         unsafe {
             (*dev).header_ops = header_ops::VTable::<T>::build();
             (*dev).ethtool_ops = ethtool::VTable::<T>::build();
+            // The others are the core's.
+            (*dev).sysfs_groups[0] = sysfs::Group::<T>::build();
         }
         T::setup(&mut setup);
     }

@@ -75,6 +75,7 @@ pub enum PacketType {
 /// The pointer is valid, and the only reference to the packet. Its data may be
 /// shared with clones. It is on no list.
 #[must_use = "a packet must be freed with a reason, queued or passed on"]
+#[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
 // SAFETY: A packet belongs to no thread.
@@ -115,7 +116,31 @@ impl SkBuff {
     #[inline]
     pub fn queue_mapping(&self) -> u16 {
         // SAFETY: By the type invariant the packet is valid and ours.
-        unsafe { bindings::rust_helper_skb_get_queue_mapping(self.as_raw()) }
+        unsafe { (*self.as_raw()).queue_mapping }
+    }
+
+    /// What the sender thinks of its urgency: `SO_PRIORITY`, or a class of a qdisc.
+    #[inline]
+    pub fn priority(&self) -> u32 {
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe { (*headers(self.as_raw())).priority }
+    }
+
+    /// A number that the driver keeps with the packet while it owns it, in the
+    /// control block. What others left there before the driver writes it is
+    /// anything.
+    #[inline]
+    pub fn mark(&self) -> u64 {
+        // SAFETY: By the type invariant the packet is valid and ours. The control block has 48
+        // bytes and is aligned to 8.
+        unsafe { (&raw const (*self.as_raw()).cb).cast::<u64>().read() }
+    }
+
+    /// Sets the number that [`mark`](Self::mark) reads.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u64) {
+        // SAFETY: As above.
+        unsafe { (&raw mut (*self.as_raw()).cb).cast::<u64>().write(mark) };
     }
 
     /// The first `N` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
@@ -145,11 +170,12 @@ impl SkBuff {
     /// that the packet leaves by. Any context.
     #[inline]
     pub fn tx_timestamp<T: Operations>(&mut self, device: &Device<T>) {
+        let skb = self.as_raw();
         // SAFETY: By the type invariant the packet is valid and ours. C looks into its device,
-        // which lives, as `device` is borrowed.
+        // which lives, as `device` is borrowed. Without a socket nobody has asked.
         unsafe {
-            if *dev(self.as_raw()) == device.as_raw() {
-                bindings::rust_helper_skb_tx_timestamp(self.as_raw());
+            if !(*skb).sk.is_null() && *dev(skb) == device.as_raw() {
+                bindings::rust_helper_skb_tx_timestamp(skb);
             }
         }
     }
@@ -176,7 +202,10 @@ impl SkBuff {
         let skb = self.as_raw();
         // SAFETY: By the type invariant the packet is valid and ours.
         unsafe {
-            if bindings::rust_helper_skb_orphan_frags_rx(skb, bindings::SPANS_GFP_ATOMIC) != 0 {
+            // Pages are in what is not linear.
+            if (*skb).data_len != 0
+                && bindings::rust_helper_skb_orphan_frags_rx(skb, bindings::SPANS_GFP_ATOMIC) != 0
+            {
                 return Err(self);
             }
             bindings::skb_scrub_packet(skb, true);
@@ -228,6 +257,27 @@ pub(super) unsafe fn headers(
     // knows, or not, depending on the configuration.
     // SAFETY: The caller promises that `skb` is valid.
     unsafe { &raw mut (*skb).__bindgen_anon_4 }.cast()
+}
+
+/// Takes a link header of `len` bytes off a packet, as `eth_type_trans()` does.
+///
+/// # Safety
+///
+/// `skb` must be valid and the caller's, with `len` bytes of linear data.
+#[inline]
+pub(super) unsafe fn pull_mac_header(skb: *mut bindings::sk_buff, len: usize) {
+    // SAFETY: The caller promises it. The data begins behind the head, less than 64 KiB away
+    // wherever a packet has a link header at all, as C notes it in 16 bits.
+    unsafe {
+        let headers = &mut *headers(skb);
+        headers.mac_header = (*skb).data.offset_from((*skb).head) as u16;
+        if u32::from(headers.ip_summed()) == bindings::CHECKSUM_COMPLETE {
+            bindings::rust_helper_skb_pull_rcsum(skb, len as c_uint);
+        } else {
+            (*skb).len = (*skb).len.wrapping_sub(len as c_uint);
+            (*skb).data = (*skb).data.add(len);
+        }
+    }
 }
 
 /// The device of a packet.
@@ -316,6 +366,17 @@ impl SkBuffList {
             self.len = self.len.wrapping_sub(1);
             Some(SkBuff::from_raw(skb))
         }
+    }
+
+    /// The first packet, which stays.
+    #[inline]
+    pub fn front(&self) -> Option<&SkBuff> {
+        if self.first.is_null() {
+            return None;
+        }
+        // SAFETY: An `SkBuff` is nothing but a pointer that is not null, and by the type invariant
+        // the packet is the list's, and nobody else's while the list is borrowed.
+        Some(unsafe { &*(&raw const self.first).cast::<SkBuff>() })
     }
 
     /// Takes all packets.

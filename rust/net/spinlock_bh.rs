@@ -14,6 +14,7 @@
 
 use super::bindings;
 use kernel::{
+    cpu::CpuId,
     prelude::*,
     sync::{
         lock::{spinlock::SpinLockBackend, Guard},
@@ -39,6 +40,13 @@ impl LocalBhDisabled {
     pub(super) unsafe fn assume() -> Self {
         // INVARIANT: The caller promises it.
         Self(NotThreadSafe)
+    }
+
+    /// This CPU. It stays the same while bottom halves are off: where they do not
+    /// keep a thread from being preempted, they keep it from migrating.
+    #[inline]
+    pub fn cpu(&self) -> CpuId {
+        CpuId::current()
     }
 }
 

@@ -11,6 +11,7 @@
 use super::{port::Port, Spans};
 use crate::net::{
     ethtool,
+    spinlock_bh::local_bh_disable,
     stats::LinkStats,
     Device, //
 };
@@ -40,14 +41,46 @@ counters! {
         TxPackets = "packets",
         /// Their length with the link header.
         TxBytes = "bytes",
-        /// How often the other side was told to look.
+        /// How often the other side was told to look: all `flush_*` together, as
+        /// there is no other reason.
         TxDoorbells = "doorbells",
+        /// A lone packet, the device being idle.
+        TxFlushIdle = "flush_idle",
+        /// As many packets as may wait, or none may.
+        TxFlushCount = "flush_count",
+        /// As many bytes as may wait.
+        TxFlushBytes = "flush_bytes",
+        /// The time was over.
+        TxFlushTime = "flush_time",
+        /// The softirq round ended.
+        TxFlushRollup = "flush_rollup",
+        /// The stack said that this was the last one.
+        TxFlushHint = "flush_hint",
+        /// The subqueue was full, or a setting was changed.
+        TxFlushForced = "flush_forced",
+        /// Doorbells that went to another CPU.
+        TxKicks = "kicks",
+        /// Polls that found themselves on the wrong CPU.
+        TxChases = "chases",
         /// How often the queue was stopped because its ring was full.
         TxStops = "stops",
         /// How often it was woken again.
         TxWakes = "wakes",
-        /// The ring was full and no qdisc held the packet back.
+        /// Rings that did not move and were reset.
+        TxWatchdog = "watchdog",
+        /// The most packets that were in the subqueue.
+        TxQueueMax = "queue_max",
+        /// The most packets that were in the ring.
+        TxRingMax = "ring_max",
+        /// The subqueue was full and no qdisc held the packet back.
         TxDropFull = "drop_full",
+        /// The subqueue was full, and the packet the oldest of norm when one of
+        /// prio came.
+        TxDropHead = "drop_head",
+        /// The ring did not move and was reset.
+        TxDropWatchdog = "drop_watchdog",
+        /// The line is cut.
+        TxDropNoCarrier = "drop_no_carrier",
         /// The device was going down.
         TxDropNotReady = "drop_not_ready",
         /// Nobody up on the segment has the destination.
@@ -85,6 +118,17 @@ counters! {
     }
 }
 
+/// Why doorbells rang.
+const FLUSHES: &[Counter] = &[
+    Counter::TxFlushIdle,
+    Counter::TxFlushCount,
+    Counter::TxFlushBytes,
+    Counter::TxFlushTime,
+    Counter::TxFlushRollup,
+    Counter::TxFlushHint,
+    Counter::TxFlushForced,
+];
+
 /// How many counters a queue has.
 pub(super) const COUNT: usize = TX.len() + RX.len();
 
@@ -102,6 +146,12 @@ impl Sums {
             .fold(0, |sum, counter| sum.wrapping_add(self.of(*counter)))
     }
 
+    fn set(&mut self, counter: Counter, value: u64) {
+        if let Some(sum) = self.0.get_mut(counter as usize) {
+            *sum = value;
+        }
+    }
+
     /// Adds this queue to the statistics of its device.
     fn add_to(&self, stats: &mut LinkStats) {
         use Counter::*;
@@ -114,6 +164,9 @@ impl Sums {
             &mut stats.tx_dropped,
             &[
                 TxDropFull,
+                TxDropHead,
+                TxDropWatchdog,
+                TxDropNoCarrier,
                 TxDropNotReady,
                 TxDropNoTarget,
                 TxDropShort,
@@ -149,12 +202,21 @@ impl Port {
         }
     }
 
-    fn write_sums(&self, queue: u32, first: usize, values: &mut [u64]) {
-        if let Some(queue) = self.queues().get(queue as usize) {
-            let sums = queue.sums();
-            for (to, from) in values.iter_mut().zip(sums.0.iter().skip(first)) {
-                *to = *from;
+    fn write_sums(dev: &Device<Spans>, queue: u32, first: usize, values: &mut [u64]) {
+        let port = dev.data();
+        let Some(queue) = port.queues().get(queue as usize) else {
+            return;
+        };
+        let mut sums = queue.sums();
+        sums.set(Counter::TxDoorbells, sums.all_of(FLUSHES));
+        if let Some(txq) = dev.tx_queue(queue.index()) {
+            if let Some(high_water) = queue.high_water(txq, &local_bh_disable()) {
+                sums.set(Counter::TxQueueMax, high_water.subqueue as u64);
+                sums.set(Counter::TxRingMax, high_water.ring as u64);
             }
+        }
+        for (to, from) in values.iter_mut().zip(sums.0.iter().skip(first)) {
+            *to = *from;
         }
     }
 }
@@ -165,10 +227,10 @@ impl ethtool::QueueStats for Spans {
     const RX: &'static [&'static str] = RX;
 
     fn tx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
-        dev.data().write_sums(queue, 0, values);
+        Port::write_sums(dev, queue, 0, values);
     }
 
     fn rx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
-        dev.data().write_sums(queue, TX.len(), values);
+        Port::write_sums(dev, queue, TX.len(), values);
     }
 }

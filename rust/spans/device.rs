@@ -5,26 +5,43 @@
 use super::{
     port::Port,
     queue::Queue,
+    rollup::Rollup,
     segment::Membership,
+    stall,
+    watchdog::{self, Watchdog},
     Spans, //
 };
 use crate::net::{
     device::{self, Device},
     error::eaddrnotavail,
     napi,
-    queue::TxQueue,
+    queue::XmitLocked,
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
     stats::LinkStats,
-    SkBuff,
+    timer::Timer,
+    DropReason, SkBuff,
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use spans_logic::address::Address;
 
 /// What a device has only while it is up.
 pub(crate) struct Running {
     membership: Membership,
-    polls: napi::Registration<Queue>,
+    queues: napi::Registration<Queue>,
+    rollups: napi::Registration<Rollup>,
+    watchdog: Pin<KBox<Timer<Watchdog>>>,
+    _stall: stall::File,
+}
+
+/// A list of its own, for a registration.
+fn list<T>(napis: &[Arc<T>]) -> Result<KVec<Arc<T>>> {
+    let mut list = KVec::with_capacity(napis.len(), GFP_KERNEL_ACCOUNT)?;
+    list.extend_from_slice(napis, GFP_KERNEL_ACCOUNT)?;
+    Ok(list)
 }
 
 #[vtable]
@@ -37,37 +54,51 @@ impl device::Operations for Spans {
         let address = dev.address(rtnl).map(Address::new).ok_or(EINVAL)?;
         port.set_address(address);
 
-        let mut queues = KVec::with_capacity(port.queues().len(), GFP_KERNEL_ACCOUNT)?;
-        queues.extend_from_slice(port.queues(), GFP_KERNEL_ACCOUNT)?;
         let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
-        let polls = napi::Registration::new(dev, queues, rtnl)?;
+        let watchdog = KBox::pin_init(Timer::new(Watchdog::new(dev)), GFP_KERNEL_ACCOUNT)?;
+        let stall = stall::File::new(dev)?;
+        let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
+        let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
         // The last step that can fail.
         let membership = port.segment().join(port.clone(), rtnl)?;
 
-        port.open(&local_bh_disable());
+        port.open(dev, &local_bh_disable());
+        watchdog.arm(watchdog::PERIOD);
         dev.start_all_queues(rtnl);
-        Ok(running.write(Running { membership, polls }))
+        Ok(running.write(Running {
+            membership,
+            queues,
+            rollups,
+            watchdog,
+            _stall: stall,
+        }))
     }
 
     /// Off the segment first, so that nothing new arrives, then the polls; only
     /// then nobody fetches what is in the rings any more.
     fn stop(dev: &Device<Self>, running: KBox<Running>, rtnl: &Rtnl) {
-        let Running { membership, polls } = KBox::into_inner(running);
+        let Running {
+            membership,
+            queues,
+            rollups,
+            watchdog,
+            _stall: stall,
+        } = KBox::into_inner(running);
         membership.leave(rtnl);
-        drop(polls);
-        dev.data().close(&local_bh_disable());
+        drop(stall);
+        drop(watchdog);
+        drop(queues);
+        drop(rollups);
+        dev.data().close(dev, &local_bh_disable());
     }
 
-    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+    #[inline]
+    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: &mut XmitLocked<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
         match port.queues().get(usize::from(txq.index())) {
-            Some(queue) => {
-                if queue.transmit(dev, skb, txq, bh) {
-                    queue.schedule();
-                }
-            }
+            Some(queue) => Queue::transmit(queue, &port, skb, txq, bh),
             // The device has a queue for each transmit queue.
-            None => skb.kfree_reason(crate::net::DropReason::NOT_SPECIFIED),
+            None => skb.kfree_reason(DropReason::NOT_SPECIFIED),
         }
     }
 
@@ -82,11 +113,31 @@ impl device::Operations for Spans {
         dev.set_address(address.as_bytes(), rtnl)
     }
 
+    /// The bounds of stages and subqueues follow the MTU.
+    fn mtu_changed(dev: &Device<Self>, rtnl: &Rtnl) -> Result {
+        Port::configure(dev, rtnl, |_| Ok(()))
+    }
+
+    fn change_carrier(dev: &Device<Self>, carrier: bool, _: &Rtnl) {
+        let port = dev.data();
+        if carrier {
+            dev.carrier_on();
+            port.carrier_on(dev, &local_bh_disable());
+        } else {
+            dev.carrier_off();
+            port.carrier_off(dev, &local_bh_disable());
+        }
+    }
+
     fn stats64(dev: &Device<Self>, stats: &mut LinkStats) {
         dev.data().add_to(stats);
     }
 
     fn port_parent_id(dev: &Device<Self>) -> [u8; 8] {
         dev.data().segment().id()
+    }
+
+    fn phys_port_id(dev: &Device<Self>) -> [u8; 8] {
+        dev.data().id()
     }
 }

@@ -16,7 +16,6 @@ use crate::net::{
     rtnl::{self, Link, Rtnl},
 };
 use kernel::{
-    cpumask::CpumaskVar,
     prelude::*,
     sync::Arc, //
 };
@@ -83,25 +82,16 @@ impl rtnl::LinkOperations for Spans {
             Link::Missing => return extack.fail(ENODEV, c"spans: link does not exist"),
             Link::Foreign => return extack.fail(EINVAL, c"spans: link is not a spans device"),
         };
-        Port::new(segment, dev.num_tx_queues(), dev.num_rx_queues())
+        Port::new(segment, dev)
     }
 
     /// One transmit queue for each CPU; with fewer queues than CPUs, they are
     /// shared in turn.
-    fn registered(dev: &Device<Self>, _: &Rtnl) -> Result {
-        let queues = dev.num_tx_queues() as usize;
-        for index in 0..queues {
-            let mut cpus = CpumaskVar::new_zero(GFP_KERNEL)?;
-            for cpu in percpu::possible_cpus().skip(index).step_by(queues) {
-                cpus.set(cpu);
-            }
-            if let Some(queue) = u16::try_from(index)
-                .ok()
-                .and_then(|index| dev.tx_queue(index))
-            {
-                queue.set_xps_cpus(&cpus)?;
-            }
-        }
-        Ok(())
+    ///
+    /// Without GRO, as veth: what a sender has left whole need not be merged again,
+    /// and for the rest it costs more than it saves.
+    fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result {
+        dev.disable_gro(rtnl);
+        Port::map_cpus(dev, rtnl)
     }
 }

@@ -1,53 +1,116 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver keeps about a device: its place on a segment, and its queues.
+//! What the driver keeps about a device: its place on a segment, its queues, and
+//! what the user has set.
 
-use super::{queue::Queue, segment::Segment};
+use super::{
+    counters::Counter,
+    queue::Queue,
+    rollup::Rollup,
+    segment::Segment,
+    Spans, //
+};
 use crate::net::{
+    device::Setup,
     napi::Napi,
-    spinlock_bh::LocalBhDisabled, //
+    percpu,
+    queue::XmitCell,
+    random::get_random_bytes,
+    rtnl::Rtnl,
+    spinlock_bh::{local_bh_disable, LocalBhDisabled},
+    word::Word,
+    Device, DropReason,
 };
 use kernel::{
+    cpu::{nr_cpu_ids, CpuId},
+    cpumask::CpumaskVar,
+    new_mutex,
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc,
-    },
+    sync::{Arc, Mutex},
 };
-use spans_logic::address::Address;
+use spans_logic::{
+    address::Address,
+    config::Config,
+    medium,
+    transmit::{Settings, State},
+};
 
 /// A port of a segment, and the data of a device.
 ///
 /// It outlives its device for as long as somebody on the segment might still
 /// have it in sight. By then its rings are closed.
+#[pin_data]
 pub(crate) struct Port {
+    id: [u8; 8],
     segment: Arc<Segment>,
     queues: KVec<Arc<Napi<Queue>>>,
+    /// One for each number a CPU can have.
+    rollups: KVec<Arc<Napi<Rollup>>>,
     /// How many of the queues receive.
-    rx_queues: usize,
+    rx_queues: Word<usize>,
     /// The link address, for the receive side, which does not hold RTNL.
-    address: Atomic<u64>,
+    address: Word<u64>,
+    /// The transmit ring that hangs, or -1.
+    stalled: Word<i32>,
+    #[pin]
+    config: Mutex<Config>,
 }
 
 impl Port {
-    /// A port of `segment`, closed, for a device with so many queues.
-    pub(super) fn new(segment: Arc<Segment>, tx: u32, rx: u32) -> Result<Arc<Self>> {
+    /// The number of no ring.
+    pub(super) const NO_RING: i32 = -1;
+
+    /// A port of `segment`, closed, for a device that is being made.
+    pub(super) fn new(segment: Arc<Segment>, dev: &Setup<'_, Spans>) -> Result<Arc<Self>> {
+        let tx = dev.num_tx_queues();
+        let rx = dev.num_rx_queues();
+        let cpus = nr_cpu_ids() as usize;
+        let config = Config::default();
+        let settings = config.settings(dev.mtu() as usize, header_len(), cpus);
+
         let count = tx.max(rx);
+        let mut homes = percpu::possible_cpus().peekable();
         let mut queues = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT)?;
-        for index in 0..count {
-            let queue = Napi::new(Queue::new(index as u16));
+        for index in 0..count as u16 {
+            if homes.peek().is_none() {
+                homes = percpu::possible_cpus().peekable();
+            }
+            let home = homes.next().ok_or(EINVAL)?;
+            let cell = |data| XmitCell::new(dev, index, data);
+            let queue = Queue::new(index, cpus, settings, config.rx_slots() as usize, cell)?;
             queues.push(
-                Arc::pin_init(queue, GFP_KERNEL_ACCOUNT)?,
+                Arc::pin_init(Napi::new(home, queue), GFP_KERNEL_ACCOUNT)?,
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
-        let port = Self {
-            segment,
-            queues,
-            rx_queues: rx as usize,
-            address: Atomic::new(0),
-        };
-        Ok(Arc::new(port, GFP_KERNEL_ACCOUNT)?)
+        let mut rollups = KVec::with_capacity(cpus, GFP_KERNEL_ACCOUNT)?;
+        for cpu in 0..nr_cpu_ids() {
+            let home = CpuId::from_u32(cpu).ok_or(EINVAL)?;
+            let rollup = Rollup::new(cpu, tx as usize)?;
+            rollups.push(
+                Arc::pin_init(Napi::new(home, Ok(rollup)), GFP_KERNEL_ACCOUNT)?,
+                GFP_KERNEL_ACCOUNT,
+            )?;
+        }
+        Arc::pin_init(
+            try_pin_init!(Self {
+                id: get_random_bytes(),
+                segment,
+                queues,
+                rollups,
+                rx_queues: Word::new(rx as usize),
+                address: Word::new(0),
+                stalled: Word::new(Self::NO_RING),
+                config <- new_mutex!(config, "spans_config"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// What tells this port from others. Random, so that it says nothing about the
+    /// devices of other users.
+    pub(super) fn id(&self) -> [u8; 8] {
+        self.id
     }
 
     pub(super) fn segment(&self) -> &Arc<Segment> {
@@ -60,37 +123,196 @@ impl Port {
         &self.queues
     }
 
+    pub(super) fn rollups(&self) -> &[Arc<Napi<Rollup>>] {
+        &self.rollups
+    }
+
+    /// The rollup of a CPU.
+    #[inline]
+    pub(super) fn rollup(&self, cpu: u32) -> Option<&Arc<Napi<Rollup>>> {
+        self.rollups.get(cpu as usize)
+    }
+
     /// The queue that receives what a sender's queue number `index` sent. What
     /// comes from one queue stays in order.
+    #[inline]
     pub(super) fn rx_queue(&self, index: u16) -> Option<&Napi<Queue>> {
         let mut index = usize::from(index);
+        let count = self.rx_queues.read();
         // Usually all have the same number of queues, and nothing is divided.
-        if index >= self.rx_queues {
-            index = index.checked_rem(self.rx_queues)?;
+        if index >= count {
+            index = index.checked_rem(count)?;
         }
         Some(self.queues.get(index)?)
     }
 
     pub(super) fn address(&self) -> Address {
-        Address::new(self.address.load(Relaxed).to_ne_bytes())
+        Address::new(self.address.read().to_ne_bytes())
     }
 
     pub(super) fn set_address(&self, address: Address) {
-        self.address
-            .store(u64::from_ne_bytes(*address.as_bytes()), Relaxed);
+        self.address.write(u64::from_ne_bytes(*address.as_bytes()));
     }
 
-    /// From now on the rings take frames.
-    pub(super) fn open(&self, bh: &LocalBhDisabled) {
+    /// What the user has set. Process context.
+    pub(super) fn config(&self) -> Config {
+        self.config.lock().clone()
+    }
+
+    /// Sets what `change` changes, if it does not fail, on all queues. What is
+    /// queued stays, in order. Process context.
+    pub(super) fn configure(
+        dev: &Device<Spans>,
+        _: &Rtnl,
+        change: impl FnOnce(&mut Config) -> Result,
+    ) -> Result {
+        let port = dev.data();
+        let mut config = port.config.lock();
+        let mut changed = config.clone();
+        change(&mut changed)?;
+        *config = changed;
+        let config = config.clone();
+        let settings = port.settings(dev, &config);
+        let bh = local_bh_disable();
+        for queue in port.queues() {
+            if let Some(txq) = dev.tx_queue(queue.index()) {
+                Queue::set(queue, txq, settings, &bh);
+            }
+            queue.set_rx_slots(config.rx_slots() as usize, &bh);
+        }
+        Ok(())
+    }
+
+    fn settings(&self, dev: &Device<Spans>, config: &Config) -> Settings {
+        config.settings(dev.mtu() as usize, header_len(), self.rollups.len())
+    }
+
+    /// Has each CPU that is online send on the subqueue that the mapping says.
+    pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
+        let mapping = dev.data().config().mapping;
+        let queues = dev.real_num_tx_queues() as usize;
+        for index in 0..queues {
+            let mut cpus = CpumaskVar::new_zero(GFP_KERNEL)?;
+            for cpu in percpu::possible_cpus() {
+                if mapping.queue(cpu.as_u32() as usize, queues) == index {
+                    cpus.set(cpu);
+                }
+            }
+            if let Some(queue) = u16::try_from(index)
+                .ok()
+                .and_then(|index| dev.tx_queue(index))
+            {
+                queue.set_xps_cpus(&cpus)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has packets arrive on so many receive queues.
+    pub(super) fn set_rx_queues(&self, count: u32) {
+        self.rx_queues.write(count as usize);
+    }
+
+    /// Has a transmit ring hang, or none.
+    pub(super) fn set_stalled(&self, ring: i32) {
+        self.stalled.write(ring);
+    }
+
+    /// Has no ring hang.
+    pub(super) fn unstall(&self) {
+        self.set_stalled(Self::NO_RING);
+    }
+
+    /// The transmit ring that hangs, or [`NO_RING`](Self::NO_RING).
+    pub(super) fn stalled(&self) -> i32 {
+        self.stalled.read()
+    }
+
+    #[inline]
+    pub(super) fn is_stalled(&self, ring: u16) -> bool {
+        self.stalled() == i32::from(ring)
+    }
+
+    /// From now on packets are taken.
+    pub(super) fn open(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        let state = if dev.carrier_ok() {
+            State::Running
+        } else {
+            State::NoCarrier
+        };
         for queue in self.queues.iter() {
-            queue.open(bh);
+            Queue::open(queue, dev.tx_queue(queue.index()), state, bh);
         }
     }
 
-    /// From now on the rings refuse frames. Those in them are dropped.
-    pub(super) fn close(&self, bh: &LocalBhDisabled) {
+    /// Cuts the line: nothing is taken from now on, and what waits is dropped.
+    pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        self.cut(
+            dev,
+            State::NoCarrier,
+            Counter::TxDropNoCarrier,
+            DropReason::DEV_READY,
+            bh,
+        );
+    }
+
+    /// The line is there again.
+    pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
+            if let Some(txq) = dev.tx_queue(queue.index()) {
+                queue.shut(txq, State::Running, bh);
+                Queue::restart(queue, txq, bh);
+            }
+        }
+    }
+
+    /// First nobody puts anything into any subqueue, then all of them are emptied:
+    /// what was taken before the cut is dropped, on whichever it was (DragonFly's
+    /// `ifq_purge_all()` holds all locks for that).
+    fn cut(
+        &self,
+        dev: &Device<Spans>,
+        state: State,
+        counter: Counter,
+        reason: DropReason,
+        bh: &LocalBhDisabled,
+    ) {
+        let queues = || {
+            self.queues
+                .iter()
+                .filter_map(|queue| Some((queue, dev.tx_queue(queue.index())?)))
+        };
+        for (queue, txq) in queues() {
+            queue.shut(txq, state, bh);
+        }
+        for (queue, txq) in queues() {
+            queue.purge(txq, counter, reason, bh);
+        }
+    }
+
+    /// From now on packets are refused. Those that wait are dropped. No poll is
+    /// running any more.
+    pub(super) fn close(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        self.cut(
+            dev,
+            State::Down,
+            Counter::TxDropPurge,
+            DropReason::QUEUE_PURGE,
+            bh,
+        );
+        for queue in self.queues.iter() {
+            if let Some(txq) = dev.tx_queue(queue.index()) {
+                queue.disarm(txq, bh);
+            }
             queue.close(bh);
         }
+        for rollup in self.rollups.iter() {
+            rollup.forget();
+        }
     }
+}
+
+/// Length of the link header.
+fn header_len() -> usize {
+    medium::SPANS.header_len.into()
 }

@@ -1,52 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queues of a device: a ring to send, a ring to receive, and the poll that
-//! empties both.
+//! The queues of a device: a subqueue with its stages and its ring to send, a ring
+//! to receive, and the poll that empties both rings.
 //!
-//! The doorbell is [`Napi::schedule`]: whoever puts something into a ring rings
-//! it afterwards, without the lock. The poll empties the rings and then goes to
-//! sleep; when the doorbell rings in between, NAPI remembers and polls again, so
-//! nothing is left lying.
-//!
-//! [`Napi::schedule`]: crate::net::napi::Napi::schedule
+//! The transmit side is [`Transmit`], under the xmit lock that the core takes for
+//! `ndo_start_xmit` anyway. The poll is the other side of the doorbell: it takes
+//! frames from the ring, brings them onto the segment without a lock, and comes
+//! back to free their slots. Whoever rings makes a note of it first (`rung`) and
+//! schedules the poll then, so that nothing is left lying.
 
 use super::{
     counters::{self, Counter, Sums},
+    port::Port,
+    rollup::Rollup,
+    segment::Carried,
     Spans,
 };
 use crate::{
     net::{
-        napi::{self, PollContext},
-        queue::TxQueue,
+        clock::ktime_get,
+        napi::{self, Napi, PollContext, Scheduled},
+        queue::{ByteQueueLimits, TxQueue, XmitCell, XmitLocked},
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
         stats::Counters,
-        Device, DropReason, SkBuff, SkBuffList,
+        word::Word,
+        DropReason, SkBuff, SkBuffList,
     },
     new_spinlock_bh,
 };
 use kernel::prelude::*;
-use spans_logic::queue::{admit, room, tx_budget, Admission, Upstream};
+use spans_logic::{
+    class::Class,
+    receive::room,
+    segment::tx_budget,
+    stage::{Flush, Stage},
+    transmit::{Arrival, Refusal, Settings, State, Tick, Transmit},
+};
 
-/// Slots of a transmit ring.
-const TX_RING: usize = 256;
+/// What the xmit lock guards.
+pub(super) struct Tx {
+    transmit: Transmit<SkBuffList>,
+    /// One for each CPU.
+    stages: KVec<Stage>,
+    limits: ByteQueueLimits,
+}
 
-/// Slots of a receive ring.
-const RX_RING: usize = 1024;
-
-/// A ring.
-#[derive(Default)]
-struct Ring {
+/// A receive ring.
+struct RxRing {
     /// Whether the device is up.
     open: bool,
     frames: SkBuffList,
-}
-
-impl Ring {
-    /// Takes no frames from now on. Those that are there are given back.
-    fn close(&mut self) -> SkBuffList {
-        self.open = false;
-        self.frames.take()
-    }
+    slots: usize,
 }
 
 /// One pair of rings.
@@ -55,21 +59,56 @@ pub(crate) struct Queue {
     index: u16,
     counters: Counters<{ counters::COUNT }>,
     /// Filled by `start_xmit`, emptied by the poll.
-    #[pin]
-    tx: SpinLockBh<Ring>,
+    tx: XmitCell<Tx>,
+    /// The poll is to look at `tx`.
+    rung: Word<bool>,
+    /// The poll is to look at `rx`.
+    rx_rung: Word<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
-    rx: SpinLockBh<Ring>,
+    rx: SpinLockBh<RxRing>,
+}
+
+/// What a queue has held at most.
+pub(super) struct HighWater {
+    pub(super) subqueue: usize,
+    pub(super) ring: usize,
 }
 
 impl Queue {
-    pub(super) fn new(index: u16) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+    /// A queue of a device that is down. `cell` puts what the xmit lock guards under
+    /// that of queue number `index`.
+    pub(super) fn new(
+        index: u16,
+        cpus: usize,
+        settings: Settings,
+        rx_slots: usize,
+        cell: impl FnOnce(Tx) -> XmitCell<Tx>,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let mut stages = KVec::with_capacity(cpus, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..cpus {
+            stages.push(Stage::default(), GFP_KERNEL_ACCOUNT)?;
+        }
+        let tx = cell(Tx {
+            transmit: Transmit::new(settings),
+            stages,
+            limits: ByteQueueLimits::default(),
+        });
+        Ok(try_pin_init!(Self {
             index,
             counters: Counters::new()?,
-            tx <- new_spinlock_bh!(Ring::default(), c"spans_tx"),
-            rx <- new_spinlock_bh!(Ring::default(), c"spans_rx"),
-        })
+            tx,
+            rung: Word::new(false),
+            rx_rung: Word::new(false),
+            rx <- new_spinlock_bh!(
+                RxRing {
+                    open: false,
+                    frames: SkBuffList::default(),
+                    slots: rx_slots,
+                },
+                c"spans_rx"
+            ),
+        }))
     }
 
     pub(super) fn index(&self) -> u16 {
@@ -92,7 +131,12 @@ impl Queue {
     }
 
     /// Ends frames and counts them.
-    fn drop_frames(&self, frames: &mut SkBuffList, counter: Counter, reason: DropReason) {
+    pub(super) fn drop_frames(
+        &self,
+        frames: &mut SkBuffList,
+        counter: Counter,
+        reason: DropReason,
+    ) {
         if !frames.is_empty() {
             self.count(counter, frames.purge(reason) as u64);
         }
@@ -114,92 +158,291 @@ impl Queue {
         self.drop_frame(skb, counter, reason);
     }
 
-    /// Puts a packet into the transmit ring. Answers whether the doorbell is to
-    /// be rung.
+    /// Takes a packet from the stack.
     #[inline]
     pub(super) fn transmit(
+        queue: &Napi<Self>,
+        port: &Port,
+        skb: SkBuff,
+        txq: &mut XmitLocked<'_>,
+        bh: &LocalBhDisabled,
+    ) {
+        let cpu = bh.cpu().as_u32();
+        let more = txq.xmit_more();
+        let class = Class::of(skb.priority());
+        let Some((tx, locked)) = queue.tx.get_mut(txq) else {
+            // The queue is that of its lock.
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        let Some(stage) = tx.stages.get_mut(cpu as usize) else {
+            // Each CPU has a stage.
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        // In good company a packet costs no more than this.
+        if let Err(skb) = tx.transmit.join(stage, skb, class, more) {
+            Self::dispatch(queue, port, skb, class, more, tx, locked, bh);
+        }
+    }
+
+    /// Takes a packet from the stack, when more is to be done than to queue it.
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments)]
+    fn dispatch(
+        queue: &Napi<Self>,
+        port: &Port,
+        skb: SkBuff,
+        class: Class,
+        more: bool,
+        tx: &mut Tx,
+        locked: &XmitLocked<'_>,
+        bh: &LocalBhDisabled,
+    ) {
+        let cpu = bh.cpu().as_u32();
+        let arrival = Arrival {
+            class,
+            more,
+            at_home: queue.home() == cpu,
+            cpu,
+            qdisc: !locked.has_no_qdisc(bh),
+        };
+        let Some(stage) = tx.stages.get_mut(cpu as usize) else {
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        let todo = tx.transmit.dispatch(stage, skb, arrival, ktime_get);
+        if arrival.qdisc {
+            tx.limits.sent(locked, todo.posted);
+        }
+        if todo.stop {
+            // Under the lock: the poll that makes room sees the queue stopped.
+            locked.stop();
+            queue.count(Counter::TxStops, 1);
+        }
+        if let Some(why) = todo.doorbell {
+            Self::ring(queue, why);
+        }
+        if let Some(how) = todo.arm {
+            if let Some(rollup) = port.rollup(cpu) {
+                Rollup::arm(rollup, queue.index, how, bh);
+            }
+        }
+        if let Some((why, mut packets)) = todo.refused {
+            let (counter, reason) = match why {
+                Refusal::Down => (Counter::TxDropNotReady, DropReason::DEV_READY),
+                Refusal::NoCarrier => (Counter::TxDropNoCarrier, DropReason::DEV_READY),
+                Refusal::Full => (Counter::TxDropFull, DropReason::FULL_RING),
+                Refusal::Head => (Counter::TxDropHead, DropReason::FULL_RING),
+            };
+            queue.drop_frames(&mut packets, counter, reason);
+        }
+    }
+
+    /// Rings the doorbell, under the xmit lock.
+    #[inline]
+    fn ring(queue: &Napi<Self>, why: Flush) {
+        queue.count(
+            match why {
+                Flush::Idle => Counter::TxFlushIdle,
+                Flush::Count => Counter::TxFlushCount,
+                Flush::Bytes => Counter::TxFlushBytes,
+                Flush::Time => Counter::TxFlushTime,
+                Flush::Rollup => Counter::TxFlushRollup,
+                Flush::Hint => Counter::TxFlushHint,
+                Flush::Forced => Counter::TxFlushForced,
+            },
+            1,
+        );
+        // Before the poll is scheduled, which makes it see this.
+        queue.rung.write(true);
+        if queue.schedule() == Scheduled::There {
+            queue.count(Counter::TxKicks, 1);
+        }
+    }
+
+    /// Does something with the transmit side, under the xmit lock.
+    fn with_tx<R>(
         &self,
-        dev: &Device<Spans>,
-        mut skb: SkBuff,
         txq: TxQueue<'_>,
         bh: &LocalBhDisabled,
-    ) -> bool {
-        let upstream = if txq.has_no_qdisc(bh) {
-            Upstream::Nobody
-        } else {
-            Upstream::Qdisc
-        };
+        f: impl FnOnce(&mut Tx, &XmitLocked<'_>) -> R,
+    ) -> Option<R> {
+        let mut guard = txq.lock(bh);
+        let (tx, locked) = self.tx.get_mut(&mut guard)?;
+        Some(f(tx, locked))
+    }
 
-        let mut tx = self.tx.lock(bh);
-        if !tx.open {
-            drop(tx);
-            self.drop_frame(skb, Counter::TxDropNotReady, DropReason::DEV_READY);
-            return false;
-        }
-        let admission = admit(tx.frames.len(), TX_RING, upstream);
-        if admission == Admission::Drop {
-            drop(tx);
-            self.drop_frame(skb, Counter::TxDropFull, DropReason::FULL_RING);
-            return false;
-        }
-        skb.tx_timestamp(dev);
-        tx.frames.push_back(skb);
-        if admission == Admission::QueueAndStop {
-            // Under the lock: the poll that empties the ring sees the queue stopped.
-            txq.stop();
-        }
-        drop(tx);
+    /// Starts what `cpu` has staged: the rollup of that CPU.
+    pub(super) fn flush(queue: &Napi<Self>, txq: TxQueue<'_>, cpu: u32, bh: &LocalBhDisabled) {
+        queue.with_tx(txq, bh, |tx, locked| {
+            let Some(stage) = tx.stages.get_mut(cpu as usize) else {
+                return;
+            };
+            let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
+            if !txq.has_no_qdisc(bh) {
+                tx.limits.sent(locked, posted);
+            }
+            if let Some(why) = doorbell {
+                Self::ring(queue, why);
+            }
+        });
+    }
 
-        if admission == Admission::QueueAndStop {
-            self.count(Counter::TxStops, 1);
+    /// Has the poll start what is queued.
+    pub(super) fn restart(queue: &Napi<Self>, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+        queue.with_tx(txq, bh, |tx, _| {
+            if tx.transmit.schedule() {
+                Self::ring(queue, Flush::Forced);
+            }
+        });
+    }
+
+    /// Applies what the user has set.
+    pub(super) fn set(
+        queue: &Napi<Self>,
+        txq: TxQueue<'_>,
+        settings: Settings,
+        bh: &LocalBhDisabled,
+    ) {
+        queue.with_tx(txq, bh, |tx, _| {
+            tx.transmit.set(settings);
+            if tx.transmit.schedule() {
+                Self::ring(queue, Flush::Forced);
+            }
+        });
+    }
+
+    /// Sets the number of slots of the receive ring. Frames that are there stay.
+    pub(super) fn set_rx_slots(&self, slots: usize, bh: &LocalBhDisabled) {
+        self.rx.lock(bh).slots = slots;
+    }
+
+    pub(super) fn high_water(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> Option<HighWater> {
+        self.with_tx(txq, bh, |tx, _| HighWater {
+            subqueue: tx.transmit.subqueue().len_max(),
+            ring: tx.transmit.ring().used_max(),
+        })
+    }
+
+    /// Another second has passed. Answers whether the ring was reset.
+    pub(super) fn tick(queue: &Napi<Self>, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
+        let lost = queue.with_tx(txq, bh, |tx, locked| match tx.transmit.tick() {
+            Tick::Idle | Tick::Busy => None,
+            Tick::Expired(frames) => {
+                queue.count(Counter::TxWatchdog, 1);
+                tx.limits.complete_all(locked);
+                if tx.transmit.schedule() {
+                    Self::ring(queue, Flush::Forced);
+                }
+                Some(frames)
+            }
+        });
+        match lost.flatten() {
+            Some(mut frames) => {
+                self::Queue::drop_frames(
+                    queue,
+                    &mut frames,
+                    Counter::TxDropWatchdog,
+                    DropReason::QUEUE_PURGE,
+                );
+                true
+            }
+            None => false,
         }
-        self.count(Counter::TxDoorbells, 1);
-        true
     }
 
     /// Brings frames from the transmit ring onto the segment. Answers whether
-    /// there are more.
+    /// there are more that can be brought at once.
     fn poll_tx(&self, context: &PollContext<'_, Self>) -> bool {
+        if !self.rung.read() {
+            return false;
+        }
+        // Before the lock: who rings afterwards schedules another poll, and what was rung for
+        // before is seen under the lock.
+        self.rung.write(false);
         let device = context.device();
         let port = device.data();
-        let budget = tx_budget(port.segment().len());
-        let (frames, more, stopped) = {
-            let mut tx = self.tx.lock(context.bh());
-            let frames = tx.frames.take_front(budget);
-            let txq = device.tx_queue(self.index).filter(TxQueue::is_stopped);
-            (frames, !tx.frames.is_empty(), txq)
+        let bh = context.bh();
+        let Some(txq) = device.tx_queue(self.index) else {
+            return false;
         };
-        if !frames.is_empty() {
-            port.segment().carry(&port, self, frames, context.bh());
+        let stalled = port.is_stalled(self.index);
+        let budget = if stalled {
+            0
+        } else {
+            tx_budget(port.segment().len(bh))
+        };
+
+        let batch = self.with_tx(txq, bh, |tx, locked| {
+            if let Some(stage) = tx
+                .transmit
+                .covered()
+                .and_then(|cpu| tx.stages.get_mut(cpu as usize))
+            {
+                stage.disarm();
+            }
+            let (batch, posted) = tx.transmit.poll(budget, ktime_get);
+            if posted > 0 && !txq.has_no_qdisc(bh) {
+                tx.limits.sent(locked, posted);
+            }
+            batch
+        });
+        let Some(batch) = batch else {
+            return false;
+        };
+        let taken = batch.frames.len();
+        let Carried { bytes, back } = port.segment().carry(device, &port, self, batch.frames, bh);
+        let blocked = !back.is_empty();
+        let done = taken.saturating_sub(back.len());
+
+        let more = self.with_tx(txq, bh, |tx, locked| {
+            let completed = tx.transmit.complete(done, back, ktime_get);
+            tx.limits.completed(locked, done, bytes);
+            if completed.posted > 0 && !txq.has_no_qdisc(bh) {
+                tx.limits.sent(locked, completed.posted);
+            }
+            if completed.wake {
+                locked.wake();
+                self.count(Counter::TxWakes, 1);
+            }
+            completed.more
+        });
+        if stalled || more != Some(true) {
+            return false;
         }
-        if let Some(txq) = stopped {
-            txq.wake();
-            self.count(Counter::TxWakes, 1);
+        self.rung.write(true);
+        match batch.due {
+            _ if blocked => context.poll_again_after(RETRY),
+            Some(due) => context.poll_again_after(due.saturating_sub(ktime_get())),
+            None => return true,
         }
-        more
+        false
     }
 
-    /// Puts frames from the segment into the receive ring, and drops what it
-    /// does not take. Answers whether the doorbell is to be rung.
-    pub(super) fn offer(&self, mut frames: SkBuffList, bh: &LocalBhDisabled) -> bool {
+    /// Puts frames from the segment into the receive ring, as many as there is room
+    /// for. Answers whether the doorbell is to be rung.
+    pub(super) fn offer(&self, frames: &mut SkBuffList, bh: &LocalBhDisabled) -> bool {
         let mut rx = self.rx.lock(bh);
         if !rx.open {
             drop(rx);
-            self.drop_frames(&mut frames, Counter::RxDropNotReady, DropReason::DEV_READY);
+            self.drop_frames(frames, Counter::RxDropNotReady, DropReason::DEV_READY);
             return false;
         }
-        let taken = room(rx.frames.len(), RX_RING, frames.len());
+        let taken = room(rx.frames.len(), rx.slots, frames.len());
         rx.frames.append(&mut frames.take_front(taken));
-        drop(rx);
-        self.drop_frames(&mut frames, Counter::RxDropFull, DropReason::FULL_RING);
+        // Under the lock, before the poll is scheduled.
+        self.rx_rung.write(true);
         taken > 0
     }
 
     /// Gives at most a budget of frames from the receive ring to the stack.
     fn poll_rx(&self, context: &PollContext<'_, Self>) -> usize {
+        if !self.rx_rung.read() {
+            return 0;
+        }
         let frames = {
             let mut rx = self.rx.lock(context.bh());
-            rx.frames.take_front(context.budget())
+            let frames = rx.frames.take_front(context.budget());
+            self.rx_rung.write(!rx.frames.is_empty());
+            frames
         };
         let count = frames.len();
         if count > 0 {
@@ -208,21 +451,67 @@ impl Queue {
         count
     }
 
-    /// Takes frames from now on.
-    pub(super) fn open(&self, bh: &LocalBhDisabled) {
-        self.rx.lock(bh).open = true;
-        self.tx.lock(bh).open = true;
+    /// Takes frames from now on, if the line is not cut.
+    pub(super) fn open(
+        queue: &Napi<Self>,
+        txq: Option<TxQueue<'_>>,
+        state: State,
+        bh: &LocalBhDisabled,
+    ) {
+        queue.rx.lock(bh).open = true;
+        if let Some(txq) = txq {
+            queue.with_tx(txq, bh, |tx, _| tx.transmit.set_state(state));
+        }
     }
 
-    /// Refuses frames from now on, and drops those that are there. The poll is
-    /// not running any more.
+    /// Takes no packets from the stack any more.
+    pub(super) fn shut(&self, txq: TxQueue<'_>, state: State, bh: &LocalBhDisabled) {
+        self.with_tx(txq, bh, |tx, _| tx.transmit.set_state(state));
+    }
+
+    /// Drops what waits to be sent. If the device goes down, the polls are not
+    /// running any more; if it is just the line that was cut, they may be.
+    pub(super) fn purge(
+        &self,
+        txq: TxQueue<'_>,
+        counter: Counter,
+        reason: DropReason,
+        bh: &LocalBhDisabled,
+    ) {
+        let packets = self.with_tx(txq, bh, |tx, locked| {
+            tx.limits.complete_all(locked);
+            tx.transmit.purge()
+        });
+        if let Some(mut packets) = packets {
+            self.drop_frames(&mut packets, counter, reason);
+        }
+    }
+
+    /// Forgets what was armed, as the device is down and no poll is running.
+    pub(super) fn disarm(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+        self.with_tx(txq, bh, |tx, locked| {
+            tx.transmit.down();
+            for stage in tx.stages.iter_mut() {
+                stage.disarm();
+            }
+            tx.limits.reset(locked);
+        });
+    }
+
+    /// Refuses frames of the segment from now on, and drops those that are there.
+    /// The poll is not running any more.
     pub(super) fn close(&self, bh: &LocalBhDisabled) {
-        let mut received = self.rx.lock(bh).close();
+        let mut received = {
+            let mut rx = self.rx.lock(bh);
+            rx.open = false;
+            rx.frames.take()
+        };
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
-        let mut sent = self.tx.lock(bh).close();
-        self.drop_frames(&mut sent, Counter::TxDropPurge, DropReason::QUEUE_PURGE);
     }
 }
+
+/// When a frame is offered again to a receiver whose ring was full, in nanoseconds.
+const RETRY: u64 = 50_000;
 
 impl napi::Poll for Queue {
     type Driver = Spans;
@@ -235,5 +524,9 @@ impl napi::Poll for Queue {
         } else {
             received
         }
+    }
+
+    fn chased(&self) {
+        self.count(Counter::TxChases, 1);
     }
 }

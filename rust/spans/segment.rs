@@ -10,7 +10,8 @@
 use super::{
     counters::Counter,
     port::Port,
-    queue::Queue, //
+    queue::Queue,
+    Spans, //
 };
 use crate::net::{
     napi::Napi,
@@ -18,12 +19,12 @@ use crate::net::{
     rcu::{Rcu, RcuBox},
     rtnl::Rtnl,
     spinlock_bh::LocalBhDisabled,
-    DropReason, SkBuff, SkBuffList,
+    Device, DropReason, SkBuff, SkBuffList,
 };
 use kernel::{
     new_mutex,
     prelude::*,
-    sync::{rcu, Arc, Mutex},
+    sync::{Arc, Mutex},
 };
 use spans_logic::{
     address::Address,
@@ -123,8 +124,8 @@ impl Segment {
     }
 
     /// How many stations there are. May be out of date at once.
-    pub(super) fn len(&self) -> usize {
-        self.stations.read(&rcu::read_lock()).len()
+    pub(super) fn len(&self, bh: &LocalBhDisabled) -> usize {
+        self.stations.read(bh).len()
     }
 
     /// Puts a port on the segment, under its present address. Process context.
@@ -195,57 +196,105 @@ impl Segment {
     }
 
     /// Brings frames from the queue `from` of `sender` to all who hear them.
+    ///
+    /// A frame for one station waits until that has room for it, and those behind it
+    /// wait, too: they come back. One for many does not.
     pub(super) fn carry(
         &self,
+        device: &Device<Spans>,
         sender: &Port,
         from: &Queue,
         mut frames: SkBuffList,
         bh: &LocalBhDisabled,
-    ) {
-        let guard = rcu::read_lock();
-        let stations = self.stations.read(&guard);
+    ) -> Carried {
+        if frames.is_empty() {
+            return Carried::default();
+        }
+        let stations = self.stations.read(bh);
         let mut delivery = Delivery::new(from.index(), bh);
-        let (mut packets, mut bytes) = (0u64, 0u64);
+        let mut lost = SkBuffList::default();
+        let mut dropped = 0usize;
+        let (mut last, mut heard_by): (_, &[Station]) = (None, &[]);
 
         while let Some(mut skb) = frames.pop_front() {
+            let len = skb.len();
             let destination = match skb.header() {
                 Ok(header) => cls::destination(header),
                 Err(reason) => {
                     from.drop_headless(skb, reason, Counter::TxDropShort, Counter::TxDropNoMemory);
+                    dropped = dropped.wrapping_add(len);
                     continue;
                 }
             };
-            let mut hearers = hearers(stations, destination)
+            // Mostly it is for the same one as the one before.
+            if last != Some(destination) {
+                heard_by = hearers(stations, destination);
+                last = Some(destination);
+            }
+            let mut hearers = heard_by
                 .iter()
                 .filter(|station| !core::ptr::eq(&*station.port, sender));
             let Some(mut hearer) = hearers.next() else {
-                from.drop_frame(skb, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
+                lost.push_back(skb);
+                dropped = dropped.wrapping_add(len);
                 continue;
             };
-            let len = skb.len();
+            skb.tx_timestamp(device);
             let skb = match skb.scrub_packet() {
                 Ok(skb) => skb,
                 Err(skb) => {
                     from.drop_frame(skb, Counter::TxDropNoMemory, DropReason::SKB_UCOPY_FAULT);
+                    dropped = dropped.wrapping_add(len);
                     continue;
                 }
             };
-            // All but the last get a copy.
+            let mut to = Hearers::One;
             for next in hearers {
+                if to == Hearers::One {
+                    to = Hearers::Many;
+                    // Those before it are not overtaken.
+                    delivery.flush();
+                    if delivery.is_blocked() {
+                        break;
+                    }
+                }
+                // All but the last get a copy.
                 delivery.copy(&skb, &hearer.port);
                 hearer = next;
             }
-            delivery.give(skb, &hearer.port);
-            packets = packets.wrapping_add(1);
-            bytes = bytes.wrapping_add(len as u64);
+            delivery.give(skb, &hearer.port, to);
+            if delivery.is_blocked() {
+                delivery.back.append(&mut frames);
+            }
         }
-        delivery.finish();
+        let (packets, bytes, back) = delivery.finish();
+        from.drop_frames(&mut lost, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
 
         if packets > 0 {
-            from.count(Counter::TxPackets, packets);
-            from.count(Counter::TxBytes, bytes);
+            from.count(Counter::TxPackets, packets as u64);
+            from.count(Counter::TxBytes, bytes as u64);
+        }
+        Carried {
+            bytes: bytes.saturating_add(dropped),
+            back,
         }
     }
+}
+
+/// What became of frames that were carried.
+#[derive(Default)]
+pub(super) struct Carried {
+    /// The bytes of those that arrived or were dropped.
+    pub(super) bytes: usize,
+    /// Those that could not be delivered yet, in order.
+    pub(super) back: SkBuffList,
+}
+
+/// Whether a frame is for one station.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hearers {
+    One,
+    Many,
 }
 
 /// Frames on their way into receive rings. As long as they go to the same one,
@@ -253,50 +302,104 @@ impl Segment {
 struct Delivery<'a> {
     /// The number of the sender's queue.
     index: u16,
-    ring: Option<&'a Napi<Queue>>,
-    frames: SkBuffList,
     bh: &'a LocalBhDisabled,
+    ring: Option<&'a Napi<Queue>>,
+    to: Hearers,
+    /// On their way into `ring`.
+    frames: SkBuffList,
+    bytes: usize,
+    /// Delivered, a frame for many being one.
+    packets: usize,
+    total: usize,
+    /// Refused by a ring that is full, and all behind them.
+    back: SkBuffList,
 }
 
 impl<'a> Delivery<'a> {
     fn new(index: u16, bh: &'a LocalBhDisabled) -> Self {
         Self {
             index,
-            ring: None,
-            frames: SkBuffList::default(),
             bh,
+            ring: None,
+            to: Hearers::One,
+            frames: SkBuffList::default(),
+            bytes: 0,
+            packets: 0,
+            total: 0,
+            back: SkBuffList::default(),
         }
     }
 
-    fn give(&mut self, skb: SkBuff, to: &'a Port) {
-        let Some(ring) = to.rx_queue(self.index) else {
-            // A port always has a queue.
-            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
-        };
-        if !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
-            self.finish();
-            self.ring = Some(ring);
-        }
-        self.frames.push_back(skb);
+    fn is_blocked(&self) -> bool {
+        !self.back.is_empty()
     }
 
-    fn copy(&mut self, skb: &SkBuff, to: &'a Port) {
+    #[inline]
+    fn give(&mut self, skb: SkBuff, port: &'a Port, to: Hearers) {
+        self.put(skb, port, to, true);
+    }
+
+    fn copy(&mut self, skb: &SkBuff, port: &'a Port) {
         match skb.clone() {
-            Ok(copy) => self.give(copy, to),
+            Ok(copy) => self.put(copy, port, Hearers::Many, false),
             Err(_) => {
-                if let Some(ring) = to.rx_queue(self.index) {
+                if let Some(ring) = port.rx_queue(self.index) {
                     ring.count(Counter::RxDropNoMemory, 1);
                 }
             }
         }
     }
 
-    fn finish(&mut self) {
-        if let Some(ring) = self.ring.take() {
-            if ring.offer(self.frames.take(), self.bh) {
-                ring.schedule();
+    /// `counts`: it is the frame itself and not a copy.
+    #[inline]
+    fn put(&mut self, skb: SkBuff, port: &'a Port, to: Hearers, counts: bool) {
+        let Some(ring) = port.rx_queue(self.index) else {
+            // A port always has a queue.
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        if self.to != to || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
+            self.flush();
+            self.ring = Some(ring);
+            self.to = to;
+        }
+        if self.is_blocked() {
+            return self.back.push_back(skb);
+        }
+        if counts {
+            let len = skb.len();
+            self.bytes = self.bytes.wrapping_add(len);
+            self.packets = self.packets.wrapping_add(1);
+        }
+        self.frames.push_back(skb);
+    }
+
+    fn flush(&mut self) {
+        let bytes = core::mem::take(&mut self.bytes);
+        self.total = self.total.saturating_add(bytes);
+        let Some(ring) = self.ring.take() else {
+            return;
+        };
+        if ring.offer(&mut self.frames, self.bh) {
+            ring.schedule();
+        }
+        match self.to {
+            Hearers::One => {
+                while let Some(skb) = self.frames.pop_front() {
+                    self.total = self.total.saturating_sub(skb.len());
+                    self.packets = self.packets.saturating_sub(1);
+                    self.back.push_back(skb);
+                }
+            }
+            Hearers::Many => {
+                ring.drop_frames(&mut self.frames, Counter::RxDropFull, DropReason::FULL_RING);
             }
         }
+    }
+
+    /// How many packets and bytes were delivered, and what was not.
+    fn finish(&mut self) -> (usize, usize, SkBuffList) {
+        self.flush();
+        (self.packets, self.total, self.back.take())
     }
 }
 

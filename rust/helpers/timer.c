@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/hrtimer.h>
+#include <linux/timer.h>
+
+/* The lock class is a static of the place where the macro stands. */
+void rust_helper_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *))
+{
+	timer_setup(timer, function, 0);
+}
+
+bool rust_helper_timer_pending(const struct timer_list *timer)
+{
+	return timer_pending(timer);
+}
+
+bool rust_helper_hrtimer_is_queued(struct hrtimer *timer)
+{
+	return hrtimer_is_queued(timer);
+}

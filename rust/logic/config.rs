@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user can set of the transmit side of a device.
+
+use crate::{
+    mapping::Mapping,
+    ring::Line,
+    stage,
+    subqueue::Limits,
+    transmit::Settings, //
+};
+use core::ops::RangeInclusive;
+
+/// A number that the user can set. The names are those of the files in sysfs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knob {
+    /// Packets that share a doorbell; 0 and 1: each has its own.
+    StageCount,
+    /// Bytes after which the doorbell rings anyway; 0: nearly an MTU.
+    StageBytes,
+    /// How long a packet waits for others at most, in microseconds; 0: until the
+    /// softirq round ends.
+    StageUsecs,
+    /// Packets that a subqueue holds, beside those that are staged.
+    QueueLen,
+    /// Bytes that a subqueue holds; 0: as many as its packets may have.
+    QueueBytes,
+    /// The rate of the line in Mbit/s; 0: frames take no time.
+    RateMbit,
+    /// How long a frame travels, in microseconds.
+    DelayUsecs,
+}
+
+const SECOND: u32 = 1_000_000;
+
+impl Knob {
+    /// What it can be set to.
+    pub const fn range(self) -> RangeInclusive<u32> {
+        match self {
+            Self::StageCount => 0..=256,
+            Self::StageBytes => 0..=1 << 20,
+            Self::StageUsecs | Self::DelayUsecs => 0..=SECOND,
+            Self::QueueLen => 1..=65536,
+            Self::QueueBytes => 0..=1 << 31,
+            Self::RateMbit => 0..=1_000_000,
+        }
+    }
+}
+
+/// How many slots a ring can have, always a power of two.
+pub const RING_SLOTS: RangeInclusive<u32> = 16..=32768;
+
+/// Whether a ring can have so many slots.
+pub const fn is_ring_size(slots: u32) -> bool {
+    slots.is_power_of_two() && slots >= *RING_SLOTS.start() && slots <= *RING_SLOTS.end()
+}
+
+/// All that can be set. By default as the user finds it on a new device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    stage_count: u32,
+    stage_bytes: u32,
+    stage_usecs: u32,
+    queue_len: u32,
+    queue_bytes: u32,
+    rate_mbit: u32,
+    delay_usecs: u32,
+    /// Which CPU sends on which subqueue.
+    pub mapping: Mapping,
+    tx_slots: u32,
+    rx_slots: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            // As in DragonFly's `net.link.stage_cntmax`, since it was raised from 4.
+            stage_count: 16,
+            stage_bytes: 0,
+            stage_usecs: 0,
+            queue_len: 256,
+            queue_bytes: 0,
+            rate_mbit: 0,
+            delay_usecs: 0,
+            mapping: Mapping::Modulo,
+            tx_slots: 256,
+            rx_slots: 1024,
+        }
+    }
+}
+
+/// What was to be set is out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfRange;
+
+/// `max_protohdr` with IPv6 and TCP: a full frame is never much shorter than the
+/// MTU without that.
+const MAX_PROTOHDR: usize = 60;
+
+impl Config {
+    /// The value of a knob.
+    pub const fn get(&self, knob: Knob) -> u32 {
+        match knob {
+            Knob::StageCount => self.stage_count,
+            Knob::StageBytes => self.stage_bytes,
+            Knob::StageUsecs => self.stage_usecs,
+            Knob::QueueLen => self.queue_len,
+            Knob::QueueBytes => self.queue_bytes,
+            Knob::RateMbit => self.rate_mbit,
+            Knob::DelayUsecs => self.delay_usecs,
+        }
+    }
+
+    /// Sets a knob. Out of range nothing is changed.
+    pub fn set(&mut self, knob: Knob, value: u32) -> Result<(), OutOfRange> {
+        if !knob.range().contains(&value) {
+            return Err(OutOfRange);
+        }
+        *match knob {
+            Knob::StageCount => &mut self.stage_count,
+            Knob::StageBytes => &mut self.stage_bytes,
+            Knob::StageUsecs => &mut self.stage_usecs,
+            Knob::QueueLen => &mut self.queue_len,
+            Knob::QueueBytes => &mut self.queue_bytes,
+            Knob::RateMbit => &mut self.rate_mbit,
+            Knob::DelayUsecs => &mut self.delay_usecs,
+        } = value;
+        Ok(())
+    }
+
+    /// Slots of a transmit ring.
+    pub const fn tx_slots(&self) -> u32 {
+        self.tx_slots
+    }
+
+    /// Slots of a receive ring.
+    pub const fn rx_slots(&self) -> u32 {
+        self.rx_slots
+    }
+
+    /// Sets the sizes of the rings. If one cannot be, nothing is changed.
+    pub fn set_slots(&mut self, tx: u32, rx: u32) -> Result<(), OutOfRange> {
+        if !is_ring_size(tx) || !is_ring_size(rx) {
+            return Err(OutOfRange);
+        }
+        self.tx_slots = tx;
+        self.rx_slots = rx;
+        Ok(())
+    }
+
+    /// What follows for the queues of a device with this MTU and a link header of so
+    /// many bytes, on a machine with so many CPUs. A stage that nobody ever staged
+    /// into counts for a CPU all the same: staging never makes a queue full.
+    pub fn settings(&self, mtu: usize, header: usize, cpus: usize) -> Settings {
+        let count = self.stage_count as usize;
+        let frame = mtu.saturating_add(header);
+        Settings {
+            stage: stage::Settings {
+                count,
+                bytes: match self.stage_bytes {
+                    0 => mtu.saturating_sub(MAX_PROTOHDR),
+                    bytes => bytes as usize,
+                },
+                wait: u64::from(self.stage_usecs) * 1000,
+            },
+            limits: Limits::new(
+                self.queue_len as usize,
+                self.queue_bytes as usize,
+                cpus,
+                count,
+                frame,
+            ),
+            slots: self.tx_slots as usize,
+            line: Line {
+                rate_mbit: u64::from(self.rate_mbit),
+                delay: u64::from(self.delay_usecs) * 1000,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOBS: [Knob; 7] = [
+        Knob::StageCount,
+        Knob::StageBytes,
+        Knob::StageUsecs,
+        Knob::QueueLen,
+        Knob::QueueBytes,
+        Knob::RateMbit,
+        Knob::DelayUsecs,
+    ];
+
+    #[test]
+    fn knobs_keep_their_ranges() {
+        for knob in KNOBS {
+            let mut config = Config::default();
+            assert!(knob.range().contains(&config.get(knob)));
+            for value in [*knob.range().start(), *knob.range().end()] {
+                assert_eq!(config.set(knob, value), Ok(()));
+                assert_eq!(config.get(knob), value);
+            }
+            let before = config.clone();
+            assert_eq!(config.set(knob, knob.range().end() + 1), Err(OutOfRange));
+            assert_eq!(config, before);
+        }
+    }
+
+    #[test]
+    fn rings_are_powers_of_two() {
+        let mut config = Config::default();
+        let before = config.clone();
+        for bad in [0, 8, 17, 48, 65536, u32::MAX] {
+            assert_eq!(config.set_slots(bad, 256), Err(OutOfRange));
+            assert_eq!(config.set_slots(256, bad), Err(OutOfRange));
+        }
+        assert_eq!(config, before);
+        assert_eq!(config.set_slots(16, 32768), Ok(()));
+    }
+
+    #[test]
+    fn inv_45_staging_by_itself_never_fills_a_queue() {
+        let mut config = Config::default();
+        let before = config.settings(1500, 14, 4).limits.packets;
+        assert_eq!(before, 256 + 4 * 16);
+        // W4: it follows when the count changes.
+        config.set(Knob::StageCount, 64).unwrap();
+        assert_eq!(config.settings(1500, 14, 4).limits.packets, 256 + 4 * 64);
+    }
+
+    #[test]
+    fn a_full_frame_does_not_wait() {
+        let settings = Config::default().settings(1500, 14, 1);
+        assert_eq!(settings.stage.bytes, 1440);
+        assert_eq!(
+            Config::default().settings(9180, 28, 1).limits.bytes,
+            272 * 9208
+        );
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user can set of a device: `/sys/class/net/s0/spans/` and `ethtool`.
+
+use super::{port::Port, Spans};
+use crate::net::{
+    ethtool::{self, Coalesce, RingParam},
+    netlink::ExtAck,
+    rtnl::Rtnl,
+    sysfs::{parse, Attribute, Attributes},
+    Device,
+};
+use kernel::{
+    cpu::CpuId,
+    fmt::Write,
+    prelude::*, //
+};
+use spans_logic::{
+    config::{Config, Knob, OutOfRange, RING_SLOTS},
+    mapping::Mapping,
+};
+
+/// The file of a knob.
+macro_rules! knob {
+    ($name:literal, $knob:ident) => {
+        Attribute::new(
+            $name,
+            |dev, to| Ok(write!(to, "{}", dev.data().config().get(Knob::$knob))?),
+            |dev, text, rtnl| {
+                let value = parse(text)?;
+                Port::configure(dev, rtnl, |config| {
+                    config.set(Knob::$knob, value).map_err(|OutOfRange| EINVAL)
+                })
+            },
+        )
+    };
+}
+
+impl Attributes for Spans {
+    const GROUP: &'static CStr = c"spans";
+    const ATTRIBUTES: &'static [Attribute<Self>] = &[
+        knob!(c"stage_count", StageCount),
+        knob!(c"stage_bytes", StageBytes),
+        knob!(c"stage_usecs", StageUsecs),
+        knob!(c"queue_len", QueueLen),
+        knob!(c"queue_bytes", QueueBytes),
+        knob!(c"rate_mbit", RateMbit),
+        knob!(c"delay_usecs", DelayUsecs),
+        Attribute::new(c"mapping", show_mapping, store_mapping),
+        Attribute::new(c"owner_cpus", show_owners, store_owners),
+    ];
+}
+
+fn show_mapping(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
+    Ok(to.write_str(dev.data().config().mapping.name())?)
+}
+
+fn store_mapping(dev: &Device<Spans>, text: &str, rtnl: &Rtnl) -> Result {
+    let mapping = Mapping::from_name(text).ok_or(EINVAL)?;
+    Port::configure(dev, rtnl, |config| {
+        config.mapping = mapping;
+        Ok(())
+    })?;
+    Port::map_cpus(dev, rtnl)
+}
+
+/// The CPUs of the polls, queue by queue.
+fn show_owners(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
+    let queues = dev.real_num_tx_queues() as usize;
+    for (index, queue) in dev.data().queues().iter().take(queues).enumerate() {
+        let space = if index == 0 { "" } else { " " };
+        write!(to, "{space}{}", queue.home())?;
+    }
+    Ok(())
+}
+
+fn store_owners(dev: &Device<Spans>, text: &str, _: &Rtnl) -> Result {
+    let queues = dev.real_num_tx_queues() as usize;
+    let owner = |word: &str| -> Result<CpuId> {
+        CpuId::from_u32(parse(word)?)
+            .filter(|cpu| crate::net::percpu::is_online(*cpu))
+            .ok_or(EINVAL)
+    };
+    // All of them, before any is set.
+    let mut owners = KVec::with_capacity(queues, GFP_KERNEL)?;
+    for word in text.split_ascii_whitespace() {
+        owners
+            .push_within_capacity(owner(word)?)
+            .map_err(|_| EINVAL)?;
+    }
+    if owners.len() != queues {
+        return Err(EINVAL);
+    }
+    for (queue, owner) in dev.data().queues().iter().zip(owners) {
+        queue.set_home(owner);
+    }
+    Ok(())
+}
+
+#[vtable]
+impl ethtool::Settings for Spans {
+    fn ringparam(dev: &Device<Self>) -> RingParam {
+        let config = dev.data().config();
+        RingParam {
+            tx: config.tx_slots(),
+            rx: config.rx_slots(),
+            max: *RING_SLOTS.end(),
+        }
+    }
+
+    fn set_ringparam(
+        dev: &Device<Self>,
+        tx: u32,
+        rx: u32,
+        rtnl: &Rtnl,
+        extack: &ExtAck<'_>,
+    ) -> Result {
+        Port::configure(dev, rtnl, |config| {
+            config.set_slots(tx, rx).or_else(|OutOfRange| {
+                extack.fail(
+                    EINVAL,
+                    c"spans: rings have 16 to 32768 slots, a power of two",
+                )
+            })
+        })
+    }
+
+    fn coalesce(dev: &Device<Self>) -> Coalesce {
+        let config = dev.data().config();
+        Coalesce {
+            tx_aggr_max_bytes: config.get(Knob::StageBytes),
+            tx_aggr_max_frames: config.get(Knob::StageCount),
+            tx_aggr_time_usecs: config.get(Knob::StageUsecs),
+        }
+    }
+
+    fn set_coalesce(
+        dev: &Device<Self>,
+        coalesce: Coalesce,
+        rtnl: &Rtnl,
+        extack: &ExtAck<'_>,
+    ) -> Result {
+        let set = |config: &mut Config| {
+            config.set(Knob::StageBytes, coalesce.tx_aggr_max_bytes)?;
+            config.set(Knob::StageCount, coalesce.tx_aggr_max_frames)?;
+            config.set(Knob::StageUsecs, coalesce.tx_aggr_time_usecs)
+        };
+        Port::configure(dev, rtnl, |config| {
+            set(config).or_else(|OutOfRange| {
+                extack.fail(
+                    EINVAL,
+                    c"spans: at most 256 frames, 1048576 bytes, 1000000 usecs",
+                )
+            })
+        })
+    }
+
+    fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result {
+        let rx = combined.min(dev.num_rx_queues());
+        dev.set_real_num_queues(combined, rx, rtnl)?;
+        dev.data().set_rx_queues(rx);
+        Port::map_cpus(dev, rtnl)
+    }
+}

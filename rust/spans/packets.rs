@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets, for the state machines of `spans_logic`.
+
+use crate::net::{SkBuff, SkBuffList};
+use spans_logic::packet::{Packet, Packets};
+
+impl Packet for SkBuff {
+    #[inline]
+    fn len(&self) -> usize {
+        SkBuff::len(self)
+    }
+
+    #[inline]
+    fn set_due(&mut self, due: u64) {
+        self.set_mark(due);
+    }
+}
+
+impl Packets for SkBuffList {
+    type Packet = SkBuff;
+
+    #[inline]
+    fn len(&self) -> usize {
+        SkBuffList::len(self)
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        SkBuffList::is_empty(self)
+    }
+
+    #[inline]
+    fn push_back(&mut self, packet: SkBuff) {
+        SkBuffList::push_back(self, packet);
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<SkBuff> {
+        SkBuffList::pop_front(self)
+    }
+
+    #[inline]
+    fn append(&mut self, other: &mut Self) {
+        SkBuffList::append(self, other);
+    }
+
+    #[inline]
+    fn first_due(&self) -> Option<u64> {
+        self.front().map(SkBuff::mark)
+    }
+}

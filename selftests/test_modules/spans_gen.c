@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A packet generator that sends k packets in one section with bottom halves
+ * off, as a NAPI poll or a GSO segmenter does. (pktgen turns them on after each
+ * packet, and nothing ever meets company.) It runs when it is loaded, says how
+ * long it took, and does not stay.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/etherdevice.h>
+#include <linux/hex.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
+#include <linux/skbuff.h>
+#include <net/net_namespace.h>
+
+static char *dev = "";
+module_param(dev, charp, 0);
+MODULE_PARM_DESC(dev, "device to send on, in the namespace of who loads this");
+
+static char *frame = "";
+module_param(frame, charp, 0);
+MODULE_PARM_DESC(frame, "the frame in hex, link header included");
+
+static int header = ETH_HLEN;
+module_param(header, int, 0);
+MODULE_PARM_DESC(header, "length of the link header");
+
+static int n = 100000;
+module_param(n, int, 0);
+MODULE_PARM_DESC(n, "packets");
+
+static int k = 1;
+module_param(k, int, 0);
+MODULE_PARM_DESC(k, "packets in one section with bottom halves off");
+
+static uint priority;
+module_param(priority, uint, 0);
+MODULE_PARM_DESC(priority, "skb->priority");
+
+static u8 data[2048];
+
+static int send(struct net_device *netdev, int len)
+{
+	struct sk_buff *skb;
+
+	skb = alloc_skb(LL_MAX_HEADER + len, GFP_ATOMIC);
+	if (!skb)
+		return -ENOMEM;
+	skb_reserve(skb, LL_MAX_HEADER);
+	skb_put_data(skb, data, len);
+	skb_reset_mac_header(skb);
+	skb_set_network_header(skb, header);
+	skb->dev = netdev;
+	skb->protocol = htons(ETH_P_IP);
+	skb->priority = priority;
+	dev_queue_xmit(skb);
+	return 0;
+}
+
+static int run(struct net_device *netdev, int len)
+{
+	int sent = 0, i, err = 0;
+	ktime_t began = ktime_get();
+	s64 ns;
+
+	while (sent < n && !err) {
+		local_bh_disable();
+		for (i = 0; i < k && sent < n && !err; i++, sent++)
+			err = send(netdev, len);
+		local_bh_enable();
+		if (!(sent & 1023))
+			cond_resched();
+	}
+	ns = ktime_to_ns(ktime_sub(ktime_get(), began));
+	pr_info("%s n=%d k=%d ns=%lld\n", dev, sent, k, ns);
+	return err;
+}
+
+static int __init spans_gen_init(void)
+{
+	int len = strlen(frame) / 2, err = -EINVAL;
+	struct net_device *netdev;
+
+	if (n < 1 || k < 1 || len < header || header < 0 || len > sizeof(data) ||
+	    hex2bin(data, frame, len))
+		return -EINVAL;
+	netdev = dev_get_by_name(current->nsproxy->net_ns, dev);
+	if (!netdev)
+		return -ENODEV;
+	if (netif_running(netdev))
+		err = run(netdev, len);
+	dev_put(netdev);
+	/* Loaded again for the next run. */
+	return err ?: -EAGAIN;
+}
+module_init(spans_gen_init);
+
+MODULE_DESCRIPTION("Packet generator for the tests of spans");
+MODULE_LICENSE("GPL");

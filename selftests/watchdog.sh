@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A ring that hangs is found, reset and started again, and every packet accounted
+# for.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	hangs_with_qdisc
+	hangs_without_qdisc
+	slow_is_not_hung
+	goes_on
+"
+
+# The switch that makes a ring of host 1 hang.
+stall() { echo "$1" >"/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/stall"; }
+stalled() { cat "/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/stall"; }
+
+setup()
+{
+	hosts 2
+	quiet 2
+	neighbours 2
+	host 2 ip route replace unreachable 10.0.0.1/32
+}
+
+# send COUNT: datagrams from CPU 0, which the device takes in or the qdisc holds.
+send()
+{
+	host 1 taskset -c 0 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+for _ in range($1):
+    s.sendto(bytes(18), ('10.0.0.2', 9))"
+}
+
+resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
+
+# One reset within 5 seconds, give or take a second and what a slow machine needs.
+found_in_time()
+{
+	local began=$1 took
+
+	busywait 30000 resets
+	check_err $? "a ring that hangs was not found"
+	took=$((SECONDS - began))
+	((took >= 4))
+	check_err $? "found after $took s already"
+	((took <= 7)) || [ "${KSFT_MACHINE_SLOW:-no}" = yes ]
+	check_err $? "found only after $took s"
+}
+
+hangs_with_qdisc()
+{
+	local began
+
+	RET=0
+	setup
+	# More than the ring holds, so that the queue is stopped, too.
+	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
+		>/dev/null
+	# They learn of that when something is completed.
+	send 1
+	arrived() { [ "$(queues 2 rx packets)" = 1 ]; }
+	busywait 5000 arrived
+	stall 0
+	began=$SECONDS
+	send 400
+	expect "packets sent by a ring that hangs" 1 "$(stat 1 tx packets)"
+	[ "$(queues 1 tx stops)" -ge 1 ]
+	check_err $? "the queue was not stopped: this test tested less than it should"
+	found_in_time "$began"
+	expect "the ring that hangs" -1 "$(stalled)"
+	all() { [ "$(ends 1 tx)" = 401 ]; }
+	busywait 20000 all
+	expect "all ends" 401 "$(ends 1 tx)"
+	expect "lost in the ring" 256 "$(queues 1 tx drop_watchdog)"
+	expect "packets that arrived" 145 "$(queues 2 rx packets)"
+	expect "stops and wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	log_test "a ring that hangs, with a qdisc"
+}
+
+hangs_without_qdisc()
+{
+	local began
+
+	RET=0
+	setup
+	host 1 tc qdisc replace dev s0 root noqueue
+	stall 0
+	began=$SECONDS
+	send 5
+	found_in_time "$began"
+	all() { [ "$(ends 1 tx)" = 5 ]; }
+	busywait 5000 all
+	expect "lost in the ring" 5 "$(queues 1 tx drop_watchdog)"
+	send 3
+	arrived() { [ "$(queues 2 rx packets)" = 3 ]; }
+	busywait 5000 arrived
+	check_err $? "nothing arrives after a reset"
+	expect "resets" 1 "$(queues 1 tx watchdog)"
+	log_test "a ring that hangs with few packets, without a qdisc"
+}
+
+slow_is_not_hung()
+{
+	RET=0
+	setup
+	# 74 bytes at 1 Mbit/s take 0.6 ms, 12000 packets 7 seconds.
+	echo 1 | host 1 tee /sys/class/net/s0/spans/rate_mbit >/dev/null
+	echo 65536 | host 1 tee /sys/class/net/s0/spans/queue_len >/dev/null
+	host 1 tc qdisc replace dev s0 root noqueue
+	send 12000
+	sleep 5
+	[ "$(ends 1 tx)" -lt 12000 ]
+	check_err $? "the line was not slow: this test tested nothing"
+	all() { [ "$(ends 1 tx)" = 12000 ]; }
+	busywait 60000 all
+	expect "packets that arrived" 12000 "$(queues 2 rx packets)"
+	expect "resets" 0 "$(queues 1 tx watchdog)"
+	log_test "a ring that is slow does not hang"
+}
+
+goes_on()
+{
+	RET=0
+	setup
+	stall 0
+	send 10
+	expect "packets sent by a ring that hangs" 0 "$(stat 1 tx packets)"
+	stall -1
+	arrived() { [ "$(queues 2 rx packets)" = 10 ]; }
+	busywait 3000 arrived
+	check_err $? "a ring that does not hang any more does not go on"
+	expect "resets" 0 "$(queues 1 tx watchdog)"
+	for ring in -2 99 x ''; do
+		(stall "$ring") 2>/dev/null
+		check_fail $? "ring '$ring' was told to hang"
+	done
+	# Another ring is not concerned.
+	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
+		stall 1
+		send 10
+		arrived() { [ "$(queues 2 rx packets)" = 20 ]; }
+		busywait 3000 arrived
+		check_err $? "ring 1 hangs, and ring 0 sends nothing"
+	fi
+	log_test "a ring goes on when it does not hang any more"
+}
+
+tests_run
+exit "$EXIT_STATUS"
