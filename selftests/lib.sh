@@ -160,3 +160,16 @@ dropped()
 	echo 0 >$events/enable
 	grep -c "reason: $reason\$" /sys/kernel/tracing/trace
 }
+
+# set_spans I FILE VALUE, get_spans I FILE: a setting of host I.
+set_spans() { echo "$3" | host "$1" tee "/sys/class/net/s0/spans/$2" >/dev/null; }
+get_spans() { host "$1" cat "/sys/class/net/s0/spans/$2"; }
+
+# stall I [RING]: has a transmit ring of host I hang, -1 for none, or tells which does.
+stall()
+{
+	local switch
+
+	switch=/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/stall
+	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
+}

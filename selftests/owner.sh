@@ -20,9 +20,6 @@ ALL_TESTS="
 cpus=$(getconf _NPROCESSORS_ONLN)
 cpu1=/sys/devices/system/cpu/cpu1/online
 
-set_spans() { echo "$3" | host "$1" tee "/sys/class/net/s0/spans/$2" >/dev/null; }
-get_spans() { host "$1" cat "/sys/class/net/s0/spans/$2"; }
-
 setup()
 {
 	hosts 2

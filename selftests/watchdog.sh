@@ -14,10 +14,6 @@ ALL_TESTS="
 	goes_on
 "
 
-# The switch that makes a ring of host 1 hang.
-stall() { echo "$1" >"/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/stall"; }
-stalled() { cat "/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/stall"; }
-
 setup()
 {
 	hosts 2
@@ -66,14 +62,14 @@ hangs_with_qdisc()
 	send 1
 	arrived() { [ "$(queues 2 rx packets)" = 1 ]; }
 	busywait 5000 arrived
-	stall 0
+	stall 1 0
 	began=$SECONDS
 	send 400
 	expect "packets sent by a ring that hangs" 1 "$(stat 1 tx packets)"
 	[ "$(queues 1 tx stops)" -ge 1 ]
 	check_err $? "the queue was not stopped: this test tested less than it should"
 	found_in_time "$began"
-	expect "the ring that hangs" -1 "$(stalled)"
+	expect "the ring that hangs" -1 "$(stall 1)"
 	all() { [ "$(ends 1 tx)" = 401 ]; }
 	busywait 20000 all
 	expect "all ends" 401 "$(ends 1 tx)"
@@ -90,7 +86,7 @@ hangs_without_qdisc()
 	RET=0
 	setup
 	host 1 tc qdisc replace dev s0 root noqueue
-	stall 0
+	stall 1 0
 	began=$SECONDS
 	send 5
 	found_in_time "$began"
@@ -128,21 +124,21 @@ goes_on()
 {
 	RET=0
 	setup
-	stall 0
+	stall 1 0
 	send 10
 	expect "packets sent by a ring that hangs" 0 "$(stat 1 tx packets)"
-	stall -1
+	stall 1 -1
 	arrived() { [ "$(queues 2 rx packets)" = 10 ]; }
 	busywait 3000 arrived
 	check_err $? "a ring that does not hang any more does not go on"
 	expect "resets" 0 "$(queues 1 tx watchdog)"
 	for ring in -2 99 x ''; do
-		(stall "$ring") 2>/dev/null
+		(stall 1 "$ring") 2>/dev/null
 		check_fail $? "ring '$ring' was told to hang"
 	done
 	# Another ring is not concerned.
 	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
-		stall 1
+		stall 1 1
 		send 10
 		arrived() { [ "$(queues 2 rx packets)" = 20 ]; }
 		busywait 3000 arrived

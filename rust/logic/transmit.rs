@@ -479,10 +479,22 @@ impl<L: Packets> Transmit<L> {
         self.settings = settings;
     }
 
-    /// Packets are taken from now on, or not any more. [`purge`](Self::purge) ends
-    /// those that are there.
-    pub fn set_state(&mut self, state: State) {
-        self.state = state;
+    /// The device goes up, or down: then [`purge`](Self::purge) ends the packets that
+    /// are there.
+    pub fn set_up(&mut self, up: bool, carrier: bool) {
+        self.state = match (up, carrier) {
+            (false, _) => State::Down,
+            (true, false) => State::NoCarrier,
+            (true, true) => State::Running,
+        };
+    }
+
+    /// The line is cut, after which [`purge`](Self::purge) ends the packets that are
+    /// there, or mended. On a device that is down that changes nothing.
+    pub fn set_carrier(&mut self, carrier: bool) {
+        if self.state != State::Down {
+            self.set_up(true, carrier);
+        }
     }
 
     /// Takes all packets, in order, to be dropped. The poll may be carrying others

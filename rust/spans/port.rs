@@ -14,7 +14,7 @@ use crate::net::{
     device::Setup,
     napi::Napi,
     percpu,
-    queue::XmitCell,
+    queue::{TxQueue, XmitCell},
     random::get_random_bytes,
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
@@ -32,7 +32,7 @@ use spans_logic::{
     address::Address,
     config::Config,
     medium,
-    transmit::{Settings, State},
+    transmit::Settings, //
 };
 
 /// A port of a segment, and the data of a device.
@@ -235,75 +235,55 @@ impl Port {
 
     /// From now on packets are taken.
     pub(super) fn open(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
-        let state = if dev.carrier_ok() {
-            State::Running
-        } else {
-            State::NoCarrier
-        };
         for queue in self.queues.iter() {
-            Queue::open(queue, dev.tx_queue(queue.index()), state, bh);
+            queue.open(dev.tx_queue(queue.index()), dev.carrier_ok(), bh);
+        }
+    }
+
+    /// The queues that transmit.
+    fn tx_queues<'a>(
+        &'a self,
+        dev: &'a Device<Spans>,
+    ) -> impl Iterator<Item = (&'a Arc<Napi<Queue>>, TxQueue<'a>)> {
+        self.queues
+            .iter()
+            .filter_map(|queue| Some((queue, dev.tx_queue(queue.index())?)))
+    }
+
+    /// The line is mended.
+    pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.set_carrier(txq, true, bh);
+            Queue::restart(queue, txq, bh);
         }
     }
 
     /// Cuts the line: nothing is taken from now on, and what waits is dropped.
-    pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
-        self.cut(
-            dev,
-            State::NoCarrier,
-            Counter::TxDropNoCarrier,
-            DropReason::DEV_READY,
-            bh,
-        );
-    }
-
-    /// The line is there again.
-    pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
-        for queue in self.queues.iter() {
-            if let Some(txq) = dev.tx_queue(queue.index()) {
-                queue.shut(txq, State::Running, bh);
-                Queue::restart(queue, txq, bh);
-            }
-        }
-    }
-
+    ///
     /// First nobody puts anything into any subqueue, then all of them are emptied:
     /// what was taken before the cut is dropped, on whichever it was (DragonFly's
-    /// `ifq_purge_all()` holds all locks for that).
-    fn cut(
-        &self,
-        dev: &Device<Spans>,
-        state: State,
-        counter: Counter,
-        reason: DropReason,
-        bh: &LocalBhDisabled,
-    ) {
-        let queues = || {
-            self.queues
-                .iter()
-                .filter_map(|queue| Some((queue, dev.tx_queue(queue.index())?)))
-        };
-        for (queue, txq) in queues() {
-            queue.shut(txq, state, bh);
+    /// `ifq_purge_all()` holds all locks for that). So it is when the device goes
+    /// down.
+    pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.set_carrier(txq, false, bh);
         }
-        for (queue, txq) in queues() {
-            queue.purge(txq, counter, reason, bh);
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.purge(txq, Counter::TxDropNoCarrier, DropReason::DEV_READY, bh);
         }
     }
 
     /// From now on packets are refused. Those that wait are dropped. No poll is
     /// running any more.
     pub(super) fn close(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
-        self.cut(
-            dev,
-            State::Down,
-            Counter::TxDropPurge,
-            DropReason::QUEUE_PURGE,
-            bh,
-        );
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.shut(txq, bh);
+        }
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
+            queue.disarm(txq, bh);
+        }
         for queue in self.queues.iter() {
-            if let Some(txq) = dev.tx_queue(queue.index()) {
-                queue.disarm(txq, bh);
-            }
             queue.close(bh);
         }
         for rollup in self.rollups.iter() {

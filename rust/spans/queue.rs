@@ -34,7 +34,7 @@ use spans_logic::{
     receive::room,
     segment::tx_budget,
     stage::{Flush, Stage},
-    transmit::{Arrival, Refusal, Settings, State, Tick, Transmit},
+    transmit::{Arrival, Refusal, Settings, Tick, Transmit},
 };
 
 /// What the xmit lock guards.
@@ -322,31 +322,26 @@ impl Queue {
         })
     }
 
-    /// Another second has passed. Answers whether the ring was reset.
-    pub(super) fn tick(queue: &Napi<Self>, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
-        let lost = queue.with_tx(txq, bh, |tx, locked| match tx.transmit.tick() {
+    /// Another second has passed. Answers whether the ring was reset and is to be
+    /// [restarted](Self::restart).
+    pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
+        let lost = self.with_tx(txq, bh, |tx, locked| match tx.transmit.tick() {
             Tick::Idle | Tick::Busy => None,
             Tick::Expired(frames) => {
-                queue.count(Counter::TxWatchdog, 1);
                 tx.limits.complete_all(locked);
-                if tx.transmit.schedule() {
-                    Self::ring(queue, Flush::Forced);
-                }
                 Some(frames)
             }
         });
-        match lost.flatten() {
-            Some(mut frames) => {
-                self::Queue::drop_frames(
-                    queue,
-                    &mut frames,
-                    Counter::TxDropWatchdog,
-                    DropReason::QUEUE_PURGE,
-                );
-                true
-            }
-            None => false,
-        }
+        let Some(mut frames) = lost.flatten() else {
+            return false;
+        };
+        self.count(Counter::TxWatchdog, 1);
+        self.drop_frames(
+            &mut frames,
+            Counter::TxDropWatchdog,
+            DropReason::QUEUE_PURGE,
+        );
+        true
     }
 
     /// Brings frames from the transmit ring onto the segment. Answers whether
@@ -452,21 +447,21 @@ impl Queue {
     }
 
     /// Takes frames from now on, if the line is not cut.
-    pub(super) fn open(
-        queue: &Napi<Self>,
-        txq: Option<TxQueue<'_>>,
-        state: State,
-        bh: &LocalBhDisabled,
-    ) {
-        queue.rx.lock(bh).open = true;
+    pub(super) fn open(&self, txq: Option<TxQueue<'_>>, carrier: bool, bh: &LocalBhDisabled) {
+        self.rx.lock(bh).open = true;
         if let Some(txq) = txq {
-            queue.with_tx(txq, bh, |tx, _| tx.transmit.set_state(state));
+            self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(true, carrier));
         }
     }
 
     /// Takes no packets from the stack any more.
-    pub(super) fn shut(&self, txq: TxQueue<'_>, state: State, bh: &LocalBhDisabled) {
-        self.with_tx(txq, bh, |tx, _| tx.transmit.set_state(state));
+    pub(super) fn shut(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+        self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(false, false));
+    }
+
+    /// Takes packets from the stack, or does not, as there is a line or not.
+    pub(super) fn set_carrier(&self, txq: TxQueue<'_>, carrier: bool, bh: &LocalBhDisabled) {
+        self.with_tx(txq, bh, |tx, _| tx.transmit.set_carrier(carrier));
     }
 
     /// Drops what waits to be sent. If the device goes down, the polls are not

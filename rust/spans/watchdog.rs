@@ -41,9 +41,12 @@ impl timer::Callback for Watchdog {
             let Some(txq) = self.device.tx_queue(queue.index()) else {
                 continue;
             };
-            // A reset ends whatever made the ring hang.
-            if Queue::tick(queue, txq, bh) && port.is_stalled(queue.index()) {
-                port.unstall();
+            if queue.tick(txq, bh) {
+                // A reset ends whatever made the ring hang, and only then it can go on.
+                if port.is_stalled(queue.index()) {
+                    port.unstall();
+                }
+                Queue::restart(queue, txq, bh);
             }
         }
         Some(PERIOD)
