@@ -185,7 +185,7 @@ print(i)" >/tmp/sent
 	wait $sender
 	wait $receiver
 	check_err $? "packets overtook each other: $(cat /tmp/order)"
-	[ "$i" -ge 20 ]
+	[ "$i" -ge "$(rounds 10)" ]
 	check_err $? "only $i changes: this test tested nothing"
 	expect "packets that were not lost" "$(cat /tmp/sent)" "$(cat /tmp/order)"
 	log_test "order while everything changes"
@@ -203,12 +203,15 @@ cpu_goes_with_packets_staged()
 	host 1 tc qdisc replace dev s0 root noqueue
 	set_spans 1 stage_usecs 1000000
 	send 1 5
-	expect "packets that left before" 0 "$(queues 1 tx packets)"
+	# A slow machine may take longer than that to get here.
+	[ "${KSFT_MACHINE_SLOW:-no}" = yes ] ||
+		expect "packets that left before" 0 "$(queues 1 tx packets)"
 	echo 0 >$cpu1
 	check_err $? "the CPU does not go"
 	defer eval "echo 1 >$cpu1"
 	received 5
-	expect "because of the time" 1 "$(queues 1 tx flush_time)"
+	[ "$(queues 1 tx flush_time)" -ge 1 ]
+	check_err $? "they did not wait: this test tested nothing"
 	# And again with it gone: who sends is elsewhere, and so is the owner.
 	set_spans 1 stage_usecs 0
 	send 0 5
