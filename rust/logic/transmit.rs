@@ -413,12 +413,12 @@ impl<L: Packets> Transmit<L> {
         if !back.is_empty() {
             self.ring.take_back(back);
         }
-        if frames > 0 {
-            self.watchdog = WATCHDOG_SECONDS;
-        }
         let posted = self.restart(clock);
-        if self.ring.used() == 0 {
+        if self.ring.used() == 0 || self.state != State::Running {
             self.watchdog = 0;
+        } else if frames > 0 || self.watchdog == 0 {
+            // It moves; or what came back is in a ring that nobody watches yet.
+            self.watchdog = WATCHDOG_SECONDS;
         }
         Completed {
             more: self.ring.has_posted() && self.state == State::Running,

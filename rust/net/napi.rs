@@ -17,6 +17,7 @@
 
 use super::{
     bindings,
+    clock::ktime_get,
     device::{Device, Operations},
     rtnl::Rtnl,
     skbuff::{self, DropReason, PacketType, SkBuff},
@@ -64,6 +65,15 @@ pub enum Scheduled {
     There,
 }
 
+/// About a timer.
+#[derive(Default)]
+struct Timing {
+    /// Whether it may be queued.
+    allowed: bool,
+    /// When it fires, if it is queued.
+    at: u64,
+}
+
 /// Something that is polled, with the `struct napi_struct` for it.
 ///
 /// # Invariants
@@ -73,7 +83,7 @@ pub enum Scheduled {
 /// does nothing.
 ///
 /// `message` is under way only while `NAPI_STATE_SCHED` is set, and `timer` is
-/// queued only while `timer_allowed`, so that neither is when the value goes.
+/// queued only while `timing` allows it, so that neither is when the value goes.
 #[repr(C)]
 #[pin_data]
 pub struct Napi<T> {
@@ -86,7 +96,7 @@ pub struct Napi<T> {
     #[pin]
     timer: Opaque<bindings::hrtimer>,
     #[pin]
-    timer_allowed: SpinLockBh<bool>,
+    timing: SpinLockBh<Timing>,
     home: Word<u32>,
     /// Whether there is a [`Registration`] of it.
     registered: AtomicFlag,
@@ -143,7 +153,7 @@ impl<T: Poll> Napi<T> {
                     )
                 };
             }),
-            timer_allowed <- new_spinlock_bh!(false, c"spans_napi_timer"),
+            timing <- new_spinlock_bh!(Timing::default(), c"spans_napi_timer"),
             home: Word::new(home.as_u32()),
             registered: AtomicFlag::new(false),
             data <- data,
@@ -194,11 +204,14 @@ impl<T: Poll> Napi<T> {
     }
 
     /// Has it polled at home, on the CPU that calls, or later at home after that,
-    /// when so many nanoseconds are over. Does nothing if that is due already.
+    /// when so many nanoseconds are over. Does nothing if that is due earlier anyway.
     pub fn schedule_after(&self, nanoseconds: u64, bh: &LocalBhDisabled) {
-        let allowed = self.timer_allowed.lock(bh);
+        let at = ktime_get().saturating_add(nanoseconds);
+        let mut timing = self.timing.lock(bh);
         // SAFETY: The timer is initialised.
-        if *allowed && !unsafe { bindings::rust_helper_hrtimer_is_queued(self.timer.get()) } {
+        let queued = unsafe { bindings::rust_helper_hrtimer_is_queued(self.timer.get()) };
+        if timing.allowed && !(queued && timing.at <= at) {
+            timing.at = at;
             // INVARIANT: It is allowed, and stays so while the lock is held.
             // SAFETY: The timer is initialised, and by the type invariant the value lives until it
             // has fired or was cancelled.
@@ -406,7 +419,7 @@ impl<T: Poll> Registration<T> {
         }
         let bh = local_bh_disable();
         for napi in napis.iter() {
-            *napi.timer_allowed.lock(&bh) = true;
+            napi.timing.lock(&bh).allowed = true;
         }
         drop(bh);
         // INVARIANT: All were claimed, added and enabled.
@@ -420,7 +433,7 @@ impl<T: Poll> Registration<T> {
 impl<T: Poll> Drop for Registration<T> {
     fn drop(&mut self) {
         for napi in self.napis.iter() {
-            *napi.timer_allowed.lock(&local_bh_disable()) = false;
+            napi.timing.lock(&local_bh_disable()).allowed = false;
             // SAFETY: The timer is initialised, and nobody starts it any more. This waits for its
             // callback.
             unsafe { bindings::hrtimer_cancel(napi.timer.get()) };

@@ -180,6 +180,9 @@ impl Port {
             }
             queue.set_rx_slots(config.rx_slots() as usize, &bh);
         }
+        for rollup in port.rollups() {
+            Rollup::hurry(rollup);
+        }
         Ok(())
     }
 

@@ -359,8 +359,7 @@ impl Queue {
         let Some(txq) = device.tx_queue(self.index) else {
             return false;
         };
-        let stalled = port.is_stalled(self.index);
-        let budget = if stalled {
+        let budget = if port.is_stalled(self.index) {
             0
         } else {
             tx_budget(port.segment().len(bh))
@@ -400,7 +399,8 @@ impl Queue {
             }
             completed.more
         });
-        if stalled || more != Some(true) {
+        // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
+        if more != Some(true) || port.is_stalled(self.index) {
             return false;
         }
         self.rung.write(true);

@@ -62,6 +62,13 @@ impl Rollup {
         }
     }
 
+    /// Flushes at once what it was to flush later, as the settings have changed.
+    pub(super) fn hurry(rollup: &Napi<Self>) {
+        if rollup.armed.iter().any(|word| word.load(Relaxed) != 0) {
+            rollup.schedule();
+        }
+    }
+
     /// Forgets all bits. The poll is not running any more, and no stage is armed.
     pub(super) fn forget(&self) {
         for word in self.armed.iter() {

@@ -154,7 +154,9 @@ impl World {
         match todo.arm {
             Some(Arm::Rollup) => assert!(self.rollups.insert(cpu), "the bit was set already"),
             Some(Arm::Timer(after)) => {
-                assert!(self.timers.insert(cpu, self.now + after).is_none());
+                // One that was left by what has been flushed since may come earlier.
+                let at = self.timers.entry(cpu).or_insert(u64::MAX);
+                *at = (*at).min(self.now + after);
             }
             None => {}
         }
@@ -225,6 +227,8 @@ impl World {
         if self.config.set(knob, value).is_ok() {
             self.queue.set(self.config.settings(MTU, HEADER, CPUS));
             self.kick();
+            // Who waits for the time does not any longer.
+            self.rollups.extend(self.timers.keys());
         }
     }
 
@@ -647,6 +651,47 @@ fn inv_31_company_is_waited_for_until_the_round_ends() {
     world.settle();
     assert_eq!(world.delivered.len(), 2);
     assert_eq!(world.now - began, 100_000);
+}
+
+#[test]
+fn a_new_time_counts_at_once() {
+    let mut world = World::new(16);
+    world.set(Knob::StageUsecs, 1_000_000);
+    world.send(1, Class::Norm, 60, false);
+    world.softirq(64);
+    assert_eq!(world.delivered.len(), 0);
+    world.set(Knob::StageUsecs, 0);
+    world.softirq(64);
+    assert_eq!(world.delivered.len(), 1);
+    world.send(1, Class::Norm, 60, false);
+    world.softirq(64);
+    assert_eq!((world.delivered.len(), world.now), (2, 0));
+    world.check_settled();
+}
+
+#[test]
+fn inv_50_what_comes_back_is_watched() {
+    let mut world = World::new(0);
+    world.send(0, Class::Norm, 60, false);
+    world.poll(64);
+    // All is in flight: there is nothing to reset.
+    for _ in 0..WATCHDOG_SECONDS {
+        if let Tick::Expired(packets) = world.queue.tick() {
+            assert!(packets.is_empty());
+        }
+    }
+    world.complete(1);
+    assert!(matches!(world.queue.tick(), Tick::Busy));
+    // A line that is cut does not hang.
+    world.poll(64);
+    world.queue.set_carrier(false);
+    let packets = world.queue.purge();
+    world.drop_all(packets);
+    world.complete(1);
+    assert!(matches!(world.queue.tick(), Tick::Idle));
+    world.queue.set_carrier(true);
+    world.kick();
+    world.check_settled();
 }
 
 #[test]
