@@ -1,0 +1,700 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What CPUs hand over to each other without a lock, in every order that the memory
+//! model allows: the bits of a rollup, the note that a doorbell has rung, the message
+//! to the home of a poll.
+//!
+//! The models are small and the number of preemptions is bounded, so that this takes
+//! seconds. Each has a twin with a mistake in it, which must be found: a model that
+//! cannot fail says nothing.
+
+use loom::{
+    model::Builder,
+    sync::{
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard,
+    },
+    thread,
+};
+use spans_logic::{
+    class::Class,
+    packet::{Packet, Packets},
+    ring::Line,
+    stage::{self, Armed, Stage},
+    subqueue::Limits,
+    transmit::{Arm, Arrival, Settings, Transmit},
+};
+use std::{cell::Cell, collections::VecDeque};
+
+thread_local! {
+    /// What went wrong in some order. (All threads of a model are one of the host, and
+    /// loom cannot clean up after one that panics.)
+    static WRONG: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Notes what goes wrong, if it does.
+fn expect(right: bool, otherwise: &'static str) {
+    if !right {
+        WRONG.set(Some(otherwise));
+    }
+}
+
+/// Runs a model in every order, and answers what went wrong in one of them.
+#[must_use]
+fn explore(model: impl Fn() + Sync + Send + 'static) -> Option<&'static str> {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(2);
+    WRONG.set(None);
+    builder.check(model);
+    WRONG.take()
+}
+
+// --- packets ---------------------------------------------------------------------
+
+#[derive(Debug)]
+struct Pkt;
+
+impl Packet for Pkt {
+    fn len(&self) -> usize {
+        60
+    }
+    fn set_due(&mut self, _: u64) {}
+}
+
+#[derive(Debug, Default)]
+struct List(VecDeque<Pkt>);
+
+impl Packets for List {
+    type Packet = Pkt;
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    fn push_back(&mut self, packet: Pkt) {
+        self.0.push_back(packet);
+    }
+    fn pop_front(&mut self) -> Option<Pkt> {
+        self.0.pop_front()
+    }
+    fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+    fn first_due(&self) -> Option<u64> {
+        self.0.front().map(|_| 0)
+    }
+}
+
+// --- NAPI ------------------------------------------------------------------------
+
+const SCHED: u32 = 1;
+const MISSED: u32 = 2;
+
+/// `struct napi_struct`, as `net/core/dev.c` has it.
+struct Napi {
+    state: AtomicU32,
+    /// It is on a CPU's list of polls.
+    listed: AtomicBool,
+}
+
+impl Napi {
+    fn new() -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            listed: AtomicBool::new(false),
+        }
+    }
+
+    /// `napi_schedule_prep()`.
+    fn schedule_prep(&self) -> bool {
+        let mut old = self.state.load(Ordering::Relaxed);
+        loop {
+            let missed = if old & SCHED != 0 { MISSED } else { 0 };
+            match self.cmpxchg(old, old | SCHED | missed) {
+                Ok(()) => return old & SCHED == 0,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// `napi_complete_done()`, but that it does not schedule: answers whether that is
+    /// to be done.
+    fn complete_done(&self) -> bool {
+        let mut old = self.state.load(Ordering::Relaxed);
+        loop {
+            expect(old & SCHED != 0, "completed twice");
+            let again = if old & MISSED != 0 { SCHED } else { 0 };
+            match self.cmpxchg(old, again) {
+                Ok(()) => return again != 0,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    fn cmpxchg(&self, old: u32, new: u32) -> Result<(), u32> {
+        self.state
+            .compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed)
+            .map(drop)
+    }
+
+    /// `__napi_schedule()`.
+    fn list(&self) {
+        expect(!self.listed.swap(true, Ordering::AcqRel), "on two lists");
+    }
+
+    fn schedule(&self) {
+        if self.schedule_prep() {
+            self.list();
+        }
+    }
+
+    /// A softirq: the poll, if it is on the list. It answers whether it is to be polled
+    /// again at once.
+    fn softirq(&self, poll: impl FnOnce() -> bool) -> bool {
+        if !self.listed.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        if poll() || self.complete_done() {
+            self.list();
+        }
+        true
+    }
+}
+
+// --- the queue ---------------------------------------------------------------------
+
+/// Staging pairs of packets, in a ring that holds all.
+const SETTINGS: Settings = Settings {
+    stage: stage::Settings {
+        count: 3,
+        bytes: 1000,
+        wait: 0,
+    },
+    limits: Limits {
+        packets: 10,
+        bytes: 10_000,
+    },
+    slots: 16,
+    line: Line {
+        rate_mbit: 0,
+        delay: 0,
+    },
+};
+
+/// What the xmit lock guards.
+struct Tx {
+    transmit: Transmit<List>,
+    stages: [Stage; 2],
+    delivered: usize,
+}
+
+struct Queue {
+    tx: Mutex<Tx>,
+    napi: Napi,
+    rung: AtomicBool,
+}
+
+/// Which mistake is made.
+#[derive(Clone, Copy, PartialEq)]
+enum Mistake {
+    None,
+    /// The poll takes the note away when it has looked.
+    RungTakenLate,
+    /// The doorbell schedules before it leaves the note.
+    RungLeftLate,
+    /// The rollup is scheduled before it has its bit.
+    BitLate,
+    /// The rollup clears its bits when it has visited them.
+    BitsTakenLate,
+    /// The stage is not armed when its bit is added.
+    NotArmed,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let mut transmit = Transmit::new(SETTINGS);
+        transmit.set_up(true, true);
+        Self {
+            tx: Mutex::new(Tx {
+                transmit,
+                stages: Default::default(),
+                delivered: 0,
+            }),
+            napi: Napi::new(),
+            rung: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tx> {
+        self.tx.lock().unwrap()
+    }
+
+    fn ring(&self, mistake: Mistake) {
+        if mistake == Mistake::RungLeftLate {
+            self.napi.schedule();
+        }
+        self.rung.store(true, Ordering::Relaxed);
+        if mistake != Mistake::RungLeftLate {
+            self.napi.schedule();
+        }
+    }
+
+    /// `start_xmit` on a CPU, whose rollup is armed by `arm` if there is one.
+    fn transmit(&self, cpu: usize, home: usize, mistake: Mistake, arm: impl FnOnce()) {
+        let tx = &mut *self.lock();
+        let stage = &mut tx.stages[cpu];
+        let Err(packet) = tx.transmit.join(stage, Pkt, Class::Norm, false) else {
+            return;
+        };
+        let arrival = Arrival {
+            class: Class::Norm,
+            more: false,
+            at_home: cpu == home,
+            cpu: cpu as u32,
+            qdisc: false,
+        };
+        let todo = tx.transmit.dispatch(stage, packet, arrival, || 0);
+        expect(todo.refused.is_none(), "refused");
+        if todo.doorbell.is_some() {
+            self.ring(mistake);
+        }
+        if let Some(how) = todo.arm {
+            expect(how == Arm::Rollup, "no timer");
+            if mistake == Mistake::NotArmed {
+                stage.disarm();
+            }
+            arm();
+        }
+    }
+
+    /// The poll.
+    fn poll(&self, mistake: Mistake) -> bool {
+        if !self.rung.load(Ordering::Relaxed) {
+            return false;
+        }
+        if mistake != Mistake::RungTakenLate {
+            self.rung.store(false, Ordering::Relaxed);
+        }
+        let frames = {
+            let tx = &mut *self.lock();
+            if let Some(cpu) = tx.transmit.covered() {
+                tx.stages[cpu as usize].disarm();
+            }
+            tx.transmit.poll(64, || 0).0.frames
+        };
+        let mut tx = self.lock();
+        tx.delivered += frames.len();
+        let more = tx.transmit.complete(frames.len(), List::default(), || 0);
+        drop(tx);
+        if mistake == Mistake::RungTakenLate {
+            self.rung.store(false, Ordering::Relaxed);
+        }
+        if more.more {
+            self.rung.store(true, Ordering::Relaxed);
+        }
+        more.more
+    }
+
+    fn softirq(&self, mistake: Mistake) -> bool {
+        self.napi.softirq(|| self.poll(mistake))
+    }
+
+    /// 4, 5, 8: all that was sent has arrived, and nothing is armed.
+    fn expect_done(&self, sent: usize) {
+        let tx = self.lock();
+        expect(tx.delivered == sent, "packets are left");
+        expect(tx.transmit.ring().used() == 0, "slots are in use");
+        for stage in &tx.stages {
+            expect(stage.count() == 0, "a stage is not empty");
+            expect(stage.armed() == Armed::No, "a stage is armed");
+        }
+    }
+}
+
+// --- the rollup -----------------------------------------------------------------------
+
+/// The rollup of a CPU.
+struct Rollup {
+    cpu: usize,
+    bits: AtomicU64,
+    napi: Napi,
+}
+
+impl Rollup {
+    fn new(cpu: usize) -> Self {
+        Self {
+            cpu,
+            bits: AtomicU64::new(0),
+            napi: Napi::new(),
+        }
+    }
+
+    fn arm(&self, index: usize, mistake: Mistake) {
+        if mistake == Mistake::BitLate {
+            self.napi.schedule();
+        }
+        let old = self.bits.fetch_add(1 << index, Ordering::Relaxed);
+        expect(old & (1 << index) == 0, "the sum carries");
+        if mistake != Mistake::BitLate {
+            self.napi.schedule();
+        }
+    }
+
+    fn softirq(&self, queues: &[Queue], mistake: Mistake) -> bool {
+        self.napi.softirq(|| {
+            let mut bits = if mistake == Mistake::BitsTakenLate {
+                self.bits.load(Ordering::SeqCst)
+            } else {
+                self.bits.swap(0, Ordering::SeqCst)
+            };
+            while bits != 0 {
+                let Some(queue) = queues.get(bits.trailing_zeros() as usize) else {
+                    return false; // after a mistake
+                };
+                bits &= bits - 1;
+                let tx = &mut *queue.lock();
+                let (doorbell, _) = tx.transmit.rollup(&mut tx.stages[self.cpu], || 0);
+                if doorbell.is_some() {
+                    queue.ring(Mistake::None);
+                }
+            }
+            if mistake == Mistake::BitsTakenLate {
+                self.bits.store(0, Ordering::SeqCst);
+            }
+            false
+        })
+    }
+}
+
+// --- the doorbell -------------------------------------------------------------------
+
+/// CPU 1 sends on a queue whose home it is. The poll has a thread of its own, or is on
+/// that CPU.
+struct Pair {
+    queues: [Queue; 1],
+    rollup: Rollup,
+}
+
+impl Pair {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            queues: [Queue::new()],
+            rollup: Rollup::new(1),
+        })
+    }
+
+    fn transmit(&self, mistake: Mistake) {
+        self.queues[0].transmit(1, 1, mistake, || self.rollup.arm(0, mistake));
+    }
+
+    fn softirq(&self, mistake: Mistake) -> bool {
+        self.queues[0].softirq(mistake)
+    }
+
+    fn finish(&self, mistake: Mistake) {
+        while self.softirq(mistake) || self.rollup.softirq(&self.queues, mistake) {}
+        let owned = self.queues[0].lock().transmit.started();
+        expect(!owned, "still to be started");
+        self.queues[0].expect_done(2);
+    }
+}
+
+/// 6: the note is read without a lock. It may say only that there is something to do.
+fn doorbell(mistake: Mistake) -> Option<&'static str> {
+    explore(move || {
+        let pair = Pair::new();
+        let poll = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.softirq(mistake);
+                pair.softirq(mistake);
+            })
+        };
+        pair.transmit(mistake);
+        pair.transmit(mistake);
+        poll.join().unwrap();
+        pair.finish(mistake);
+    })
+}
+
+#[test]
+fn inv_06_no_doorbell_is_lost() {
+    assert_eq!(doorbell(Mistake::None), None);
+}
+
+#[test]
+fn a_note_that_is_taken_late_is_found() {
+    assert!(doorbell(Mistake::RungTakenLate).is_some());
+}
+
+#[test]
+fn a_note_that_is_left_late_is_found() {
+    assert!(doorbell(Mistake::RungLeftLate).is_some());
+}
+
+/// 21: who schedules a start while one is at work.
+#[test]
+fn inv_21_a_start_that_is_scheduled_by_force_is_not_lost() {
+    let wrong = explore(|| {
+        let pair = Pair::new();
+        let user = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                let queue = &pair.queues[0];
+                let mut tx = queue.lock();
+                tx.transmit.set(SETTINGS);
+                if tx.transmit.schedule() {
+                    queue.ring(Mistake::None);
+                }
+            })
+        };
+        let poll = {
+            let pair = pair.clone();
+            thread::spawn(move || pair.softirq(Mistake::None))
+        };
+        pair.transmit(Mistake::None);
+        pair.transmit(Mistake::None);
+        user.join().unwrap();
+        poll.join().unwrap();
+        pair.finish(Mistake::None);
+    });
+    assert_eq!(wrong, None);
+}
+
+/// CPU 0 sends on queues whose home is CPU 1, one packet after another on `sends`. Its
+/// rollup has a thread of its own, or is where CPU 0's polls went when it went away.
+fn rollup(sends: &'static [usize], mistake: Mistake) -> Option<&'static str> {
+    explore(move || {
+        let shared = Arc::new(([Queue::new(), Queue::new()], Rollup::new(0)));
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (queues, rollup) = &*shared;
+                rollup.softirq(queues, mistake);
+                rollup.softirq(queues, mistake);
+            })
+        };
+        let (queues, rollup) = &*shared;
+        for index in sends {
+            queues[*index].transmit(0, 1, mistake, || rollup.arm(*index, mistake));
+        }
+        other.join().unwrap();
+        while rollup.softirq(queues, mistake)
+            || queues[0].softirq(Mistake::None)
+            || queues[1].softirq(Mistake::None)
+        {}
+        expect(rollup.bits.load(Ordering::Relaxed) == 0, "bits are left");
+        for (index, queue) in queues.iter().enumerate() {
+            queue.expect_done(sends.iter().filter(|sent| **sent == index).count());
+        }
+    })
+}
+
+#[test]
+fn inv_29_a_rollup_leaves_nothing_behind() {
+    assert_eq!(rollup(&[0, 0, 0], Mistake::None), None);
+}
+
+#[test]
+fn inv_29_a_rollup_of_two_queues_leaves_nothing_behind() {
+    assert_eq!(rollup(&[0, 1, 1, 0], Mistake::None), None);
+}
+
+#[test]
+fn a_bit_that_is_late_is_found() {
+    assert!(rollup(&[0, 0, 0], Mistake::BitLate).is_some());
+}
+
+#[test]
+fn bits_that_are_taken_late_are_found() {
+    assert!(rollup(&[0, 0, 0], Mistake::BitsTakenLate).is_some());
+}
+
+#[test]
+fn a_stage_that_is_not_armed_is_found() {
+    assert!(rollup(&[0, 0, 0, 0], Mistake::NotArmed).is_some());
+}
+
+// --- the home ---------------------------------------------------------------------------
+
+const CPUS: usize = 3;
+
+/// A poll with a home, as `rust/net/napi.rs` has it.
+struct Homed {
+    state: Napi,
+    home: AtomicUsize,
+    /// The CPU to which a message is under way, plus 1.
+    message: AtomicUsize,
+    /// On whose list it is, plus 1.
+    list: AtomicUsize,
+    online: [bool; CPUS],
+    polling: AtomicBool,
+    /// What the poll is to see.
+    work: AtomicBool,
+    seen: AtomicUsize,
+    chases: AtomicUsize,
+}
+
+impl Homed {
+    fn new(online: [bool; CPUS]) -> Self {
+        Self {
+            state: Napi::new(),
+            home: AtomicUsize::new(1),
+            message: AtomicUsize::new(0),
+            list: AtomicUsize::new(0),
+            online,
+            polling: AtomicBool::new(false),
+            work: AtomicBool::new(false),
+            seen: AtomicUsize::new(0),
+            chases: AtomicUsize::new(0),
+        }
+    }
+
+    fn home(&self) -> usize {
+        self.home.load(Ordering::Relaxed)
+    }
+
+    fn send_message(&self) -> bool {
+        let home = self.home();
+        if !self.online[home] {
+            return false;
+        }
+        let old = self.message.swap(home + 1, Ordering::AcqRel);
+        expect(old == 0, "two messages are under way");
+        true
+    }
+
+    fn put(&self, cpu: usize) {
+        let old = self.list.swap(cpu + 1, Ordering::AcqRel);
+        expect(old == 0, "on two lists");
+    }
+
+    fn schedule(&self, cpu: usize) {
+        self.work.store(true, Ordering::Relaxed);
+        if !self.state.schedule_prep() || self.home() != cpu && self.send_message() {
+            return;
+        }
+        self.put(cpu);
+    }
+
+    /// A message arrives.
+    fn interrupt(&self, cpu: usize) -> bool {
+        let free = self
+            .message
+            .compare_exchange(cpu + 1, 0, Ordering::AcqRel, Ordering::Relaxed);
+        if free.is_err() {
+            return false;
+        }
+        if self.home() != cpu {
+            self.chases.fetch_add(1, Ordering::Relaxed);
+            if self.send_message() {
+                return true;
+            }
+        }
+        self.put(cpu);
+        true
+    }
+
+    /// The polls of a CPU.
+    fn softirq(&self, cpu: usize) -> bool {
+        let free = self
+            .list
+            .compare_exchange(cpu + 1, 0, Ordering::AcqRel, Ordering::Relaxed);
+        if free.is_err() {
+            return false;
+        }
+        if self.home() != cpu {
+            self.chases.fetch_add(1, Ordering::Relaxed);
+            if self.send_message() {
+                return true;
+            }
+        }
+        // 3: one at a time.
+        expect(!self.polling.swap(true, Ordering::Relaxed), "polled twice");
+        if self.work.swap(false, Ordering::Relaxed) {
+            self.seen.fetch_add(1, Ordering::Relaxed);
+        }
+        self.polling.store(false, Ordering::Relaxed);
+        if self.state.complete_done() {
+            self.put(cpu);
+        }
+        true
+    }
+
+    fn expect_done(&self) {
+        expect(self.message.load(Ordering::Relaxed) == 0, "under way");
+        expect(self.list.load(Ordering::Relaxed) == 0, "on a list");
+        expect(self.state.state.load(Ordering::Relaxed) == 0, "scheduled");
+        expect(!self.work.load(Ordering::Relaxed), "work was not seen");
+        let seen = self.seen.load(Ordering::Relaxed);
+        expect((1..=2).contains(&seen), "polled too often");
+    }
+}
+
+fn chase(online: [bool; CPUS]) -> Option<&'static str> {
+    explore(move || {
+        let napi = Arc::new(Homed::new(online));
+        let cpu1 = {
+            let napi = napi.clone();
+            thread::spawn(move || {
+                napi.interrupt(1);
+                napi.softirq(1);
+            })
+        };
+        let cpu2 = {
+            let napi = napi.clone();
+            thread::spawn(move || {
+                napi.home.store(2, Ordering::Relaxed);
+                napi.interrupt(2);
+                napi.softirq(2);
+            })
+        };
+        napi.schedule(0);
+        napi.softirq(0);
+        napi.schedule(0);
+        cpu1.join().unwrap();
+        cpu2.join().unwrap();
+        // 22: it arrives, wherever the home was meanwhile.
+        let mut rounds = 0;
+        while rounds < 10 && (0..CPUS).any(|cpu| napi.interrupt(cpu) || napi.softirq(cpu)) {
+            rounds += 1;
+        }
+        expect(rounds < 10, "chased for ever");
+        napi.expect_done();
+    })
+}
+
+#[test]
+fn inv_22_a_home_that_changes_is_chased() {
+    assert_eq!(chase([true; CPUS]), None);
+}
+
+#[test]
+fn inv_22_a_home_that_is_offline_is_no_home() {
+    assert_eq!(chase([true, true, false]), None);
+}
+
+/// 20: at most one message, whoever schedules.
+#[test]
+fn inv_20_one_message_at_most_is_under_way() {
+    let wrong = explore(|| {
+        let napi = Arc::new(Homed::new([true; CPUS]));
+        let others: Vec<_> = [0, 2]
+            .into_iter()
+            .map(|cpu| {
+                let napi = napi.clone();
+                thread::spawn(move || napi.schedule(cpu))
+            })
+            .collect();
+        napi.interrupt(1);
+        napi.softirq(1);
+        for other in others {
+            other.join().unwrap();
+        }
+        while napi.interrupt(1) || napi.softirq(1) {}
+        napi.expect_done();
+        expect(napi.chases.load(Ordering::Relaxed) == 0, "chased");
+    });
+    assert_eq!(wrong, None);
+}

@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random sequences of all that can happen to a device, and all short ones of what
+//! happens most, against plain lists; subqueue, stage and ring against naive ones.
+
+mod common;
+
+use common::{List, Pkt, World, CPUS, QUEUES};
+use proptest::{collection::vec, prelude::*};
+use spans_logic::{
+    class::Class,
+    config::Knob,
+    ring::{Line, Ring},
+    stage::{self, Decision, Stage},
+    subqueue::{Enqueued, Limits, Subqueue, PRIO_RUN},
+};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// CPU, queue, class, length, more.
+    Send(usize, usize, Class, usize, bool),
+    BeginPoll(usize, usize),
+    EndPoll(usize, usize),
+    BeginRollup(usize),
+    Visit(usize),
+    Softirq,
+    Pass(u64),
+    Kick(usize),
+    Set(Knob, u32),
+    Slots(u32),
+    Qdisc(usize, bool),
+    Home(usize, usize),
+    Stall(usize, bool),
+    Tick(usize, usize),
+    Carrier(bool),
+    Up(bool),
+}
+
+fn class() -> impl Strategy<Value = Class> {
+    prop_oneof![Just(Class::Prio), Just(Class::Norm), Just(Class::Norm)]
+}
+
+fn knob() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        (Just(Knob::StageCount), 0..20u32),
+        (Just(Knob::StageBytes), 0..4000u32),
+        (Just(Knob::StageUsecs), 0..3u32),
+        (Just(Knob::QueueLen), 1..20u32),
+        (Just(Knob::QueueBytes), 0..20_000u32),
+        (Just(Knob::RateMbit), 0..3u32),
+        (Just(Knob::DelayUsecs), 0..50u32),
+    ]
+    .prop_map(|(knob, value)| Op::Set(knob, value))
+}
+
+fn send() -> impl Strategy<Value = Op> {
+    (0..CPUS, 0..QUEUES, class(), 28..1528usize, any::<bool>())
+        .prop_map(|(cpu, queue, class, len, more)| Op::Send(cpu, queue, class, len, more))
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        40 => send(),
+        6 => (0..QUEUES, 1..65usize).prop_map(|(queue, budget)| Op::BeginPoll(queue, budget)),
+        6 => (0..QUEUES, 0..4usize).prop_map(|(queue, blocked)| Op::EndPoll(queue, blocked)),
+        4 => (0..CPUS).prop_map(Op::BeginRollup),
+        4 => (0..CPUS).prop_map(Op::Visit),
+        2 => Just(Op::Softirq),
+        2 => (0..200_000u64).prop_map(Op::Pass),
+        1 => (0..QUEUES).prop_map(Op::Kick),
+        2 => knob(),
+        1 => (4..7u32).prop_map(|log| Op::Slots(1 << log)),
+        1 => (0..QUEUES, any::<bool>()).prop_map(|(queue, on)| Op::Qdisc(queue, on)),
+        1 => (0..QUEUES, 0..CPUS).prop_map(|(queue, cpu)| Op::Home(queue, cpu)),
+        1 => (0..QUEUES, any::<bool>()).prop_map(|(queue, on)| Op::Stall(queue, on)),
+        1 => (0..QUEUES, 1..7usize).prop_map(|(queue, count)| Op::Tick(queue, count)),
+        1 => any::<bool>().prop_map(Op::Carrier),
+        1 => any::<bool>().prop_map(Op::Up),
+    ]
+}
+
+/// Lets it happen, if it can.
+fn happen(world: &mut World, op: &Op) {
+    match *op {
+        Op::Send(cpu, queue, class, len, more) => {
+            // A qdisc does not send on a queue that is stopped.
+            if !(world.queues[queue].qdisc && world.queues[queue].stopped) {
+                world.transmit(cpu, queue, class, len, more);
+            }
+        }
+        Op::BeginPoll(queue, budget) => drop(world.begin_poll(queue, budget)),
+        Op::EndPoll(queue, blocked) => drop(world.end_poll(queue, blocked)),
+        Op::BeginRollup(cpu) => drop(world.begin_rollup(cpu)),
+        Op::Visit(cpu) => drop(world.visit(cpu)),
+        Op::Softirq => world.softirq(),
+        Op::Pass(nanoseconds) => world.pass(nanoseconds),
+        Op::Kick(queue) => drop(world.kick(queue)),
+        Op::Set(knob, value) => world.set(knob, value),
+        Op::Slots(slots) => world.set_slots(slots),
+        Op::Qdisc(queue, qdisc) => {
+            let queue = &mut world.queues[queue];
+            // With packets waiting, one that comes may find no room.
+            if queue.inside() == 0 {
+                queue.qdisc = qdisc;
+            }
+        }
+        Op::Home(queue, cpu) => world.queues[queue].home = cpu,
+        Op::Stall(queue, stalled) => {
+            let hung = core::mem::replace(&mut world.queues[queue].stalled, stalled);
+            if hung && !stalled {
+                world.kick(queue);
+            }
+        }
+        Op::Tick(queue, count) => {
+            for _ in 0..count {
+                world.tick(queue);
+                world.check();
+            }
+        }
+        Op::Carrier(carrier) => world.set_carrier(carrier),
+        Op::Up(up) => world.set_up(up),
+    }
+}
+
+fn with_qdisc(world: &mut World) {
+    for queue in &mut world.queues {
+        queue.qdisc = true;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// 2, 4-9, 13, 14, 16-21, 23-27, 29, 30, 32, 34, 36, 39, 41, 43, 44, 50, 51.
+    #[test]
+    fn inv_44_whatever_happens_each_packet_ends_once(
+        qdisc: bool,
+        count in 0..20u32,
+        ops in vec(op(), 1..150),
+    ) {
+        let mut world = World::new(count);
+        if qdisc {
+            with_qdisc(&mut world);
+        }
+        for op in &ops {
+            happen(&mut world, op);
+            world.check();
+        }
+        world.drain();
+    }
+
+    /// What joins others without a dispatch has the same lot as with one.
+    #[test]
+    fn inv_11_to_join_is_to_dispatch_and_wait(count in 0..20u32, ops in vec(op(), 1..100)) {
+        let ends = [true, false].map(|joins| {
+            let mut world = World::new(count);
+            world.joins = joins;
+            for op in ops.iter().filter(|op| !matches!(op, Op::Qdisc(..))) {
+                happen(&mut world, op);
+                world.check();
+            }
+            world.drain();
+            world.queues.into_iter().map(|queue| (queue.ends, queue.doorbells)).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(&ends[0], &ends[1]);
+    }
+
+    /// Also of the state that it leaves.
+    #[test]
+    fn inv_11_a_packet_waits_only_below_all_bounds(
+        count in 0..6usize,
+        bytes in 0..3000usize,
+        wait in 0..2u64,
+        packets in vec((28..1528usize, any::<bool>(), 0..8u8), 1..40),
+    ) {
+        let settings = stage::Settings { count, bytes, wait };
+        let mut stage = Stage::default();
+        for (len, more, event) in packets {
+            match event {
+                0 => drop(stage.disarm()),
+                1 => stage.clear(),
+                2 => drop(stage.cover()),
+                3 => drop(stage.open_round()),
+                _ => {}
+            }
+            let mut twin = stage.clone();
+            let joins = twin.join(&settings, len, more);
+            let staged = stage.count();
+            let decision = stage.add(&settings, len, more, event == 4);
+            prop_assert_eq!(joins && decision == Decision::Wait, joins);
+            if joins {
+                prop_assert_eq!(format!("{stage:?}"), format!("{twin:?}"));
+            }
+            match decision {
+                Decision::Start(_) => stage.clear(),
+                // 27: armed once. 8: and armed.
+                Decision::Arm | Decision::ArmTimer => {
+                    prop_assert_eq!(twin.armed(), stage::Armed::No);
+                    prop_assert_eq!(decision == Decision::Arm, wait == 0);
+                    prop_assert!(stage.armed() != stage::Armed::No);
+                }
+                Decision::Wait => prop_assert!(stage.armed() != stage::Armed::No),
+            }
+            if !matches!(decision, Decision::Start(_)) {
+                prop_assert!(stage.count() == staged + 1 && stage.count() < count);
+            }
+        }
+    }
+
+    /// 11, 12, 19.
+    #[test]
+    fn inv_12_doorbells_are_as_many_as_the_rule_says(
+        count in 0..65u32,
+        k in 1..200usize,
+        cpu in 0..CPUS,
+        wait in 0..2u32,
+        sections in 1..4,
+    ) {
+        let mut world = World::new(count);
+        world.set(Knob::StageBytes, 1 << 20);
+        world.set(Knob::StageUsecs, wait);
+        let wanted = k.div_ceil(count.max(1) as usize);
+        for _ in 0..sections {
+            let before = world.queues[0].doorbells.len();
+            for _ in 0..k {
+                world.send(cpu, 0);
+            }
+            world.settle();
+            let rung = world.queues[0].doorbells.len() - before;
+            if count <= 1 || wait == 0 && cpu == world.queues[0].home {
+                prop_assert_eq!(rung, wanted);
+            } else if wait == 0 {
+                // Elsewhere than at home the last ones cannot know that the poll comes.
+                prop_assert!(rung == wanted || rung == wanted + 1);
+            } else {
+                // The poll that comes for the others takes the last ones along.
+                prop_assert_eq!(rung, (k / count as usize).max(1));
+            }
+        }
+        world.drain();
+    }
+
+    /// W8. A new time counts at once.
+    #[test]
+    fn inv_31_nobody_waits_longer_than_is_said(
+        count in 2..20u32,
+        usecs in vec(0..50u32, 3),
+        sends in vec((0..30_000u64, 0..CPUS, 0..QUEUES, class(), 28..1528usize, any::<bool>()), 1..80),
+    ) {
+        let mut world = World::new(count);
+        // Until when each packet is to have left.
+        let mut latest = Vec::new();
+        let mut seen = [0; QUEUES];
+        // All that happens until then.
+        let mut until = |world: &mut World, latest: &[u64], end: u64| loop {
+            world.softirq();
+            for (queue, seen) in world.queues.iter().zip(&mut seen) {
+                for (id, _) in &queue.ends[*seen..] {
+                    assert!(world.now <= latest[*id]);
+                }
+                *seen = queue.ends.len();
+            }
+            match world.next_timer() {
+                Some(at) if at <= end => world.pass(at - world.now),
+                _ => break,
+            }
+        };
+        for (number, (pause, cpu, queue, class, len, more)) in sends.into_iter().enumerate() {
+            let next = world.now + pause;
+            until(&mut world, &latest, next);
+            world.pass(next - world.now);
+            if number % 20 == 0 {
+                world.set(Knob::StageUsecs, usecs[number / 20 % usecs.len()]);
+                until(&mut world, &latest, next);
+            }
+            latest.push(world.now + u64::from(world.config.get(Knob::StageUsecs)) * 1000);
+            world.transmit(cpu, queue, class, len, more);
+        }
+        until(&mut world, &latest, u64::MAX);
+        world.drain();
+    }
+}
+
+/// What may follow in [`all_short_sequences`].
+const STEPS: [Op; 9] = [
+    Op::Send(0, 0, Class::Norm, 60, false),
+    Op::Send(1, 0, Class::Norm, 60, false),
+    Op::Send(1, 0, Class::Prio, 60, true),
+    Op::BeginPoll(0, 1),
+    Op::EndPoll(0, 0),
+    Op::EndPoll(0, 1),
+    Op::BeginRollup(1),
+    Op::Visit(1),
+    Op::Kick(0),
+];
+
+/// All sequences of so many steps, begun with so many packets in the queue.
+fn all_short_sequences(length: u32, before: usize, qdisc: bool) {
+    let steps = STEPS.len();
+    for sequence in 0..steps.pow(length) {
+        let mut world = World::new(2);
+        if qdisc {
+            with_qdisc(&mut world);
+        }
+        for _ in 0..before {
+            world.send(1, 0);
+        }
+        let mut rest = sequence;
+        for _ in 0..length {
+            happen(&mut world, &STEPS[rest % steps]);
+            world.check();
+            rest /= steps;
+        }
+        world.drain();
+    }
+}
+
+#[test]
+fn inv_04_no_lost_wakeup_in_any_short_sequence() {
+    all_short_sequences(4, 0, false);
+    all_short_sequences(3, 2, true);
+}
+
+#[test]
+fn inv_25_a_full_ring_is_refilled_in_any_short_sequence() {
+    // A ring of 256 slots, of which one or none is free.
+    all_short_sequences(2, 255, false);
+    all_short_sequences(2, 258, true);
+}
+
+/// A subqueue of numbers, as slow as it is simple.
+#[derive(Default)]
+struct NaiveSubqueue {
+    prepended: Option<(usize, usize)>,
+    /// In the order in which they came.
+    waiting: Vec<(usize, Class, usize)>,
+    run: u32,
+}
+
+impl NaiveSubqueue {
+    fn of(&self, class: Class) -> Option<usize> {
+        self.waiting.iter().position(|(_, of, _)| *of == class)
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + usize::from(self.prepended.is_some())
+    }
+
+    fn bytes(&self) -> usize {
+        let prepended = self.prepended.map_or(0, |(_, len)| len);
+        prepended + self.waiting.iter().map(|(_, _, len)| len).sum::<usize>()
+    }
+
+    fn is_full(&self, limits: Limits) -> bool {
+        self.len() >= limits.packets || self.bytes() >= limits.bytes
+    }
+
+    /// Who goes for a packet that comes, or `None` if it cannot come.
+    fn victims(&mut self, class: Class, len: usize, limits: Limits) -> Option<Vec<usize>> {
+        if !self.is_full(limits) {
+            return Some(Vec::new());
+        }
+        let prio: Vec<_> = self.waiting.iter().filter(|p| p.1 == Class::Prio).collect();
+        let half = prio.len() >= limits.packets / 2
+            || prio.iter().map(|p| p.2).sum::<usize>() >= limits.bytes / 2;
+        if class == Class::Norm || half {
+            return None;
+        }
+        let mut victims = Vec::new();
+        let mut room = 0;
+        while let Some(place) = self.of(Class::Norm) {
+            let (id, _, bytes) = self.waiting.remove(place);
+            victims.push(id);
+            room += bytes;
+            if room >= len {
+                break;
+            }
+        }
+        (!victims.is_empty()).then_some(victims)
+    }
+
+    fn dequeue(&mut self) -> Option<(usize, usize)> {
+        if self.prepended.is_some() {
+            return self.prepended.take();
+        }
+        let (prio, norm) = (self.of(Class::Prio), self.of(Class::Norm));
+        let place = match (prio, norm) {
+            (Some(prio), Some(_)) if self.run < PRIO_RUN => {
+                self.run += 1;
+                prio
+            }
+            // The run counts from the last time that norm had a chance.
+            (Some(prio), None) => {
+                self.run = 1;
+                prio
+            }
+            (_, Some(norm)) => {
+                self.run = 0;
+                norm
+            }
+            (None, None) => {
+                self.run = 0;
+                return None;
+            }
+        };
+        let (id, _, len) = self.waiting.remove(place);
+        Some((id, len))
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Enqueue(Class, usize),
+    Dequeue(usize),
+    PutBack,
+    Limits(usize, usize),
+    TakeAll,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        20 => (class(), 28..1528usize).prop_map(|(class, len)| Change::Enqueue(class, len)),
+        4 => (1..4usize).prop_map(Change::Dequeue),
+        1 => (10..40usize).prop_map(Change::Dequeue),
+        2 => Just(Change::PutBack),
+        1 => (1..60usize, 1..40_000usize).prop_map(|(packets, bytes)| Change::Limits(packets, bytes)),
+        1 => Just(Change::TakeAll),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Post(usize),
+    PostAll(usize),
+    Take(usize),
+    Complete(usize),
+    TakeBack,
+    Pass(u64),
+    Line(u64, u64),
+    Slots(usize),
+    Reset,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => (28..1528usize).prop_map(Step::Post),
+        4 => (0..9usize).prop_map(Step::PostAll),
+        5 => (0..9usize).prop_map(Step::Take),
+        3 => (0..9usize).prop_map(Step::Complete),
+        2 => Just(Step::TakeBack),
+        3 => (0..20_000_000u64).prop_map(Step::Pass),
+        1 => (0..9u64, 0..5_000_000u64).prop_map(|(rate, delay)| Step::Line(rate, delay)),
+        1 => Just(Step::Line(0, 0)),
+        1 => (1..30usize).prop_map(Step::Slots),
+        1 => Just(Step::Reset),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// 34-39, 41, 42.
+    #[test]
+    fn inv_41_a_subqueue_is_as_a_naive_one(
+        packets in 1..60usize,
+        bytes in 1..40_000usize,
+        changes in vec(change(), 1..250),
+    ) {
+        let ledger = Rc::new(RefCell::default());
+        let mut limits = Limits { packets, bytes };
+        let mut queue: Subqueue<List> = Subqueue::new(limits);
+        let mut naive = NaiveSubqueue::default();
+        let mut longest = 0;
+        for (id, change) in changes.into_iter().enumerate() {
+            match change {
+                Change::Enqueue(class, len) => {
+                    let was = queue.bytes();
+                    let room = queue.has_room(len);
+                    let packet = Pkt::new(&ledger, id, class, len);
+                    let victims = match queue.enqueue(packet, class) {
+                        Enqueued::Queued => Some(Vec::new()),
+                        Enqueued::Evicted(victims) => Some(victims.end()),
+                        Enqueued::Full(packet) => {
+                            prop_assert_eq!(packet.end(), id);
+                            None
+                        }
+                    };
+                    prop_assert_eq!(&victims, &naive.victims(class, len, limits));
+                    if victims.is_some() {
+                        naive.waiting.push((id, class, len));
+                        // 34: one packet more than the bytes, and no growth beyond that but
+                        // for a prio packet that is longer than all of norm.
+                        prop_assert!(queue.bytes() < limits.bytes + len || queue.bytes() <= was
+                            || naive.of(Class::Norm).is_none());
+                    }
+                    prop_assert!(!room || victims == Some(Vec::new()) && !queue.is_full());
+                }
+                Change::Dequeue(count) => {
+                    for _ in 0..count {
+                        let packet = queue.dequeue().map(|packet| (packet.len, packet.end()));
+                        let naive = naive.dequeue().map(|(id, len)| (len, id));
+                        prop_assert_eq!(packet, naive);
+                    }
+                }
+                Change::PutBack => {
+                    if let Some(packet) = queue.dequeue() {
+                        prop_assert_eq!(naive.dequeue(), Some((packet.id, packet.len)));
+                        naive.prepended = Some((packet.id, packet.len));
+                        queue.prepend(packet);
+                    }
+                }
+                Change::Limits(packets, bytes) => {
+                    limits = Limits { packets, bytes };
+                    queue.set_limits(limits);
+                }
+                Change::TakeAll => {
+                    let mut ids: Vec<_> = naive.prepended.take().map(|(id, _)| id).into_iter().collect();
+                    for wanted in [Class::Prio, Class::Norm] {
+                        let of_class = naive.waiting.iter().filter(|(_, class, _)| *class == wanted);
+                        ids.extend(of_class.map(|(id, ..)| id));
+                    }
+                    naive = NaiveSubqueue::default();
+                    prop_assert_eq!(queue.take_all().end(), ids);
+                }
+            }
+            longest = longest.max(queue.len());
+            prop_assert_eq!(queue.len(), naive.len());
+            prop_assert_eq!(queue.bytes(), naive.bytes());
+            prop_assert_eq!(queue.is_full(), naive.is_full(limits));
+            prop_assert_eq!(queue.is_empty(), naive.len() == 0);
+            prop_assert!(queue.len_max() >= longest && queue.len_max() <= longest + 1);
+        }
+        let left = queue.take_all().end();
+        prop_assert_eq!(left.len(), naive.len());
+        prop_assert_eq!(ledger.borrow().live, 0);
+        prop_assert!(ledger.borrow().silent.is_empty());
+    }
+
+    /// The slots that push back, and the line.
+    #[test]
+    fn a_ring_is_as_a_naive_one(slots in 1..30usize, steps in vec(step(), 1..200)) {
+        let ledger = Rc::new(RefCell::default());
+        let mut ring: Ring<List> = Ring::new(slots, Line::default());
+        // The naive one: numbers, and when they are due if that is noted.
+        let mut posted: VecDeque<(usize, Option<u64>)> = VecDeque::new();
+        let mut flying: VecDeque<Pkt> = VecDeque::new();
+        let (mut slots, mut line) = (slots, Line::default());
+        let (mut now, mut busy_until, mut next) = (0, 0, 0);
+        for step in steps {
+            let timed = line != Line::default() || posted.iter().any(|(_, due)| due.is_some());
+            let used = posted.len() + flying.len();
+            match step {
+                Step::Post(len) => {
+                    let packet = Pkt::new(&ledger, next, Class::Norm, len);
+                    match ring.post(packet, || now) {
+                        Ok(()) if timed => {
+                            let time = (len as u64 * 8000).checked_div(line.rate_mbit);
+                            busy_until = busy_until.max(now) + time.unwrap_or(0);
+                            posted.push_back((next, Some(busy_until + line.delay)));
+                        }
+                        Ok(()) => posted.push_back((next, None)),
+                        Err(packet) => {
+                            prop_assert!(used >= slots);
+                            packet.end();
+                        }
+                    }
+                    next += 1;
+                }
+                Step::PostAll(count) => {
+                    let fits = used + count <= slots || count == 0;
+                    prop_assert_eq!(ring.takes_at_once(count), fits && !timed);
+                    if ring.takes_at_once(count) {
+                        let ids = next..next + count;
+                        next += count;
+                        posted.extend(ids.clone().map(|id| (id, None)));
+                        let packets = ids.map(|id| Pkt::new(&ledger, id, Class::Norm, 60));
+                        ring.post_all(List(packets.collect()));
+                    }
+                }
+                Step::Take(budget) => {
+                    let batch = ring.take(budget, || now);
+                    let ready = posted.iter().take_while(|(_, due)| due.is_none_or(|due| due <= now));
+                    let taken: Vec<_> = ready.take(budget).map(|(id, _)| *id).collect();
+                    posted.drain(..taken.len());
+                    prop_assert_eq!(batch.frames.ids(), &taken[..]);
+                    let first = posted.front().and_then(|(_, due)| *due);
+                    prop_assert_eq!(batch.due, first.filter(|_| taken.len() < budget));
+                    flying.extend(batch.frames.0);
+                }
+                Step::Complete(count) => {
+                    let count = count.min(flying.len());
+                    ring.complete(count);
+                    for packet in flying.drain(..count) {
+                        packet.end();
+                    }
+                }
+                Step::TakeBack => {
+                    for packet in flying.iter().rev() {
+                        posted.push_front((packet.id, None));
+                    }
+                    ring.take_back(List(core::mem::take(&mut flying)));
+                }
+                Step::Pass(time) => now += time,
+                Step::Line(rate_mbit, delay) => {
+                    line = Line { rate_mbit, delay };
+                    ring.set_line(line);
+                }
+                Step::Slots(count) => {
+                    slots = count;
+                    ring.set_slots(count);
+                }
+                Step::Reset => {
+                    let ids: Vec<_> = posted.drain(..).map(|(id, _)| id).collect();
+                    prop_assert_eq!(ring.reset().end(), ids);
+                    busy_until = 0;
+                }
+            }
+            prop_assert_eq!(ring.used(), posted.len() + flying.len());
+            prop_assert_eq!(ring.free(), slots.saturating_sub(ring.used()));
+            prop_assert_eq!(ring.slots(), slots);
+            prop_assert_eq!(ring.has_posted(), !posted.is_empty());
+            prop_assert!(ring.used_max() >= ring.used());
+        }
+        ring.reset().end();
+        for packet in flying {
+            packet.end();
+        }
+        prop_assert!(ledger.borrow().silent.is_empty());
+        prop_assert_eq!(ledger.borrow().live, 0);
+    }
+}
