@@ -7,16 +7,26 @@
 # The guest is Debian's kernel on one emulated CPU whose clock counts instructions
 # (qemu -icount), so that the answer does not depend on this machine or on what
 # else it does. All devices are measured in one boot; a second boot must agree.
-# BOOTS=1 is for a quick look. N, K, STAGES and ROUNDS go to scripts/guest/bench.sh.
+#   BOOTS=1             a quick look
+#   K=1,64 STAGES=0,16  only these
+#   ROWS=dummy,spans    only these devices
+#   PROFILE=spans       instructions of each function instead, for one device (and
+#                       the last of K and of STAGES)
+# N and ROUNDS are packets and repetitions, see scripts/guest/bench.sh.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 boots=2
+profile=
 arguments=()
 for argument in "$@"; do
 	case $argument in
 	BOOTS=*) boots=${argument#*=} ;;
+	PROFILE=*)
+		profile=${argument#*=}
+		arguments+=("$argument" "ROWS=$profile" ROUNDS=1)
+		;;
 	*=*) arguments+=("$argument") ;;
 	*) die "bench takes NAME=VALUE, not '$argument'" ;;
 	esac
@@ -26,29 +36,70 @@ results=$out/bench
 mkdir -p "$results"
 rm -f "$results"/boot-*
 export ICOUNT=1 TIMEOUT=${TIMEOUT:-3000}
+
+boot() {
+	"$top/scripts/vm.sh" stock "$top/scripts/guest/bench.sh" "${arguments[@]}" >"$1" || {
+		tail -n 5 "$1" >&2
+		return 1
+	}
+}
+
+if [ -n "$profile" ]; then
+	gcc -O2 -Wall -shared -fPIC -fvisibility=hidden -o "$results/profile.so" "$top/scripts/profile.c"
+	PLUGIN="$results/profile.so,out=$results/blocks" boot "$results/boot-1"
+	read -r _ device stage k ns _ n < <(grep '^result ' "$results/boot-1" | tail -n 1) ||
+		die "there is no device '$profile' to profile"
+	sed -n 's/^symbols //p' "$results/boot-1" | base64 -d | gzip -d |
+		awk '{ print $1, "#", $3, $4 }' >"$results/symbols"
+	# A block belongs to the symbol before it; one that begins there is a call.
+	sort "$results/symbols" "$results/blocks" | awk -v "n=$n" -v "ns=$ns" '
+		$2 == "#" { address = $1; name = $3 " " $4; next }
+		{
+			insns[name] += $2
+			total += $2
+			if ($1 == address) calls[name] += $3
+		}
+		END {
+			printf "%.1f - the clock says %.1f\n", total / n, ns / n
+			for (name in insns)
+				if (insns[name] >= n / 2) printf "%.1f %.3f %s\n", insns[name] / n, calls[name] / n, name
+		}' | sort -k 1,1nr | c++filt -s rust | sed -E 's/\[[0-9a-f]{5,}\]//g' >"$results/profile"
+	echo "$device, stage $stage, k = $k: instructions and calls per packet"
+	cat "$results/profile"
+	exit
+fi
+
 for ((boot = 1; boot <= boots; boot++)); do
 	say "==> boot $boot of $boots"
-	"$top/scripts/vm.sh" stock "$top/scripts/guest/bench.sh" "${arguments[@]}" |
-		grep '^result ' >"$results/boot-$boot"
+	boot "$results/boot-$boot"
+	[ "$(grep -c '^result ' "$results/boot-$boot")" = "$(grep -c '^result ' "$results/boot-1")" ] ||
+		die "the boots have not measured the same"
 done
 
 # result NAME STAGE K NS DOORBELLS N
 awk '
+	$1 != "result" { next }
 	{ key = $2 " " $3 " " $4; cost = $5 / $7 }
-	FNR == NR { order[++count] = key; first[key] = cost; bells[key] = $6 / $7; next }
+	FILENAME ~ /-1$/ { order[++count] = key; first[key] = cost; bells[key] = $6 / $7; next }
 	(cost - first[key]) ^ 2 > (0.005 * cost) ^ 2 {
 		printf "bench: %s: %.1f in one boot, %.1f in another\n", key, first[key], cost >"/dev/stderr"
 		bad = 1
 	}
 	END {
-		printf "%-14s %5s %4s %14s %8s %8s %10s\n", "device", "stage", "k",
+		printf "%-19s %5s %4s %12s %8s %8s %10s\n", "device", "stage", "k",
 			"instructions", "added", "of veth", "doorbells"
 		for (i = 1; i <= count; i++) {
 			split(order[i], field)
-			added = first[order[i]] - first["dummy - " field[3]]
-			veth = first["veth - " field[3]] - first["dummy - " field[3]]
-			printf "%-14s %5s %4s %14.1f %8.1f %8.2f %10.4f\n", field[1], field[2], field[3],
-				first[order[i]], added, veth ? added / veth : 0, bells[order[i]]
+			other = field[1] ~ /^pktgen-/ ? "pktgen-" : ""
+			dummy = other "dummy - " field[3]
+			veth = other "veth - " field[3]
+			added = of = "-"
+			if (dummy in first) {
+				added = sprintf("%.1f", first[order[i]] - first[dummy])
+				if (veth in first) of = sprintf("%.2f", added / (first[veth] - first[dummy]))
+			}
+			printf "%-19s %5s %4s %12.1f %8s %8s %10.4f\n", field[1], field[2], field[3],
+				first[order[i]], added, of, bells[order[i]]
 		}
 		exit bad
 	}' "$results"/boot-*

@@ -91,6 +91,7 @@ boot_qemu() {
 		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount 'shift=0,sleep=off')
 		cpus=1
 		append+=" mitigations=off"
+		if [ -n "${PLUGIN:-}" ]; then accel+=(-plugin "$PLUGIN"); fi
 	elif kvm_works; then
 		accel=(-accel kvm -cpu host)
 	fi
