@@ -215,6 +215,12 @@ impl<T: Operations> Device<T> {
         unsafe { (&raw const (*self.as_raw()).real_num_tx_queues).read_volatile() }
     }
 
+    /// How many of the receive queues are in use.
+    pub fn real_num_rx_queues(&self) -> u32 {
+        // SAFETY: The device is valid. Written under RTNL, but for READ_ONCE() of others.
+        unsafe { (&raw const (*self.as_raw()).real_num_rx_queues).read_volatile() }
+    }
+
     /// Has the stack use so many transmit and receive queues. Packets that a qdisc
     /// holds for one that is not used any more are dropped by it.
     pub fn set_real_num_queues(&self, tx: u32, rx: u32, _: &Rtnl) -> Result {

@@ -74,8 +74,8 @@ pub trait Settings: device::Operations {
         extack: &ExtAck<'_>,
     ) -> Result;
 
-    /// Uses so many pairs of queues, at least 1 and at most as many as there are
-    /// transmit queues.
+    /// Uses so many pairs of queues, at least 1. Of the kind that there are fewer of,
+    /// all may be in use.
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
 }
 
@@ -272,8 +272,8 @@ impl<T: QueueStats + Settings> VTable<T> {
         let dev = unsafe { Device::<T>::from_raw(dev) };
         // SAFETY: The core gives us `channels` for the duration of the call.
         let channels = unsafe { &mut *channels };
-        channels.max_combined = dev.num_tx_queues();
-        channels.combined_count = dev.real_num_tx_queues();
+        channels.max_combined = dev.num_tx_queues().max(dev.num_rx_queues());
+        channels.combined_count = dev.real_num_tx_queues().max(dev.real_num_rx_queues());
     }
 
     /// # Safety

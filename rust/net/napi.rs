@@ -191,6 +191,45 @@ impl<T: Poll> Napi<T> {
         Scheduled::Here
     }
 
+    /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
+    /// before; otherwise as [`schedule`](Self::schedule). To be called by the poll of
+    /// another, which has nothing locked.
+    ///
+    /// For a poll that gives work to another this spares a round of the softirq, as a
+    /// backlog of the core does for a device that has no NAPI. It goes only one deep:
+    /// what is polled by a poll has others scheduled.
+    #[inline]
+    pub fn poll_from<O: Poll>(&self, context: &PollContext<'_, O>) -> Scheduled {
+        if context.nested || self.has_thread() {
+            return self.schedule();
+        }
+        // SAFETY: As in `schedule`.
+        if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
+            return Scheduled::Already;
+        }
+        if self.home() != CpuId::current().as_u32() && self.send_message() {
+            return Scheduled::There;
+        }
+        // SAFETY: The field is valid, and nobody writes to it while the napi is enabled.
+        let budget = unsafe { (*self.napi.get()).weight } as usize;
+        // SAFETY: We own `NAPI_STATE_SCHED`, which only what is enabled gives away, so it is
+        // registered, and on no list: this is what the core does for a socket that polls busily
+        // (`busy_poll_stop()`). Bottom halves are off, as `context` is that of a poll.
+        if unsafe { self.poll(budget, true) } >= budget {
+            // SAFETY: With its budget used up, the poll has left us the bit.
+            unsafe { bindings::__napi_schedule(self.napi.get()) };
+        }
+        Scheduled::Here
+    }
+
+    /// Whether it has a thread of its own.
+    #[inline]
+    fn has_thread(&self) -> bool {
+        // SAFETY: The field is valid, and written atomically.
+        let state = unsafe { (&raw const (*self.napi.get()).state).read_volatile() };
+        state & (1 << bindings::NAPI_STATE_THREADED) != 0
+    }
+
     /// Has the home CPU put it on its list. To be called only by whoever has set
     /// `NAPI_STATE_SCHED`, which it gives away with that. Says no if that CPU is
     /// offline.
@@ -277,23 +316,40 @@ impl<T: Poll> Napi<T> {
                 return 0;
             }
         }
+        // SAFETY: The core has scheduled what is registered, and polls with bottom halves off.
+        // (Netpoll, which would poll with interrupts off instead, leaves devices alone that
+        // `Setup::prepare` made.)
+        unsafe { this.poll(budget.try_into().unwrap_or(0), false) as c_int }
+    }
+
+    /// Polls it, and completes that if the budget was not used up. `nested`: by the
+    /// poll of another.
+    ///
+    /// # Safety
+    ///
+    /// The caller must own `NAPI_STATE_SCHED`, which it gives away unless the answer
+    /// is the whole budget, there must be a [`Registration`], and bottom halves must
+    /// be off.
+    #[inline]
+    unsafe fn poll(&self, budget: usize, nested: bool) -> usize {
+        let napi = self.napi.get();
         let context = PollContext {
-            napi: this,
+            napi: self,
             // SAFETY: `Registration::new` added it to a device of `T::Driver`, on which it has a
             // reference.
             device: unsafe { Device::from_raw((*napi).dev) },
-            budget: budget.try_into().unwrap_or(0),
-            // SAFETY: The core polls with bottom halves off. Netpoll, which would poll with
-            // interrupts off instead, leaves devices alone that `Setup::prepare` made.
+            budget,
+            nested,
+            // SAFETY: The caller promises it.
             bh: unsafe { LocalBhDisabled::assume() },
         };
-        let received = this.data.poll(&context).min(context.budget);
+        let received = self.data.poll(&context).min(budget);
         // With a budget of 0 netpoll asks, and does the rest itself.
-        if received < context.budget {
+        if received < budget {
             // SAFETY: This is the poll of `napi`.
             unsafe { bindings::napi_complete_done(napi, received as c_int) };
         }
-        received as c_int
+        received
     }
 }
 
@@ -302,6 +358,8 @@ pub struct PollContext<'a, T: Poll> {
     napi: &'a Napi<T>,
     device: &'a Device<T::Driver>,
     budget: usize,
+    /// By the poll of another.
+    nested: bool,
     bh: LocalBhDisabled,
 }
 

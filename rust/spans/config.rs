@@ -156,8 +156,9 @@ impl ethtool::Settings for Spans {
     }
 
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result {
+        let tx = combined.min(dev.num_tx_queues());
         let rx = combined.min(dev.num_rx_queues());
-        dev.set_real_num_queues(combined, rx, rtnl)?;
+        dev.set_real_num_queues(tx, rx, rtnl)?;
         dev.data().set_rx_queues(rx);
         Port::map_cpus(dev, rtnl)
     }

@@ -292,6 +292,7 @@ impl Port {
         for rollup in self.rollups.iter() {
             rollup.forget();
         }
+        self.unstall();
     }
 }
 

@@ -383,7 +383,8 @@ impl Queue {
             return false;
         };
         let taken = batch.frames.len();
-        let Carried { bytes, back } = port.segment().carry(device, &port, self, batch.frames, bh);
+        let Carried { bytes, back, ring } =
+            port.segment().carry(device, &port, self, batch.frames, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
 
@@ -399,6 +400,10 @@ impl Queue {
             }
             completed.more
         });
+        // With nothing locked any more.
+        if let Some(ring) = ring {
+            ring.poll_from(context);
+        }
         // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
         if more != Some(true) || port.is_stalled(self.index) {
             return false;

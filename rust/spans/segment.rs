@@ -199,14 +199,14 @@ impl Segment {
     ///
     /// A frame for one station waits until that has room for it, and those behind it
     /// wait, too: they come back. One for many does not.
-    pub(super) fn carry(
-        &self,
+    pub(super) fn carry<'a>(
+        &'a self,
         device: &Device<Spans>,
         sender: &Port,
         from: &Queue,
         mut frames: SkBuffList,
-        bh: &LocalBhDisabled,
-    ) -> Carried {
+        bh: &'a LocalBhDisabled,
+    ) -> Carried<'a> {
         if frames.is_empty() {
             return Carried::default();
         }
@@ -267,7 +267,7 @@ impl Segment {
                 delivery.back.append(&mut frames);
             }
         }
-        let (packets, bytes, back) = delivery.finish();
+        let (packets, bytes, back, ring) = delivery.finish();
         from.drop_frames(&mut lost, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
 
         if packets > 0 {
@@ -277,17 +277,20 @@ impl Segment {
         Carried {
             bytes: bytes.saturating_add(dropped),
             back,
+            ring,
         }
     }
 }
 
 /// What became of frames that were carried.
 #[derive(Default)]
-pub(super) struct Carried {
+pub(super) struct Carried<'a> {
     /// The bytes of those that arrived or were dropped.
     pub(super) bytes: usize,
     /// Those that could not be delivered yet, in order.
     pub(super) back: SkBuffList,
+    /// The last ring that has got frames, whose poll is still to be scheduled.
+    pub(super) ring: Option<&'a Napi<Queue>>,
 }
 
 /// Whether a frame is for one station.
@@ -373,15 +376,19 @@ impl<'a> Delivery<'a> {
         self.frames.push_back(skb);
     }
 
+    /// Puts the frames into their ring, and has that polled.
     fn flush(&mut self) {
-        let bytes = core::mem::take(&mut self.bytes);
-        self.total = self.total.saturating_add(bytes);
-        let Some(ring) = self.ring.take() else {
-            return;
-        };
-        if ring.offer(&mut self.frames, self.bh) {
+        if let Some(ring) = self.put_into_ring() {
             ring.schedule();
         }
+    }
+
+    /// Puts the frames into their ring. Answers whose poll is to be scheduled.
+    fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
+        let bytes = core::mem::take(&mut self.bytes);
+        self.total = self.total.saturating_add(bytes);
+        let ring = self.ring.take()?;
+        let rings = ring.offer(&mut self.frames, self.bh);
         match self.to {
             Hearers::One => {
                 while let Some(skb) = self.frames.pop_front() {
@@ -394,12 +401,14 @@ impl<'a> Delivery<'a> {
                 ring.drop_frames(&mut self.frames, Counter::RxDropFull, DropReason::FULL_RING);
             }
         }
+        rings.then_some(ring)
     }
 
-    /// How many packets and bytes were delivered, and what was not.
-    fn finish(&mut self) -> (usize, usize, SkBuffList) {
-        self.flush();
-        (self.packets, self.total, self.back.take())
+    /// How many packets and bytes were delivered, what was not, and whose poll is
+    /// still to be scheduled.
+    fn finish(mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
+        let ring = self.put_into_ring();
+        (self.packets, self.total, self.back, ring)
     }
 }
 
