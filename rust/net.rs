@@ -40,8 +40,8 @@
 //! What a function may do depends on the context it is called in. Where C says
 //! so in a comment, these functions take a value that proves it:
 //! [`spinlock_bh::LocalBhDisabled`] (bottom halves are off on this CPU),
-//! [`rtnl::Rtnl`] (the RTNL mutex is held), [`kernel::sync::rcu::Guard`] (in an
-//! RCU read-side section). Callbacks are handed the evidence for their context.
+//! [`rtnl::Rtnl`] (the RTNL mutex is held), [`queue::XmitLocked`] (a queue's xmit lock
+//! is). Callbacks are handed the evidence for their context.
 //!
 //! # Packets
 //!
@@ -55,7 +55,7 @@ pub mod device;
 pub mod error;
 pub mod ethtool;
 pub mod header_ops;
-pub mod layout;
+mod layout;
 pub mod napi;
 pub mod netlink;
 pub mod percpu;

@@ -28,7 +28,6 @@ struct Module {
 impl kernel::InPlaceModule for Module {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _: { net::layout::check()? },
             link <- net::rtnl::Registration::new(),
         })
     }

@@ -36,7 +36,7 @@ void rust_helper_netdev_lockdep_set_classes(struct net_device *dev);
 struct net *rust_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params);
 int rust_helper_netif_set_xps_queue(struct net_device *dev, const struct cpumask *cpus, u16 queue);
 void rust_helper_netif_tx_stop_queue(struct netdev_queue *txq);
-bool rust_helper_netif_tx_queue_stopped(const struct netdev_queue *txq);
+bool rust_helper_netif_tx_owned(struct netdev_queue *txq);
 bool rust_helper_qdisc_txq_has_no_queue(const struct netdev_queue *txq);
 void rust_helper_netif_tx_start_all_queues(struct net_device *dev);
 void rust_helper_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
@@ -72,6 +72,7 @@ bool rust_helper_timer_pending(const struct timer_list *timer);
 bool rust_helper_hrtimer_is_queued(struct hrtimer *timer);
 
 /* skbuff.c */
+bool rust_helper_skb_shared(const struct sk_buff *skb);
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb);
 bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb);
 unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb);

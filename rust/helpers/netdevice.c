@@ -45,9 +45,9 @@ void rust_helper_netif_tx_stop_queue(struct netdev_queue *txq)
 	netif_tx_stop_queue(txq);
 }
 
-bool rust_helper_netif_tx_queue_stopped(const struct netdev_queue *txq)
+bool rust_helper_netif_tx_owned(struct netdev_queue *txq)
 {
-	return netif_tx_queue_stopped(txq);
+	return netif_tx_owned(txq, raw_smp_processor_id());
 }
 
 bool rust_helper_qdisc_txq_has_no_queue(const struct netdev_queue *txq)

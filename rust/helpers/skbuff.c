@@ -2,6 +2,11 @@
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
+bool rust_helper_skb_shared(const struct sk_buff *skb)
+{
+	return skb_shared(skb);
+}
+
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)
 {
 	return skb_headroom(skb);

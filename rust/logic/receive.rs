@@ -39,8 +39,8 @@ pub enum Refused {
     OtherHost,
 }
 
-/// Judges a frame of `len` bytes, of which `header` are the first (`None` when
-/// there are not that many), at the interface `own` with MTU `mtu`.
+/// Judges a frame of `len` bytes, of which `header` are the first, at the interface
+/// `own` with MTU `mtu`.
 #[inline]
 pub fn judge(
     header: &[u8; cls::LEN],

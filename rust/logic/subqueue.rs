@@ -189,8 +189,16 @@ impl<L: Packets> Subqueue<L> {
         self.pop_norm()
     }
 
-    /// Takes all packets, in the order in which they are to leave if all can leave
-    /// at once.
+    /// Whether [`take_all`](Self::take_all) takes them as [`dequeue`](Self::dequeue)
+    /// would: there is no norm that has to leave between prio.
+    #[inline]
+    pub fn may_take_all(&self) -> bool {
+        self.prio.is_empty()
+            || self.norm.is_empty()
+            || self.prio.len().saturating_add(self.prio_run as usize) <= PRIO_RUN as usize
+    }
+
+    /// Takes all packets: the prepended one, prio, norm.
     #[inline]
     pub fn take_all(&mut self) -> L {
         let mut all;

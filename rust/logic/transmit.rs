@@ -103,8 +103,11 @@ pub struct Dispatched<L: Packets> {
 }
 
 /// What is to be done after frames were completed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Completed {
+#[derive(Debug)]
+#[must_use = "frames may have come back"]
+pub struct Completed<L> {
+    /// To be dropped, as the line was cut meanwhile.
+    pub lost: L,
     /// There are more frames in the ring.
     pub more: bool,
     /// The stack may send again.
@@ -319,7 +322,7 @@ impl<L: Packets> Transmit<L> {
     #[inline]
     fn start(&mut self, clock: impl Fn() -> u64) -> usize {
         let bytes = self.subqueue.bytes();
-        if self.ring.takes_at_once(self.subqueue.len()) {
+        if self.ring.takes_at_once(self.subqueue.len()) && self.subqueue.may_take_all() {
             self.ring.post_all(self.subqueue.take_all());
             return bytes;
         }
@@ -406,11 +409,16 @@ impl<L: Packets> Transmit<L> {
     }
 
     /// The poll has carried `frames` frames away, and brings back those that it
-    /// could not deliver yet.
+    /// could not deliver yet. If the line was cut meanwhile, nobody would come for
+    /// them: they are lost like those that [`purge`](Self::purge) found.
     #[inline]
-    pub fn complete(&mut self, frames: usize, back: L, clock: impl Fn() -> u64) -> Completed {
+    pub fn complete(&mut self, frames: usize, back: L, clock: impl Fn() -> u64) -> Completed<L> {
         self.ring.complete(frames);
-        if !back.is_empty() {
+        let mut lost = L::default();
+        if self.state != State::Running {
+            self.ring.complete(back.len());
+            lost = back;
+        } else if !back.is_empty() {
             self.ring.take_back(back);
         }
         let posted = self.restart(clock);
@@ -421,6 +429,7 @@ impl<L: Packets> Transmit<L> {
             self.watchdog = WATCHDOG_SECONDS;
         }
         Completed {
+            lost,
             more: self.ring.has_posted() && self.state == State::Running,
             wake: self.try_wake(),
             posted,
@@ -470,13 +479,25 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// Sets what the user wants. Nothing that is queued is lost or changes places;
-    /// [`schedule`](Self::schedule) is to be asked afterwards.
-    pub fn set(&mut self, settings: Settings) {
+    /// Sets what the user wants. Nothing that is queued is lost or changes places.
+    /// Answers whether the stack is to be told to send nothing more, as what a `qdisc`
+    /// holds back need not be dropped here; [`schedule`](Self::schedule) is to be asked
+    /// afterwards.
+    pub fn set(&mut self, settings: Settings, qdisc: bool) -> bool {
         self.subqueue.set_limits(settings.limits);
         self.ring.set_slots(settings.slots);
         self.ring.set_line(settings.line);
         self.settings = settings;
+        let stop = qdisc && self.state == State::Running && !self.stopped && self.is_congested();
+        self.stopped |= stop;
+        stop
+    }
+
+    /// There is no qdisc any more that could hold packets back. Answers whether the
+    /// stack, if it was told to stop, is to be told to go on: what does not fit is
+    /// dropped and counted here.
+    pub fn release(&mut self) -> bool {
+        core::mem::take(&mut self.stopped)
     }
 
     /// The device goes up, or down: then [`purge`](Self::purge) ends the packets that

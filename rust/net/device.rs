@@ -9,11 +9,11 @@
 //! ```text
 //!  alloc_netdev_mqs()   setup()     exclusive: Setup
 //!  newlink              new_link()  makes Data
-//!  register_netdevice() init()      from here on every CPU may see the device
+//!  register_netdevice()             from here on every CPU may see the device
 //!    up                 open()      makes Running
 //!                         start_xmit(), polls, ...
 //!    down               stop()      ends Running
-//!  unregister           uninit()
+//!  unregister_netdevice()
 //!  last reference put   Data is dropped, then the device is freed
 //! ```
 //!
@@ -63,7 +63,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// The driver must take the packet: one that does not want more stops the
     /// queue in time, as `NETDEV_TX_BUSY` cannot be answered. The device may be
     /// down, see [`stop`](Self::stop).
-    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: &mut XmitLocked<'_>, bh: &LocalBhDisabled);
+    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: XmitLocked<'_>, bh: &LocalBhDisabled);
 
     /// `ndo_set_mac_address`: the device shall get this address of `addr_len`
     /// bytes. The driver checks it and calls [`Device::set_address`]. Process
@@ -125,7 +125,8 @@ unsafe impl<T: Operations> Send for Device<T> {}
 unsafe impl<T: Operations> Sync for Device<T> {}
 
 // SAFETY: `dev_hold()` keeps the device, and with it its `Data`, until the matching `dev_put()`:
-// the destructor runs when all references are gone.
+// the destructor runs when all references are gone. Only where a registration fails early it does
+// not wait, and to nobody a device is shown before that: see `was_registered`.
 unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
     fn inc_ref(&self) {
         // SAFETY: The device is valid as long as `self` is borrowed.
@@ -222,9 +223,13 @@ impl<T: Operations> Device<T> {
     }
 
     /// Has the stack use so many transmit and receive queues. Packets that a qdisc
-    /// holds for one that is not used any more are dropped by it.
+    /// holds for one that is not used any more are dropped by it. Fails with `ENODEV`
+    /// when the device is going.
     pub fn set_real_num_queues(&self, tx: u32, rx: u32, _: &Rtnl) -> Result {
-        // SAFETY: The device is valid and registered or being so, and RTNL is held.
+        if !self.is_registered() {
+            return Err(ENODEV);
+        }
+        // SAFETY: The device is valid and registered, and RTNL, which is held, keeps it so.
         to_result(unsafe { bindings::netif_set_real_num_queues(self.as_raw(), tx, rx) })
     }
 
@@ -239,8 +244,11 @@ impl<T: Operations> Device<T> {
     /// Does not merge packets that are received, unless the user wants it. For a
     /// device that was just registered.
     pub fn disable_gro(&self, _: &Rtnl) {
+        if !self.is_registered() {
+            return;
+        }
         let dev = self.as_raw();
-        // SAFETY: The device is valid, and RTNL guards its features.
+        // SAFETY: The device is valid and registered, and RTNL guards its features.
         unsafe {
             (*dev).features &= !bindings::SPANS_NETIF_F_GRO;
             (*dev).wanted_features &= !bindings::SPANS_NETIF_F_GRO;
@@ -270,8 +278,8 @@ impl<T: Operations> Device<T> {
 
     /// Fails with `EPERM` unless this process may administer the network of the
     /// device's namespace.
-    pub(super) fn may_be_administered(&self) -> Result {
-        // SAFETY: The device is valid, and so is its namespace, as it is in there.
+    pub(super) fn may_be_administered(&self, _: &Rtnl) -> Result {
+        // SAFETY: The device is valid, and so is its namespace, which it leaves only under RTNL.
         let may = unsafe {
             let net = bindings::rust_helper_dev_net(self.as_raw());
             bindings::ns_capable((*net).user_ns, bindings::CAP_NET_ADMIN as c_int)
@@ -281,6 +289,14 @@ impl<T: Operations> Device<T> {
         } else {
             Err(EPERM)
         }
+    }
+
+    /// Whether its registration has come so far that, if it fails, it waits for those
+    /// who have a reference.
+    pub(super) fn was_registered(&self) -> bool {
+        // SAFETY: The device is valid. READ_ONCE().
+        let state = unsafe { (&raw const (*self.as_raw()).reg_state).read_volatile() };
+        state != bindings::netdev_reg_state_NETREG_UNINITIALIZED as u8
     }
 
     /// Whether it is registered, and not on its way out. For who holds RTNL.
@@ -543,29 +559,35 @@ impl<T: Operations> OperationsVTable<T> {
     /// # Safety
     ///
     /// Called by the core for a device that is up, with bottom halves off. It
-    /// gives away its reference to `skb`.
+    /// gives away its reference to `skb`, unless the answer is `NETDEV_TX_BUSY`.
     unsafe extern "C" fn start_xmit_callback(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
         // SAFETY: The device is up, so it has its data, until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `skb`, and all of it: only devices with IFF_TX_SKB_SHARING are
-        // given shared ones, which nothing but `ether_setup()` sets.
+        // SAFETY: The packet is valid.
+        let Some(txq) = device.tx_queue(unsafe { (*skb).queue_mapping }) else {
+            // SAFETY: The core gives us `skb`, and keeps it from looking into it.
+            unsafe { SkBuff::from_raw(skb) }.kfree_reason(super::DropReason::NOT_SPECIFIED);
+            return bindings::netdev_tx_NETDEV_TX_OK;
+        };
+        // The core has locked the queue of the first packet of several that a qdisc gave it, and a
+        // filter of that qdisc may have sent another of them elsewhere. That one comes back from
+        // the qdisc alone, under its own lock.
+        if !txq.is_locked_here() {
+            return bindings::netdev_tx_NETDEV_TX_BUSY;
+        }
+        // SAFETY: The core gives us `skb`. Who has another reference, as pktgen does, only waits
+        // for the packet to be freed.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: `ndo_start_xmit` runs with bottom halves off. (Netpoll, which has interrupts off
         // instead, leaves devices alone that `Setup::prepare` made.)
         let bh = unsafe { LocalBhDisabled::assume() };
-        match device.tx_queue(skb.queue_mapping()) {
-            Some(txq) => {
-                // SAFETY: The core holds the lock of the queue that the packet is mapped to, as the
-                // device is not lockless (`lltx`). It is nested in no other section with that lock:
-                // the owner does not send on the queue it has locked.
-                let mut txq = unsafe { XmitLocked::assume(txq) };
-                T::start_xmit(device, skb, &mut txq, &bh);
-            }
-            None => skb.kfree_reason(super::DropReason::NOT_SPECIFIED),
-        }
+        // SAFETY: The lock is held on this CPU, as was just seen, and so by the core for us: nobody
+        // sends with a queue locked, as `__dev_queue_xmit()` sees to.
+        let txq = unsafe { XmitLocked::assume(txq) };
+        T::start_xmit(device, skb, txq, &bh);
         bindings::netdev_tx_NETDEV_TX_OK
     }
 
@@ -595,15 +617,18 @@ impl<T: Operations> OperationsVTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device. `stats` is zeroed.
+    /// Called by the core for a device that is registered or being so. `stats` is
+    /// zeroed.
     unsafe extern "C" fn get_stats64_callback(
         dev: *mut bindings::net_device,
         stats: *mut bindings::rtnl_link_stats64,
     ) {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered or being so, so it has its data, until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `stats` for the duration of the call.
-        T::stats64(device, unsafe { &mut *stats });
+        if device.was_registered() {
+            // SAFETY: The core gives us `stats` for the duration of the call.
+            T::stats64(device, unsafe { &mut *stats });
+        }
     }
 
     /// # Safety

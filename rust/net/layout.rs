@@ -154,7 +154,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
 ];
 
 /// Refuses with `ENOEXEC` when the compilers disagree. To be called first of all.
-pub fn check() -> Result {
+pub(super) fn check() -> Result {
     // SAFETY: A constant of our own helpers.
     let len = unsafe { bindings::spans_layout_len };
     if len != LAYOUT.len() {

@@ -44,7 +44,7 @@ pub trait Poll: Sized + Send + Sync + 'static {
 
     /// Works on packets, receiving at most `context.budget()`, and answers how
     /// many were received; with the whole budget for an answer it is polled again
-    /// soon. A budget of 0 asks to transmit only.
+    /// soon.
     ///
     /// Softirq context, or a thread of its own with bottom halves off.
     fn poll(&self, context: &PollContext<'_, Self>) -> usize;
@@ -74,6 +74,25 @@ struct Timing {
     at: u64,
 }
 
+/// `call_single_data_t`, which is to lie in one cache line.
+#[repr(C, align(32))]
+struct Message(Opaque<bindings::call_single_data_t>);
+
+impl Message {
+    /// What has another CPU call `function` with `info`.
+    fn new(function: unsafe extern "C" fn(*mut c_void), info: *mut c_void) -> impl PinInit<Self> {
+        // C has it aligned to its size, which bindgen does not see.
+        const { assert!(align_of::<Self>() == size_of::<bindings::call_single_data_t>()) };
+        let init = move |slot: *mut Self| {
+            // SAFETY: `slot` is valid for writes, and transparent but for its alignment.
+            unsafe { bindings::rust_helper_INIT_CSD(slot.cast(), Some(function), info) };
+            Ok(())
+        };
+        // SAFETY: All of it was initialised.
+        unsafe { pin_init::pin_init_from_closure(init) }
+    }
+}
+
 /// Something that is polled, with the `struct napi_struct` for it.
 ///
 /// # Invariants
@@ -91,7 +110,7 @@ pub struct Napi<T> {
     napi: Opaque<bindings::napi_struct>,
     /// Has the home CPU put `napi` on its list.
     #[pin]
-    message: Opaque<bindings::call_single_data_t>,
+    message: Message,
     /// Schedules `napi`.
     #[pin]
     timer: Opaque<bindings::hrtimer>,
@@ -131,17 +150,7 @@ impl<T: Poll> Napi<T> {
                     (*slot).state = 1 << bindings::NAPI_STATE_SCHED | 1 << bindings::NAPI_STATE_NPSVC;
                 }
             }),
-            message <- Opaque::ffi_init(|slot| {
-                // SAFETY: `slot` is valid for writes. `napi` is the first field of `this`, which is
-                // pinned.
-                unsafe {
-                    bindings::rust_helper_INIT_CSD(
-                        slot,
-                        Some(Self::message_callback),
-                        this.as_ptr().cast(),
-                    )
-                };
-            }),
+            message <- Message::new(Self::message_callback, this.as_ptr().cast()),
             timer <- Opaque::ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writes.
                 unsafe {
@@ -235,11 +244,16 @@ impl<T: Poll> Napi<T> {
     /// offline.
     #[cold]
     fn send_message(&self) -> bool {
+        // There, an idle CPU that is sent one warns about softirqs raised by it
+        // (`do_softirq_post_smp_call_flush()`): what is scheduled is polled where it is.
+        if cfg!(CONFIG_PREEMPT_RT) {
+            return false;
+        }
         let home = self.home() as c_int;
         // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
         // by the type invariant and because bits are given back by polls only, which the end of
         // the registration waits for, the value lives until it arrives.
-        unsafe { bindings::smp_call_function_single_async(home, self.message.get()) == 0 }
+        unsafe { bindings::smp_call_function_single_async(home, self.message.0.get()) == 0 }
     }
 
     /// Has it polled at home, on the CPU that calls, or later at home after that,
@@ -344,7 +358,6 @@ impl<T: Poll> Napi<T> {
             bh: unsafe { LocalBhDisabled::assume() },
         };
         let received = self.data.poll(&context).min(budget);
-        // With a budget of 0 netpoll asks, and does the rest itself.
         if received < budget {
             // SAFETY: This is the poll of `napi`.
             unsafe { bindings::napi_complete_done(napi, received as c_int) };
@@ -407,8 +420,9 @@ impl<'a, T: Poll> PollContext<'a, T> {
         let napi = self.napi.napi.get();
         // SAFETY: The packet is ours and becomes the stack's. It has `N` bytes of linear data to
         // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
-        // GRO list is ours. GRO writes to what it is given: the data is made the packet's own
-        // first, and no socket may be left that GRO would not know of.
+        // GRO list is ours. GRO writes to what it is given and frees it without asking who else has
+        // a reference: nobody may have one, the data is made the packet's own first, and no socket
+        // may be left that GRO would not know of.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
             skbuff::pull_mac_header(skb, N);
@@ -418,9 +432,14 @@ impl<'a, T: Poll> PollContext<'a, T> {
                 PacketType::Host => bindings::PACKET_HOST,
                 PacketType::Broadcast => bindings::PACKET_BROADCAST,
             } as u8);
-            // As `skb_record_rx_queue()`: 0 is none.
-            (*skb).queue_mapping = queue.wrapping_add(1);
-            if !self.device.has_gro() {
+            // As `skb_record_rx_queue()`: 0 is none. The stack warns of a queue that is not in use
+            // any more, in whose ring a packet may have waited.
+            (*skb).queue_mapping = if u32::from(queue) < self.device.real_num_rx_queues() {
+                queue.wrapping_add(1)
+            } else {
+                0
+            };
+            if !self.device.has_gro() || bindings::rust_helper_skb_shared(skb) {
                 bindings::netif_receive_skb(skb);
                 return Ok(());
             }

@@ -16,7 +16,7 @@ use super::{
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
-    ops::{Deref, DerefMut},
+    ops::Deref, //
 };
 use kernel::{
     cpumask::Cpumask,
@@ -24,6 +24,9 @@ use kernel::{
     ffi::c_uint,
     types::NotThreadSafe, //
 };
+
+#[cfg(not(CONFIG_SMP))]
+compile_error!("a spinlock of a kernel without SMP does not keep a thread from its own data");
 
 /// A transmit queue of a device: `struct netdev_queue`.
 ///
@@ -84,12 +87,11 @@ impl<'a> TxQueue<'a> {
         })
     }
 
-    /// Whether the stack has another packet ready for this CPU to send. To be asked
-    /// in `start_xmit`.
+    /// Whether this CPU (or, where spinlocks sleep, this thread) holds the xmit lock.
     #[inline]
-    pub fn xmit_more(&self) -> bool {
-        // SAFETY: No requirements: the answer is about this CPU, or about this task.
-        unsafe { bindings::rust_helper_netdev_xmit_more() }
+    pub(super) fn is_locked_here(&self) -> bool {
+        // SAFETY: By the type invariant the queue is valid.
+        unsafe { bindings::rust_helper_netif_tx_owned(self.txq) }
     }
 
     /// Tells the stack to send nothing more on this queue until [`wake`] is
@@ -100,13 +102,6 @@ impl<'a> TxQueue<'a> {
     pub fn stop(&self) {
         // SAFETY: By the type invariant the queue is valid.
         unsafe { bindings::rust_helper_netif_tx_stop_queue(self.txq) };
-    }
-
-    /// Whether [`stop`](Self::stop) was called since the queue was last woken.
-    #[inline]
-    pub fn is_stopped(&self) -> bool {
-        // SAFETY: By the type invariant the queue is valid.
-        unsafe { bindings::rust_helper_netif_tx_queue_stopped(self.txq) }
     }
 
     /// Lets the stack send again, and schedules the qdisc. Any context.
@@ -125,10 +120,10 @@ impl<'a> TxQueue<'a> {
         // not outlive the evidence, is dropped.
         unsafe { bindings::rust_helper___netif_tx_lock(self.txq, bh.cpu().into()) };
         // INVARIANT: The lock was just taken.
-        XmitGuard(XmitLocked {
+        XmitGuard {
             txq: self,
             _not_send: NotThreadSafe,
-        })
+        }
     }
 }
 
@@ -156,6 +151,14 @@ impl<'a> XmitLocked<'a> {
             _not_send: NotThreadSafe,
         }
     }
+
+    /// Whether the stack has another packet ready for this CPU to send. To be asked
+    /// in `start_xmit`.
+    #[inline]
+    pub fn xmit_more(&self) -> bool {
+        // SAFETY: No requirements: the answer is about this CPU, or about this task.
+        unsafe { bindings::rust_helper_netdev_xmit_more() }
+    }
 }
 
 impl<'a> Deref for XmitLocked<'a> {
@@ -168,21 +171,23 @@ impl<'a> Deref for XmitLocked<'a> {
 }
 
 /// Releases the xmit lock when it is dropped.
-pub struct XmitGuard<'a>(XmitLocked<'a>);
-
-impl<'a> Deref for XmitGuard<'a> {
-    type Target = XmitLocked<'a>;
-
-    #[inline]
-    fn deref(&self) -> &XmitLocked<'a> {
-        &self.0
-    }
+///
+/// # Invariants
+///
+/// The lock of `txq` is held by this thread, and taken for this value.
+pub struct XmitGuard<'a> {
+    txq: TxQueue<'a>,
+    _not_send: NotThreadSafe,
 }
 
-impl DerefMut for XmitGuard<'_> {
+impl XmitGuard<'_> {
+    /// What says that the lock is held. (It is no part of the guard, which unlocks
+    /// its own queue even if safe code swaps what two of them have given out.)
     #[inline]
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+    pub fn locked(&mut self) -> XmitLocked<'_> {
+        // SAFETY: By the type invariant the lock is held. It is not released, nor is there another
+        // such value, while the guard is borrowed.
+        unsafe { XmitLocked::assume(self.txq) }
     }
 }
 
@@ -190,8 +195,8 @@ impl Drop for XmitGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariant the lock is held, by this thread, as the value cannot be
-        // sent to another; with it goes the value that says so.
-        unsafe { bindings::rust_helper___netif_tx_unlock(self.0.txq.txq) };
+        // sent to another.
+        unsafe { bindings::rust_helper___netif_tx_unlock(self.txq.txq) };
     }
 }
 
@@ -239,55 +244,75 @@ impl<T> XmitCell<T> {
     }
 }
 
-/// The bytes in a ring that byte queue limits know of (`struct dql`).
+/// The bytes in a ring that byte queue limits (`struct dql`) of one transmit queue
+/// know of. What is said of another queue is ignored.
 ///
 /// They are announced only while a qdisc is there, which may come and go while
-/// they are under way. What is completed must have been announced on the same
-/// queue, or C panics: there is one such value for a queue, beside its data.
-#[derive(Default)]
+/// they are under way.
 pub struct ByteQueueLimits {
+    txq: *const bindings::netdev_queue,
     /// Announced and not completed.
     outstanding: usize,
 }
 
+// SAFETY: The address is only compared.
+unsafe impl Send for ByteQueueLimits {}
+
 impl ByteQueueLimits {
+    /// Those of transmit queue number `index` of a device that is being made. There
+    /// is to be one such value for a queue.
+    pub fn new<D: Operations>(dev: &Setup<'_, D>, index: u16) -> Self {
+        Self {
+            txq: dev.tx_queue_address(index),
+            outstanding: 0,
+        }
+    }
+
+    fn are_of(&self, locked: &XmitLocked<'_>) -> bool {
+        core::ptr::eq(self.txq, locked.txq.txq)
+    }
+
     /// So many bytes went into the ring. When they are enough, the queue is stopped
-    /// for the stack.
+    /// for the stack, if it has a qdisc.
     #[inline]
-    pub fn sent(&mut self, locked: &XmitLocked<'_>, bytes: usize) {
-        if bytes > 0 && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize {
+    pub fn sent(&mut self, locked: &XmitLocked<'_>, bytes: usize, bh: &LocalBhDisabled) {
+        if bytes > 0
+            && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize
+            && self.are_of(locked)
+            && !locked.has_no_qdisc(bh)
+        {
             self.outstanding = self.outstanding.saturating_add(bytes);
             // SAFETY: By the type invariant the queue is valid. Its lock is held.
             unsafe { bindings::rust_helper_netdev_tx_sent_queue(locked.txq.txq, bytes as c_uint) };
         }
     }
 
-    /// So many bytes of so many packets left the ring. The stack may go on.
+    /// So many bytes left the ring. The stack may go on.
     #[inline]
-    pub fn completed(&mut self, locked: &XmitLocked<'_>, packets: usize, bytes: usize) {
+    pub fn completed(&mut self, locked: &XmitLocked<'_>, bytes: usize) {
         let bytes = bytes.min(self.outstanding);
-        if bytes > 0 {
+        if bytes > 0 && self.are_of(locked) {
             self.outstanding = self.outstanding.saturating_sub(bytes);
-            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            // SAFETY: By the type invariant the queue is valid. Its lock is held. No more is
+            // completed than was announced, of which C makes sure.
             unsafe {
-                bindings::rust_helper_netdev_tx_completed_queue(
-                    locked.txq.txq,
-                    packets as c_uint,
-                    bytes as c_uint,
-                )
+                // C does nothing with the number of packets.
+                bindings::rust_helper_netdev_tx_completed_queue(locked.txq.txq, 1, bytes as c_uint)
             };
         }
     }
 
     /// The ring was emptied. The stack may go on.
     pub fn complete_all(&mut self, locked: &XmitLocked<'_>) {
-        self.completed(locked, 1, self.outstanding);
+        self.completed(locked, self.outstanding);
     }
 
     /// The ring is empty, whatever was announced, and the device is down.
     pub fn reset(&mut self, locked: &XmitLocked<'_>) {
-        self.outstanding = 0;
-        // SAFETY: By the type invariant the queue is valid. Its lock is held.
-        unsafe { bindings::rust_helper_netdev_tx_reset_queue(locked.txq.txq) };
+        if self.are_of(locked) {
+            self.outstanding = 0;
+            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            unsafe { bindings::rust_helper_netdev_tx_reset_queue(locked.txq.txq) };
+        }
     }
 }

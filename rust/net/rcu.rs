@@ -118,3 +118,10 @@ pub(super) fn barrier() {
     // SAFETY: No requirement but process context.
     unsafe { bindings::rcu_barrier() };
 }
+
+/// Waits until all polls that are at work now are done; those after that see what the
+/// caller has written before. Process context.
+pub fn synchronize_net(_: &Rtnl) {
+    // SAFETY: Who has an `Rtnl` is in process context.
+    unsafe { bindings::synchronize_net() };
+}

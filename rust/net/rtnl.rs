@@ -9,6 +9,7 @@ use super::{
     device::{Device, Operations, Setup},
     ethtool,
     header_ops,
+    layout,
     netlink::{ExtAck, LinkAttributes},
     rcu,
     sysfs, //
@@ -104,9 +105,12 @@ unsafe impl<T: LinkOperations> Send for Registration<T> {}
 unsafe impl<T: LinkOperations> Sync for Registration<T> {}
 
 impl<T: LinkOperations> Registration<T> {
-    /// Makes the kind known. Must not be called with RTNL held.
+    /// Makes the kind known. Must not be called with RTNL held. Fails with `EINVAL` where
+    /// the kernel's compiler and bindgen disagree about a structure.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            // All that is unsafe here relies on it.
+            _: { layout::check()? },
             ops <- Opaque::try_ffi_init(|slot: *mut bindings::rtnl_link_ops| {
                 let mut ops: bindings::rtnl_link_ops = pin_init::zeroed();
                 ops.kind = T::KIND.as_char_ptr();

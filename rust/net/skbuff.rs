@@ -72,8 +72,9 @@ pub enum PacketType {
 ///
 /// # Invariants
 ///
-/// The pointer is valid, and the only reference to the packet. Its data may be
-/// shared with clones. It is on no list.
+/// The pointer is valid, and nobody else uses the packet: another reference only
+/// keeps it from being freed, as pktgen has one of each packet (`skb_shared()`). Its
+/// data may be shared with clones. It is on no list.
 #[must_use = "a packet must be freed with a reason, queued or passed on"]
 #[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
@@ -130,17 +131,17 @@ impl SkBuff {
     /// control block. What others left there before the driver writes it is
     /// anything.
     #[inline]
-    pub fn mark(&self) -> u64 {
+    pub fn cb(&self) -> u64 {
         // SAFETY: By the type invariant the packet is valid and ours. The control block has 48
         // bytes and is aligned to 8.
         unsafe { (&raw const (*self.as_raw()).cb).cast::<u64>().read() }
     }
 
-    /// Sets the number that [`mark`](Self::mark) reads.
+    /// Sets the number that [`cb`](Self::cb) reads.
     #[inline]
-    pub fn set_mark(&mut self, mark: u64) {
+    pub fn set_cb(&mut self, number: u64) {
         // SAFETY: As above.
-        unsafe { (&raw mut (*self.as_raw()).cb).cast::<u64>().write(mark) };
+        unsafe { (&raw mut (*self.as_raw()).cb).cast::<u64>().write(number) };
     }
 
     /// The first `N` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
@@ -156,9 +157,14 @@ impl SkBuff {
             if self.len() < N {
                 return Err(DropReason::PKT_TOO_SMALL);
             }
-            // SAFETY: As above. There are enough bytes behind the linear part.
-            if unsafe { bindings::__pskb_pull_tail(skb, (N - linear) as c_int) }.is_null() {
-                return Err(DropReason::NOMEM);
+            // SAFETY: As above. There are enough bytes behind the linear part. C panics where it
+            // would have to move the head of a packet that is shared.
+            unsafe {
+                if bindings::rust_helper_skb_shared(skb)
+                    || bindings::__pskb_pull_tail(skb, (N - linear) as c_int).is_null()
+                {
+                    return Err(DropReason::NOMEM);
+                }
             }
         }
         // SAFETY: The linear part begins at `data` and has `N` bytes by now. They are not written

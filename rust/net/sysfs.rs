@@ -36,6 +36,8 @@ pub struct Attribute<T: Operations> {
     attribute: bindings::device_attribute,
     show: Show<T>,
     store: Store<T>,
+    /// To write it takes `CAP_NET_ADMIN` of the machine.
+    of_the_machine: bool,
 }
 
 /// Writes the value of a file, without the end of the line. The device is
@@ -44,9 +46,6 @@ pub type Show<T> = fn(&Device<T>, &mut dyn Write) -> Result;
 
 /// Takes a new value, without the end of the line. Process context.
 pub type Store<T> = fn(&Device<T>, &str, &Rtnl) -> Result;
-
-// SAFETY: C only reads it.
-unsafe impl<T: Operations> Sync for Attribute<T> {}
 
 impl<T: Operations> Attribute<T> {
     /// A file with this name.
@@ -60,7 +59,15 @@ impl<T: Operations> Attribute<T> {
             attribute,
             show,
             store,
+            of_the_machine: false,
         }
+    }
+
+    /// It takes `CAP_NET_ADMIN` of the machine to write it, not just of the namespace,
+    /// as it has others do work (like `queues/rx-N/rps_cpus`).
+    pub const fn of_the_machine(mut self) -> Self {
+        self.of_the_machine = true;
+        self
     }
 
     /// # Safety
@@ -72,8 +79,11 @@ impl<T: Operations> Attribute<T> {
         attribute: *mut bindings::device_attribute,
         buf: *mut c_char,
     ) -> isize {
-        // SAFETY: The device stays registered while its files are in use.
+        // SAFETY: The device stays there while its files are in use.
         let device = unsafe { device::<T>(dev) };
+        if !device.was_registered() {
+            return ENODEV.to_errno() as isize;
+        }
         // SAFETY: It is the first field.
         let this = unsafe { &*attribute.cast::<Self>() };
         // SAFETY: A page may be written, and nobody else uses it.
@@ -111,7 +121,11 @@ impl<T: Operations> Attribute<T> {
         let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         let store = || -> Result {
             let text = core::str::from_utf8(bytes).map_err(|_| EINVAL)?;
-            device.may_be_administered()?;
+            // SAFETY: No requirements.
+            let has_machine = || unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) };
+            if this.of_the_machine && !has_machine() {
+                return Err(EPERM);
+            }
             // Whoever unregisters the device holds RTNL and waits for us to end: RTNL must not be
             // waited for.
             // SAFETY: Process context.
@@ -119,10 +133,12 @@ impl<T: Operations> Attribute<T> {
                 // SAFETY: No requirements.
                 return to_result(unsafe { bindings::rust_helper_restart_syscall() });
             }
+            // SAFETY: RTNL was just taken, and is held until the value was used last.
+            let rtnl = unsafe { Rtnl::assume() };
             let result = if device.is_registered() {
-                // SAFETY: RTNL was just taken, and is held until the value is gone.
-                let rtnl = unsafe { Rtnl::assume() };
-                (this.store)(device, text.trim(), &rtnl)
+                device
+                    .may_be_administered(&rtnl)
+                    .and_then(|()| (this.store)(device, text.trim(), &rtnl))
             } else {
                 Err(ENODEV)
             };
@@ -180,9 +196,4 @@ impl<T: Attributes> Group<T> {
     pub(super) const fn build() -> &'static bindings::attribute_group {
         &Self::GROUP
     }
-}
-
-/// A decimal number, for a file.
-pub fn parse(text: &str) -> Result<u32> {
-    text.parse().map_err(|_| EINVAL)
 }

@@ -6,8 +6,9 @@ use super::{port::Port, Spans};
 use crate::net::{
     ethtool::{self, Coalesce, RingParam},
     netlink::ExtAck,
+    rcu::synchronize_net,
     rtnl::Rtnl,
-    sysfs::{parse, Attribute, Attributes},
+    sysfs::{Attribute, Attributes},
     Device,
 };
 use kernel::{
@@ -19,6 +20,10 @@ use spans_logic::{
     config::{Config, Knob, OutOfRange, RING_SLOTS},
     mapping::Mapping,
 };
+
+fn parse(text: &str) -> Result<u32> {
+    text.parse().map_err(|_| EINVAL)
+}
 
 /// The file of a knob.
 macro_rules! knob {
@@ -47,7 +52,7 @@ impl Attributes for Spans {
         knob!(c"rate_mbit", RateMbit),
         knob!(c"delay_usecs", DelayUsecs),
         Attribute::new(c"mapping", show_mapping, store_mapping),
-        Attribute::new(c"owner_cpus", show_owners, store_owners),
+        Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine(),
     ];
 }
 
@@ -57,6 +62,14 @@ fn show_mapping(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
 
 fn store_mapping(dev: &Device<Spans>, text: &str, rtnl: &Rtnl) -> Result {
     let mapping = Mapping::from_name(text).ok_or(EINVAL)?;
+    let before = dev.data().config().mapping;
+    map_cpus(dev, mapping, rtnl).inspect_err(|_| {
+        // As it was; there was memory for that.
+        let _ = map_cpus(dev, before, rtnl);
+    })
+}
+
+fn map_cpus(dev: &Device<Spans>, mapping: Mapping, rtnl: &Rtnl) -> Result {
     Port::configure(dev, rtnl, |config| {
         config.mapping = mapping;
         Ok(())
@@ -95,6 +108,20 @@ fn store_owners(dev: &Device<Spans>, text: &str, _: &Rtnl) -> Result {
         queue.set_home(owner);
     }
     Ok(())
+}
+
+/// The device transmits and receives on so many queues.
+fn use_queues(dev: &Device<Spans>, tx: u32, rx: u32, rtnl: &Rtnl) -> Result {
+    let port = dev.data();
+    if rx < dev.real_num_rx_queues() {
+        // The stack warns of packets from a queue that is not in use: first nobody puts any into
+        // its ring.
+        port.set_rx_queues(rx);
+        synchronize_net(rtnl);
+    }
+    dev.set_real_num_queues(tx, rx, rtnl)?;
+    port.set_rx_queues(rx);
+    Port::map_cpus(dev, rtnl)
 }
 
 #[vtable]
@@ -156,10 +183,12 @@ impl ethtool::Settings for Spans {
     }
 
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result {
+        let before = (dev.real_num_tx_queues(), dev.real_num_rx_queues());
         let tx = combined.min(dev.num_tx_queues());
         let rx = combined.min(dev.num_rx_queues());
-        dev.set_real_num_queues(tx, rx, rtnl)?;
-        dev.data().set_rx_queues(rx);
-        Port::map_cpus(dev, rtnl)
+        use_queues(dev, tx, rx, rtnl).inspect_err(|_| {
+            // As it was; there was memory for that.
+            let _ = use_queues(dev, before.0, before.1, rtnl);
+        })
     }
 }

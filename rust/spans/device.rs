@@ -93,7 +93,7 @@ impl device::Operations for Spans {
     }
 
     #[inline]
-    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: &mut XmitLocked<'_>, bh: &LocalBhDisabled) {
+    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: XmitLocked<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
         match port.queues().get(usize::from(txq.index())) {
             Some(queue) => Queue::transmit(queue, &port, skb, txq, bh),

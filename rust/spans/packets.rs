@@ -13,7 +13,7 @@ impl Packet for SkBuff {
 
     #[inline]
     fn set_due(&mut self, due: u64) {
-        self.set_mark(due);
+        self.set_cb(due);
     }
 }
 
@@ -47,6 +47,6 @@ impl Packets for SkBuffList {
 
     #[inline]
     fn first_due(&self) -> Option<u64> {
-        self.front().map(SkBuff::mark)
+        self.front().map(SkBuff::cb)
     }
 }

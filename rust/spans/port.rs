@@ -14,7 +14,7 @@ use crate::net::{
     device::Setup,
     napi::Napi,
     percpu,
-    queue::{TxQueue, XmitCell},
+    queue::TxQueue,
     random::get_random_bytes,
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
@@ -76,8 +76,7 @@ impl Port {
                 homes = percpu::possible_cpus().peekable();
             }
             let home = homes.next().ok_or(EINVAL)?;
-            let cell = |data| XmitCell::new(dev, index, data);
-            let queue = Queue::new(index, cpus, settings, config.rx_slots() as usize, cell)?;
+            let queue = Queue::new(index, cpus, settings, config.rx_slots() as usize, dev)?;
             queues.push(
                 Arc::pin_init(Napi::new(home, queue), GFP_KERNEL_ACCOUNT)?,
                 GFP_KERNEL_ACCOUNT,
@@ -205,7 +204,11 @@ impl Port {
                 .ok()
                 .and_then(|index| dev.tx_queue(index))
             {
-                queue.set_xps_cpus(&cpus)?;
+                match queue.set_xps_cpus(&cpus) {
+                    // A queue of no traffic class (mqprio): the stack does not choose it.
+                    Err(error) if error != EINVAL => return Err(error),
+                    _ => {}
+                }
             }
         }
         Ok(())
@@ -255,21 +258,24 @@ impl Port {
 
     /// The line is mended.
     pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        for queue in self.queues.iter() {
+            queue.set_carrier(dev.tx_queue(queue.index()), true, bh);
+        }
         for (queue, txq) in self.tx_queues(dev) {
-            queue.set_carrier(txq, true, bh);
             Queue::restart(queue, txq, bh);
         }
     }
 
-    /// Cuts the line: nothing is taken from now on, and what waits is dropped.
+    /// Cuts the line: nothing is taken from now on, from the stack or from the segment,
+    /// and what waits to be sent is dropped.
     ///
     /// First nobody puts anything into any subqueue, then all of them are emptied:
     /// what was taken before the cut is dropped, on whichever it was (DragonFly's
     /// `ifq_purge_all()` holds all locks for that). So it is when the device goes
     /// down.
     pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
-        for (queue, txq) in self.tx_queues(dev) {
-            queue.set_carrier(txq, false, bh);
+        for queue in self.queues.iter() {
+            queue.set_carrier(dev.tx_queue(queue.index()), false, bh);
         }
         for (queue, txq) in self.tx_queues(dev) {
             queue.purge(txq, Counter::TxDropNoCarrier, DropReason::DEV_READY, bh);

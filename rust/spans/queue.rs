@@ -19,6 +19,7 @@ use super::{
 use crate::{
     net::{
         clock::ktime_get,
+        device::Setup,
         napi::{self, Napi, PollContext, Scheduled},
         queue::{ByteQueueLimits, TxQueue, XmitCell, XmitLocked},
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
@@ -49,6 +50,8 @@ pub(super) struct Tx {
 struct RxRing {
     /// Whether the device is up.
     open: bool,
+    /// Whether its line is not cut.
+    carrier: bool,
     frames: SkBuffList,
     slots: usize,
 }
@@ -76,24 +79,24 @@ pub(super) struct HighWater {
 }
 
 impl Queue {
-    /// A queue of a device that is down. `cell` puts what the xmit lock guards under
-    /// that of queue number `index`.
+    /// Queue number `index` of a device that is being made.
     pub(super) fn new(
         index: u16,
         cpus: usize,
         settings: Settings,
         rx_slots: usize,
-        cell: impl FnOnce(Tx) -> XmitCell<Tx>,
+        dev: &Setup<'_, Spans>,
     ) -> Result<impl PinInit<Self, Error>> {
         let mut stages = KVec::with_capacity(cpus, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..cpus {
             stages.push(Stage::default(), GFP_KERNEL_ACCOUNT)?;
         }
-        let tx = cell(Tx {
+        let tx = Tx {
             transmit: Transmit::new(settings),
             stages,
-            limits: ByteQueueLimits::default(),
-        });
+            limits: ByteQueueLimits::new(dev, index),
+        };
+        let tx = XmitCell::new(dev, index, tx);
         Ok(try_pin_init!(Self {
             index,
             counters: Counters::new()?,
@@ -103,6 +106,7 @@ impl Queue {
             rx <- new_spinlock_bh!(
                 RxRing {
                     open: false,
+                    carrier: false,
                     frames: SkBuffList::default(),
                     slots: rx_slots,
                 },
@@ -164,13 +168,13 @@ impl Queue {
         queue: &Napi<Self>,
         port: &Port,
         skb: SkBuff,
-        txq: &mut XmitLocked<'_>,
+        mut txq: XmitLocked<'_>,
         bh: &LocalBhDisabled,
     ) {
         let cpu = bh.cpu().as_u32();
         let more = txq.xmit_more();
         let class = Class::of(skb.priority());
-        let Some((tx, locked)) = queue.tx.get_mut(txq) else {
+        let Some((tx, locked)) = queue.tx.get_mut(&mut txq) else {
             // The queue is that of its lock.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
@@ -209,9 +213,7 @@ impl Queue {
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let todo = tx.transmit.dispatch(stage, skb, arrival, ktime_get);
-        if arrival.qdisc {
-            tx.limits.sent(locked, todo.posted);
-        }
+        tx.limits.sent(locked, todo.posted, bh);
         if todo.stop {
             // Under the lock: the poll that makes room sees the queue stopped.
             locked.stop();
@@ -266,7 +268,8 @@ impl Queue {
         f: impl FnOnce(&mut Tx, &XmitLocked<'_>) -> R,
     ) -> Option<R> {
         let mut guard = txq.lock(bh);
-        let (tx, locked) = self.tx.get_mut(&mut guard)?;
+        let mut locked = guard.locked();
+        let (tx, locked) = self.tx.get_mut(&mut locked)?;
         Some(f(tx, locked))
     }
 
@@ -277,9 +280,7 @@ impl Queue {
                 return;
             };
             let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
-            if !txq.has_no_qdisc(bh) {
-                tx.limits.sent(locked, posted);
-            }
+            tx.limits.sent(locked, posted, bh);
             if let Some(why) = doorbell {
                 Self::ring(queue, why);
             }
@@ -302,8 +303,11 @@ impl Queue {
         settings: Settings,
         bh: &LocalBhDisabled,
     ) {
-        queue.with_tx(txq, bh, |tx, _| {
-            tx.transmit.set(settings);
+        queue.with_tx(txq, bh, |tx, locked| {
+            if tx.transmit.set(settings, !locked.has_no_qdisc(bh)) {
+                locked.stop();
+                queue.count(Counter::TxStops, 1);
+            }
             if tx.transmit.schedule() {
                 Self::ring(queue, Flush::Forced);
             }
@@ -324,12 +328,24 @@ impl Queue {
 
     /// Another second has passed. Answers whether the ring was reset and is to be
     /// [restarted](Self::restart).
+    ///
+    /// If there was a qdisc when the queue was stopped and is none now, the core would
+    /// complain about each packet and drop it; nobody tells a driver when that comes.
     pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
-        let lost = self.with_tx(txq, bh, |tx, locked| match tx.transmit.tick() {
-            Tick::Idle | Tick::Busy => None,
-            Tick::Expired(frames) => {
+        let lost = self.with_tx(txq, bh, |tx, locked| {
+            if locked.has_no_qdisc(bh) {
                 tx.limits.complete_all(locked);
-                Some(frames)
+                if tx.transmit.release() {
+                    locked.wake();
+                    self.count(Counter::TxWakes, 1);
+                }
+            }
+            match tx.transmit.tick() {
+                Tick::Idle | Tick::Busy => None,
+                Tick::Expired(frames) => {
+                    tx.limits.complete_all(locked);
+                    Some(frames)
+                }
             }
         });
         let Some(mut frames) = lost.flatten() else {
@@ -374,9 +390,7 @@ impl Queue {
                 stage.disarm();
             }
             let (batch, posted) = tx.transmit.poll(budget, ktime_get);
-            if posted > 0 && !txq.has_no_qdisc(bh) {
-                tx.limits.sent(locked, posted);
-            }
+            tx.limits.sent(locked, posted, bh);
             batch
         });
         let Some(batch) = batch else {
@@ -388,24 +402,30 @@ impl Queue {
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
 
-        let more = self.with_tx(txq, bh, |tx, locked| {
+        let completed = self.with_tx(txq, bh, |tx, locked| {
             let completed = tx.transmit.complete(done, back, ktime_get);
-            tx.limits.completed(locked, done, bytes);
-            if completed.posted > 0 && !txq.has_no_qdisc(bh) {
-                tx.limits.sent(locked, completed.posted);
-            }
+            tx.limits.completed(locked, bytes);
+            tx.limits.sent(locked, completed.posted, bh);
             if completed.wake {
                 locked.wake();
                 self.count(Counter::TxWakes, 1);
             }
-            completed.more
+            completed
         });
+        let Some(mut completed) = completed else {
+            return false;
+        };
+        self.drop_frames(
+            &mut completed.lost,
+            Counter::TxDropNoCarrier,
+            DropReason::DEV_READY,
+        );
         // With nothing locked any more.
         if let Some(ring) = ring {
             ring.poll_from(context);
         }
         // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
-        if more != Some(true) || port.is_stalled(self.index) {
+        if !completed.more || port.is_stalled(self.index) {
             return false;
         }
         self.rung.write(true);
@@ -421,7 +441,7 @@ impl Queue {
     /// for. Answers whether the doorbell is to be rung.
     pub(super) fn offer(&self, frames: &mut SkBuffList, bh: &LocalBhDisabled) -> bool {
         let mut rx = self.rx.lock(bh);
-        if !rx.open {
+        if !rx.open || !rx.carrier {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropNotReady, DropReason::DEV_READY);
             return false;
@@ -451,9 +471,13 @@ impl Queue {
         count
     }
 
-    /// Takes frames from now on, if the line is not cut.
+    /// The device is up from now on, and the line cut or not.
     pub(super) fn open(&self, txq: Option<TxQueue<'_>>, carrier: bool, bh: &LocalBhDisabled) {
-        self.rx.lock(bh).open = true;
+        {
+            let mut rx = self.rx.lock(bh);
+            rx.open = true;
+            rx.carrier = carrier;
+        }
         if let Some(txq) = txq {
             self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(true, carrier));
         }
@@ -464,9 +488,18 @@ impl Queue {
         self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(false, false));
     }
 
-    /// Takes packets from the stack, or does not, as there is a line or not.
-    pub(super) fn set_carrier(&self, txq: TxQueue<'_>, carrier: bool, bh: &LocalBhDisabled) {
-        self.with_tx(txq, bh, |tx, _| tx.transmit.set_carrier(carrier));
+    /// Takes packets from the stack and frames of the segment, or does not, as there
+    /// is a line or not.
+    pub(super) fn set_carrier(
+        &self,
+        txq: Option<TxQueue<'_>>,
+        carrier: bool,
+        bh: &LocalBhDisabled,
+    ) {
+        self.rx.lock(bh).carrier = carrier;
+        if let Some(txq) = txq {
+            self.with_tx(txq, bh, |tx, _| tx.transmit.set_carrier(carrier));
+        }
     }
 
     /// Drops what waits to be sent. If the device goes down, the polls are not

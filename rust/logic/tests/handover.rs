@@ -443,7 +443,7 @@ fn inv_21_a_start_that_is_scheduled_by_force_is_not_lost() {
             thread::spawn(move || {
                 let queue = &pair.queues[0];
                 let mut tx = queue.lock();
-                tx.transmit.set(SETTINGS);
+                tx.transmit.set(SETTINGS, false);
                 if tx.transmit.schedule() {
                     queue.ring(Mistake::None);
                 }

@@ -720,6 +720,51 @@ fn inv_38_norm_is_not_starved() {
 }
 
 #[test]
+fn inv_38_norm_is_not_starved_where_all_fit_into_the_ring() {
+    let mut world = World::new(256);
+    world.set(Knob::StageUsecs, 1000);
+    world.set(Knob::StageBytes, 1 << 20);
+    let norm = world.send(0, 0);
+    for _ in 0..100 {
+        world.transmit(0, 0, Class::Prio, 60, false);
+    }
+    world.settle();
+    let delivered = world.queues[0].delivered();
+    assert_eq!(
+        delivered.iter().position(|id| *id == norm),
+        Some(PRIO_RUN as usize)
+    );
+    world.drain();
+}
+
+#[test]
+fn with_a_qdisc_lower_limits_lose_nothing() {
+    let mut world = World::new(256);
+    world.queues[0].qdisc = true;
+    world.set(Knob::StageUsecs, 1000);
+    world.set(Knob::StageBytes, 1 << 20);
+    for _ in 0..200 {
+        world.send(0, 0);
+    }
+    world.set(Knob::QueueLen, 1);
+    world.set(Knob::StageCount, 0);
+    assert!(world.queues[0].stopped);
+    world.settle();
+    assert!(!world.queues[0].stopped);
+    world.drain();
+}
+
+#[test]
+fn a_queue_that_was_stopped_goes_on_without_its_qdisc() {
+    let mut world = full_ring(44, true);
+    assert!(world.queues[0].stopped);
+    world.queues[0].qdisc = false;
+    world.tick(0);
+    assert!(!world.queues[0].stopped);
+    world.drain();
+}
+
+#[test]
 fn inv_38_norm_is_not_starved_by_a_slow_ring() {
     // One slot after another becomes free, while prio never ends.
     let mut world = full_ring(0, false);
@@ -879,6 +924,9 @@ fn inv_50_nobody_watches_an_empty_ring() {
     world.begin_poll(0, 2);
     world.set_carrier(false);
     world.end_poll(0, 1);
+    // 43: what comes back is not kept for a line that is mended some day.
+    assert_eq!(world.queues[0].count(End::Purged), 1);
+    assert_eq!(world.queues[0].tx.ring().used(), 0);
     for _ in 0..2 * WATCHDOG_SECONDS {
         assert!(!world.tick(0));
         world.check();

@@ -171,8 +171,6 @@ pub(crate) struct Queue {
     bytes_in: usize,
     bytes_posted: usize,
     bytes_ended: usize,
-    /// Settings were changed: a packet may find no room where there was some.
-    excused: bool,
     /// Seconds without news while frames wait in the ring, and while the ring is in
     /// use or is to be.
     hung: u32,
@@ -266,7 +264,6 @@ impl World {
             bytes_in: 0,
             bytes_posted: 0,
             bytes_ended: 0,
-            excused: false,
             hung: 0,
             quiet: 0,
         };
@@ -380,7 +377,7 @@ impl World {
                     ),
                 }
                 // With a qdisc nothing is lost.
-                assert!(why != Refusal::Full || !queue.qdisc || queue.excused);
+                assert!(why != Refusal::Full || !queue.qdisc);
                 for id in packets.end() {
                     queue.ended(id, End::Refused(why));
                 }
@@ -514,6 +511,14 @@ impl World {
         }
         let completed = queue.tx.complete(done, back, || now);
         queue.bytes_posted += completed.posted;
+        // Nobody would come for them where the line is cut.
+        assert!(completed.lost.is_empty() || !running);
+        assert!(running || !blocked || !completed.lost.is_empty());
+        for packet in completed.lost.0 {
+            let class = number(packet.class);
+            queue.inside[class].retain(|id| *id != packet.id);
+            queue.ended(packet.end(), End::Purged);
+        }
         if done > 0 {
             (queue.hung, queue.quiet) = (0, 0);
         }
@@ -560,11 +565,13 @@ impl World {
         for index in 0..QUEUES {
             let queue = &mut self.queues[index];
             let (queued, used) = (queue.tx.subqueue().len(), queue.tx.ring().used());
-            queue.tx.set(settings);
+            if queue.tx.set(settings, queue.qdisc) {
+                assert!(queue.qdisc && !queue.stopped);
+                queue.stopped = true;
+            }
             // Nothing is lost by that.
             assert_eq!(queued, queue.tx.subqueue().len());
             assert_eq!(used, queue.tx.ring().used());
-            queue.excused |= queue.inside() > 0;
             self.kick(index);
         }
         // Who waits for the time does not any longer.
@@ -676,6 +683,10 @@ impl World {
         let queue = &mut self.queues[index];
         queue.hung += 1;
         queue.quiet += 1;
+        if !queue.qdisc && queue.tx.release() {
+            assert!(queue.stopped);
+            queue.stopped = false;
+        }
         let Tick::Expired(packets) = queue.tx.tick() else {
             // 51: a ring that hangs is found.
             assert!(queue.hung <= WATCHDOG_SECONDS);
@@ -850,7 +861,6 @@ impl World {
             live += queue.inside();
         }
         for queue in &mut self.queues {
-            queue.excused &= queue.inside() > 0;
             if !queue.tx.ring().has_posted() || !running {
                 queue.hung = 0;
             }

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# CPUs go and come back while packets wait on them, and while they own queues.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	cpu_goes_with_packets_staged
+	cpu_goes_that_owns
+"
+
+cpus=$(getconf _NPROCESSORS_ONLN)
+cpu1=/sys/devices/system/cpu/cpu1/online
+
+setup()
+{
+	hosts 2
+	quiet 2
+	neighbours 2
+	host 2 ip route replace unreachable 10.0.0.1/32
+}
+
+# send CPU COUNT
+send()
+{
+	host 1 taskset -c "$1" python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range($2):
+    s.sendto(bytes(18), ('10.0.0.2', 9))"
+}
+
+# received COUNT
+received()
+{
+	arrived() { [ "$(queues 2 rx packets)" = "$1" ]; }
+	busywait 20000 arrived "$1"
+	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
+}
+
+# A CPU goes away while packets wait on it for company.
+cpu_goes_with_packets_staged()
+{
+	RET=0
+	if ((cpus < 2)) || [ ! -e $cpu1 ]; then
+		log_test_skip "a CPU goes with packets staged" "no CPU can go"
+		return
+	fi
+	setup
+	host 1 tc qdisc replace dev s0 root noqueue
+	set_spans 1 stage_usecs 1000000
+	send 1 5
+	# A slow machine may take longer than that to get here.
+	[ "${KSFT_MACHINE_SLOW:-no}" = yes ] ||
+		expect "packets that left before" 0 "$(queues 1 tx packets)"
+	echo 0 >$cpu1
+	check_err $? "the CPU does not go"
+	defer eval "echo 1 >$cpu1"
+	received 5
+	[ "$(queues 1 tx flush_time)" -ge 1 ]
+	check_err $? "they did not wait: this test tested nothing"
+	# And again with it gone: who sends is elsewhere, and so is the owner.
+	set_spans 1 stage_usecs 0
+	send 0 5
+	received 10
+	echo 1 >$cpu1
+	send 1 5
+	received 15
+	log_test "a CPU goes with packets staged"
+}
+
+cpu_goes_that_owns()
+{
+	local i
+
+	RET=0
+	if ((cpus < 2)) || [ ! -e $cpu1 ]; then
+		log_test_skip "a CPU goes that owns a queue" "no CPU can go"
+		return
+	fi
+	setup
+	set_spans 1 owner_cpus "1 1"
+	start 1 taskset -c 0 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(3000):
+    s.sendto(bytes(18), ('10.0.0.2', 9))"
+	sender=$!
+	for i in 1 2 3; do
+		echo 0 >$cpu1
+		check_err $? "the CPU does not go"
+		sleep 0.3
+		echo 1 >$cpu1
+		sleep 0.2
+	done
+	wait $sender
+	received 3000
+	echo 0 >$cpu1
+	set_spans 1 owner_cpus "0 1" 2>/dev/null
+	check_fail $? "a CPU that is offline became an owner"
+	echo 1 >$cpu1
+	log_test "a CPU goes that owns a queue"
+}
+
+tests_run
+exit "$EXIT_STATUS"
