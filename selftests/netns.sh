@@ -16,6 +16,7 @@ ALL_TESTS="
 	first_of_segment_goes
 	nothing_crosses
 	rights
+	rights_over_settings
 "
 
 reach()
@@ -184,6 +185,35 @@ rights()
 	grep -q "Permission denied\|not permitted" /tmp/said
 	check_err $? "should have said that it is not permitted, but said '$(cat /tmp/said)'"
 	log_test "rights over a segment"
+}
+
+# Root of a namespace sets what is his device's, and nothing that is the machine's.
+rights_over_settings()
+{
+	RET=0
+	# shellcheck disable=SC2016 # it is for the other shell
+	unshare -Urnm bash -c '
+		mount -t sysfs sysfs /sys || exit 77
+		ip link add s0 type spans || exit
+		cd /sys/class/net/s0/spans || exit
+		echo 7 >stage_count || exit
+		[ "$(cat stage_count)" = 7 ] || exit
+		owners=$(cat owner_cpus)
+		if echo "$owners" >owner_cpus; then
+			echo "may say which CPUs work for him"
+			exit 1
+		fi' >/tmp/said 2>&1
+	check_err $? "$(cat /tmp/said)"
+	defer rm -f /tmp/said
+	grep -q "Operation not permitted" /tmp/said
+	check_err $? "should have said that it is not permitted, but said '$(cat /tmp/said)'"
+	# Without rights over the network nobody sets anything.
+	hosts 1
+	host 1 setpriv --bounding-set -net_admin --inh-caps -net_admin bash -c \
+		'echo 7 >/sys/class/net/s0/spans/stage_count' 2>/tmp/said
+	check_fail $? "a process without CAP_NET_ADMIN sets something"
+	expect "stage_count" 16 "$(get_spans 1 stage_count)"
+	log_test "rights over settings"
 }
 
 tests_run
