@@ -61,13 +61,14 @@ all_end()
 	expect "what was sent arrived" "$(queues 1 tx packets)" "$(ends 2 rx)"
 }
 
-# What fits beside 16 in the ring: queue_len, and what CPUs may have staged.
+# What fits beside 16 in the ring: queue_len, and what CPUs may have staged. (A ring
+# hangs only while packets are sent: in five seconds it would be reset.)
 packets()
 {
 	local len count holds
 
 	RET=0
-	for len in 1 10 300; do
+	for len in 1 300; do
 		for count in 0 4; do
 			setup
 			set_spans 1 queue_len $len
@@ -75,12 +76,12 @@ packets()
 			holds=$((len + cpus * count))
 			stall 1 0
 			send $((16 + holds + 9))
-			expect "$len and stages of $count: no room" 9 "$(queues 1 tx drop_full)"
-			expect "$len and stages of $count: queue_max" $holds "$(queues 1 tx queue_max)"
 			# A limit that falls loses nothing that is there.
 			set_spans 1 queue_len 1
 			stall 1 -1
 			all_end $((16 + holds + 9))
+			expect "$len and stages of $count: no room" 9 "$(queues 1 tx drop_full)"
+			expect "$len and stages of $count: queue_max" $holds "$(queues 1 tx queue_max)"
 			expect "$len and stages of $count: sent" $((16 + holds)) "$(queues 1 tx packets)"
 		done
 	done
@@ -99,9 +100,9 @@ bytes()
 		holds=$(((bytes + 127) / 128))
 		stall 1 0
 		send $((16 + holds + 9)) 72
-		expect "$bytes bytes: no room" 9 "$(queues 1 tx drop_full)"
 		stall 1 -1
 		all_end $((16 + holds + 9))
+		expect "$bytes bytes: no room" 9 "$(queues 1 tx drop_full)"
 	done
 	log_test "how many bytes a subqueue holds"
 }
@@ -112,15 +113,13 @@ slots()
 	setup
 	host 1 ethtool -G s0 tx 64
 	stall 1 0
-	send 40
-	expect "ring_max" 40 "$(queues 1 tx ring_max)"
-	send 60
-	expect "ring_max" 64 "$(queues 1 tx ring_max)"
-	expect "queue_max" 36 "$(queues 1 tx queue_max)"
+	send 100
 	# A ring that gets smaller keeps what it has.
 	host 1 ethtool -G s0 tx 16
 	stall 1 -1
 	all_end 100
+	expect "ring_max" 64 "$(queues 1 tx ring_max)"
+	expect "queue_max" 36 "$(queues 1 tx queue_max)"
 	expect "sent" 100 "$(queues 1 tx packets)"
 	log_test "how many frames a ring holds"
 }

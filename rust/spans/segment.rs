@@ -406,9 +406,9 @@ impl<'a> Delivery<'a> {
 
     /// How many packets and bytes were delivered, what was not, and whose poll is
     /// still to be scheduled.
-    fn finish(mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
+    fn finish(&mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
         let ring = self.put_into_ring();
-        (self.packets, self.total, self.back, ring)
+        (self.packets, self.total, self.back.take(), ring)
     }
 }
 
