@@ -12,6 +12,7 @@
 use super::{
     counters::{self, Counter, Sums},
     port::Port,
+    receive::RxRing,
     rollup::Rollup,
     segment::Carried,
     Spans,
@@ -32,7 +33,6 @@ use crate::{
 use kernel::prelude::*;
 use spans_logic::{
     class::Class,
-    receive::room,
     segment::tx_budget,
     stage::{Flush, Stage},
     transmit::{Arrival, Refusal, Settings, Tick, Transmit},
@@ -46,16 +46,6 @@ pub(super) struct Tx {
     limits: ByteQueueLimits,
 }
 
-/// A receive ring.
-struct RxRing {
-    /// Whether the device is up.
-    open: bool,
-    /// Whether its line is not cut.
-    carrier: bool,
-    frames: SkBuffList,
-    slots: usize,
-}
-
 /// One pair of rings.
 #[pin_data]
 pub(crate) struct Queue {
@@ -66,10 +56,10 @@ pub(crate) struct Queue {
     /// The poll is to look at `tx`.
     rung: Word<bool>,
     /// The poll is to look at `rx`.
-    rx_rung: Word<bool>,
+    pub(super) rx_rung: Word<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
-    rx: SpinLockBh<RxRing>,
+    pub(super) rx: SpinLockBh<RxRing>,
 }
 
 /// What a queue has held at most.
@@ -104,12 +94,7 @@ impl Queue {
             rung: Word::new(false),
             rx_rung: Word::new(false),
             rx <- new_spinlock_bh!(
-                RxRing {
-                    open: false,
-                    carrier: false,
-                    frames: SkBuffList::default(),
-                    slots: rx_slots,
-                },
+                RxRing::new(rx_slots),
                 c"spans_rx"
             ),
         }))
@@ -314,11 +299,6 @@ impl Queue {
         });
     }
 
-    /// Sets the number of slots of the receive ring. Frames that are there stay.
-    pub(super) fn set_rx_slots(&self, slots: usize, bh: &LocalBhDisabled) {
-        self.rx.lock(bh).slots = slots;
-    }
-
     pub(super) fn high_water(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> Option<HighWater> {
         self.with_tx(txq, bh, |tx, _| HighWater {
             subqueue: tx.transmit.subqueue().len_max(),
@@ -437,47 +417,9 @@ impl Queue {
         false
     }
 
-    /// Puts frames from the segment into the receive ring, as many as there is room
-    /// for. Answers whether the doorbell is to be rung.
-    pub(super) fn offer(&self, frames: &mut SkBuffList, bh: &LocalBhDisabled) -> bool {
-        let mut rx = self.rx.lock(bh);
-        if !rx.open || !rx.carrier {
-            drop(rx);
-            self.drop_frames(frames, Counter::RxDropNotReady, DropReason::DEV_READY);
-            return false;
-        }
-        let taken = room(rx.frames.len(), rx.slots, frames.len());
-        rx.frames.append(&mut frames.take_front(taken));
-        // Under the lock, before the poll is scheduled.
-        self.rx_rung.write(true);
-        taken > 0
-    }
-
-    /// Gives at most a budget of frames from the receive ring to the stack.
-    fn poll_rx(&self, context: &PollContext<'_, Self>) -> usize {
-        if !self.rx_rung.read() {
-            return 0;
-        }
-        let frames = {
-            let mut rx = self.rx.lock(context.bh());
-            let frames = rx.frames.take_front(context.budget());
-            self.rx_rung.write(!rx.frames.is_empty());
-            frames
-        };
-        let count = frames.len();
-        if count > 0 {
-            self.receive(context, frames);
-        }
-        count
-    }
-
     /// The device is up from now on, and the line cut or not.
     pub(super) fn open(&self, txq: Option<TxQueue<'_>>, carrier: bool, bh: &LocalBhDisabled) {
-        {
-            let mut rx = self.rx.lock(bh);
-            rx.open = true;
-            rx.carrier = carrier;
-        }
+        self.rx.lock(bh).open(carrier);
         if let Some(txq) = txq {
             self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(true, carrier));
         }
@@ -496,7 +438,7 @@ impl Queue {
         carrier: bool,
         bh: &LocalBhDisabled,
     ) {
-        self.rx.lock(bh).carrier = carrier;
+        self.rx.lock(bh).set_carrier(carrier);
         if let Some(txq) = txq {
             self.with_tx(txq, bh, |tx, _| tx.transmit.set_carrier(carrier));
         }
@@ -529,17 +471,6 @@ impl Queue {
             }
             tx.limits.reset(locked);
         });
-    }
-
-    /// Refuses frames of the segment from now on, and drops those that are there.
-    /// The poll is not running any more.
-    pub(super) fn close(&self, bh: &LocalBhDisabled) {
-        let mut received = {
-            let mut rx = self.rx.lock(bh);
-            rx.open = false;
-            rx.frames.take()
-        };
-        self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
     }
 }
 

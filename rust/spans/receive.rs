@@ -1,23 +1,107 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the receive ring to the stack.
+//! The receive ring, and from there to the stack.
 
 use super::{counters::Counter, queue::Queue};
 use crate::net::{
     napi::PollContext,
     skbuff::PacketType,
+    spinlock_bh::LocalBhDisabled,
     DropReason,
     SkBuff,
     SkBuffList, //
 };
 use spans_logic::{
     cls,
-    receive::{judge, Recipient, Refused},
+    receive::{judge, room, Recipient, Refused},
 };
 
+/// A receive ring.
+pub(super) struct RxRing {
+    /// Whether the device is up.
+    open: bool,
+    /// Whether its line is not cut.
+    carrier: bool,
+    frames: SkBuffList,
+    slots: usize,
+}
+
+impl RxRing {
+    /// The ring of a device that is down.
+    pub(super) fn new(slots: usize) -> Self {
+        Self {
+            open: false,
+            carrier: false,
+            frames: SkBuffList::default(),
+            slots,
+        }
+    }
+
+    /// The device goes up.
+    pub(super) fn open(&mut self, carrier: bool) {
+        self.open = true;
+        self.carrier = carrier;
+    }
+
+    /// The line is cut or mended.
+    pub(super) fn set_carrier(&mut self, carrier: bool) {
+        self.carrier = carrier;
+    }
+}
+
 impl Queue {
+    /// Sets the number of slots of the receive ring. Frames that are there stay.
+    pub(super) fn set_rx_slots(&self, slots: usize, bh: &LocalBhDisabled) {
+        self.rx.lock(bh).slots = slots;
+    }
+
+    /// Puts frames from the segment into the receive ring, as many as there is room
+    /// for. Answers whether the doorbell is to be rung.
+    pub(super) fn offer(&self, frames: &mut SkBuffList, bh: &LocalBhDisabled) -> bool {
+        let mut rx = self.rx.lock(bh);
+        if !rx.open || !rx.carrier {
+            drop(rx);
+            self.drop_frames(frames, Counter::RxDropNotReady, DropReason::DEV_READY);
+            return false;
+        }
+        let taken = room(rx.frames.len(), rx.slots, frames.len());
+        rx.frames.append(&mut frames.take_front(taken));
+        // Under the lock, before the poll is scheduled.
+        self.rx_rung.write(true);
+        taken > 0
+    }
+
+    /// Gives at most a budget of frames from the receive ring to the stack.
+    pub(super) fn poll_rx(&self, context: &PollContext<'_, Self>) -> usize {
+        if !self.rx_rung.read() {
+            return 0;
+        }
+        let frames = {
+            let mut rx = self.rx.lock(context.bh());
+            let frames = rx.frames.take_front(context.budget());
+            self.rx_rung.write(!rx.frames.is_empty());
+            frames
+        };
+        let count = frames.len();
+        if count > 0 {
+            self.receive(context, frames);
+        }
+        count
+    }
+
+    /// Refuses frames of the segment from now on, and drops those that are there.
+    /// The poll is not running any more.
+    pub(super) fn close(&self, bh: &LocalBhDisabled) {
+        let mut received = {
+            let mut rx = self.rx.lock(bh);
+            rx.open = false;
+            rx.frames.take()
+        };
+        self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
+    }
+
     /// Gives frames that are for this device to the stack, and drops the others.
-    pub(super) fn receive(&self, context: &PollContext<'_, Self>, mut frames: SkBuffList) {
+    fn receive(&self, context: &PollContext<'_, Self>, mut frames: SkBuffList) {
         let own = context.device().data().address();
         let mtu = context.device().mtu() as usize;
         let (mut packets, mut bytes) = (0u64, 0u64);
