@@ -15,6 +15,7 @@ ALL_TESTS="
 	order
 	noqueue_counts
 	down_with_packets_waiting
+	any_qdisc
 	slow_receiver
 	slow_receiver_and_others
 	slow_receiver_without_a_qdisc
@@ -33,22 +34,27 @@ threaded()
 	done
 }
 
+# Byte queue limits would keep the ring from filling.
+no_bql()
+{
+	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
+		>/dev/null
+}
+
 setup()
 {
 	hosts 2
 	quiet 2
 	neighbours 2
 	threaded 1
-	# Byte queue limits would keep the ring from filling.
-	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
-		>/dev/null
+	no_bql
 	host 2 ip route replace unreachable 10.0.0.1/32
 }
 
-# burst COUNT: datagrams in one go, the other side waiting.
+# burst COUNT [CPU]: datagrams in one go, the other side waiting.
 burst()
 {
-	host 1 taskset -c 0 chrt -f 50 python3 -c "
+	host 1 taskset -c "${2:-0}" chrt -f 50 python3 -c "
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
@@ -148,6 +154,43 @@ down_with_packets_waiting()
 	log_test "down with packets waiting"
 }
 
+# A line that is slow, behind whatever qdisc: what that gave was sent, and it gave all.
+any_qdisc()
+{
+	local name qdisc
+
+	RET=0
+	for name in $(some fq pfifo_fast fq_codel mq tbf prio); do
+		case $name in
+		fq) qdisc="fq flow_limit 10000" ;;
+		fq_codel) qdisc="fq_codel limit 10000 target 5s interval 10s" ;;
+		tbf) qdisc="tbf rate 50mbit burst 20000 latency 3s" ;;
+		*) qdisc=$name ;;
+		esac
+		hosts 2
+		quiet 2
+		neighbours 2
+		host 2 ip route replace unreachable 10.0.0.1/32
+		# shellcheck disable=SC2086
+		host 1 tc qdisc replace dev s0 root handle 1: $qdisc || { check_err 1 "no $name"; continue; }
+		host 1 ethtool -G s0 tx 16
+		set_spans 1 queue_len 1
+		set_spans 1 rate_mbit 2
+		no_bql
+		burst 300 0 &
+		burst 300 $((cpus - 1))
+		wait $!
+		ended() { [ "$(ends 1 tx) $(ends 2 rx)" = "600 600" ]; }
+		busywait 20000 ended
+		expect "$name: sent and received" "600 600" "$(queues 1 tx packets) $(queues 2 rx packets)"
+		expect "$name: lost" 0 "$(stat 1 tx dropped)"
+		[ "$(queues 1 tx stops)" -ge 1 ]
+		check_err $? "$name: the ring never filled: this test tested nothing"
+		expect "$name: wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	done
+	log_test "whatever qdisc there is"
+}
+
 # N hosts, of which the second one has room for 16 frames, and hardly any time, until
 # go_on.
 setup_slow()
@@ -161,8 +204,7 @@ setup_slow()
 	host 2 ethtool -G s0 rx 16
 	threaded 2
 	host 1 ethtool -G s0 tx 16
-	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
-		>/dev/null
+	no_bql
 	set_spans 1 queue_len 1
 	set_spans 1 stage_count 0
 	# The kernel leaves 5 % of that CPU to others.

@@ -102,6 +102,12 @@ rounds()
 	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo $((($1 + 2) / 3)); else echo "$1"; fi
 }
 
+# some FIRST...: all of them, or the first one where each takes long.
+some()
+{
+	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo "$1"; else echo "$*"; fi
+}
+
 # neighbours N: each of N hosts knows the link addresses of the others, so that
 # nothing but what the test sends is on the segment.
 neighbours()

@@ -52,12 +52,6 @@ no_bql()
 	all_end 1
 }
 
-# some FIRST...: all of them, or the first one where each takes long.
-some()
-{
-	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo "$1"; else echo "$*"; fi
-}
-
 # all_end COUNT: so many packets come to an end, and those that were sent arrive.
 all_end()
 {
