@@ -353,6 +353,14 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// The frames that follow go to another ring than those before.
+    #[inline(never)]
+    fn turn_to(&mut self, ring: &'a Napi<Queue>, to: Hearers) {
+        self.flush();
+        self.ring = Some(ring);
+        self.to = to;
+    }
+
     /// `counts`: it is the frame itself and not a copy.
     #[inline]
     fn put(&mut self, skb: SkBuff, port: &'a Port, to: Hearers, counts: bool) {
@@ -361,9 +369,7 @@ impl<'a> Delivery<'a> {
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         if self.to != to || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
-            self.flush();
-            self.ring = Some(ring);
-            self.to = to;
+            self.turn_to(ring, to);
         }
         if self.is_blocked() {
             return self.back.push_back(skb);
