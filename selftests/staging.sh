@@ -15,6 +15,7 @@ ALL_TESTS="
 	lone_packets
 	exact
 	bytes
+	elsewhere
 	waiting
 	settings
 	same_by_ethtool
@@ -54,14 +55,14 @@ for _ in range($1):
     s.sendto(bytes(${2:-18}), ('10.0.0.2', 9))"
 }
 
-# section K N: N packets, K in each section with bottom halves off.
+# section K N [PARAMETER...]: N packets, K in each section with bottom halves off.
 section()
 {
 	local frame
 
 	frame=$("$selftests/frames.py" cls "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
 	# It says "try again" when all went well, so that it does not stay loaded.
-	host 1 taskset -c 0 insmod "$SPANS_GEN" dev=s0 header=28 frame="$frame" k="$1" n="$2" 2>/dev/null
+	host 1 taskset -c 0 insmod "$SPANS_GEN" dev=s0 header=28 frame="$frame" k="$1" n="$2" "${@:3}" 2>/dev/null
 	return 0
 }
 
@@ -146,6 +147,32 @@ waiting()
 }
 
 # Each file: what it is at first, what it takes, what it refuses.
+# Nothing stays behind in a stage when the poll is due on another CPU, nor in a ring
+# that fills the budget of a poll.
+elsewhere()
+{
+	RET=0
+	if [ ! -e "${SPANS_GEN:-}" ]; then
+		log_test_skip "nothing stays behind" "no module to send packets"
+		return
+	fi
+	setup
+	set_spans 1 stage_bytes 1048576
+	section 64 128
+	arrived() { [ "$(ends 2 rx)" = "$1" ]; }
+	busywait 20000 arrived 128
+	expect "at home" 128 "$(ends 2 rx)"
+	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
+		set_spans 1 owner_cpus "1 0"
+		# The other CPU is done with the first when the second comes.
+		section 2 2 gap=5000
+		busywait 20000 arrived 130
+		expect "for another CPU" 130 "$(ends 2 rx)"
+		expect "at the end of the round" 1 "$(queues 1 tx flush_rollup)"
+	fi
+	log_test "nothing stays behind"
+}
+
 settings()
 {
 	local said

@@ -14,7 +14,6 @@ ALL_TESTS="
 	rate
 	delay
 	carrier
-	frames_that_come_back_to_a_line_that_is_cut
 	stopped_without_a_qdisc
 	mapped_elsewhere
 "
@@ -207,31 +206,6 @@ carrier()
 	host 1 ping -q -c 2 -i 0.1 -W 5 10.0.0.2 >/dev/null
 	check_err $? "no answer with the carrier back"
 	log_test "a line that is cut"
-}
-
-# Frames for a receiver that has no room are brought back; if the line was cut, they
-# are not kept until it is mended.
-frames_that_come_back_to_a_line_that_is_cut()
-{
-	local i
-
-	RET=0
-	setup
-	set_spans 1 queue_len 1000
-	host 2 ethtool -G s0 rx 16
-	for ((i = 0; i < $(rounds 10); i++)); do
-		send 300 &
-		host 1 ip link set s0 carrier off
-		wait $!
-		# What the stack itself drops without a carrier does not come to us.
-		quiet_now() { [ "$(ends 1 tx)" = "$(sleep 0.05; ends 1 tx)" ]; }
-		busywait 20000 quiet_now
-		expect "frames kept by a line that is cut" "$(ends 2 rx)" "$(queues 1 tx packets)"
-		host 1 ip link set s0 carrier on
-	done
-	sleep 0.1
-	expect "what was sent arrived" "$(queues 1 tx packets)" "$(ends 2 rx)"
-	log_test "frames that come back to a line that is cut"
 }
 
 # A queue that was stopped for a qdisc goes on when that is gone.

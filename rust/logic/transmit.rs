@@ -96,7 +96,8 @@ pub struct Dispatched<L: Packets> {
     pub doorbell: Option<Flush>,
     /// To be armed.
     pub arm: Option<Arm>,
-    /// The stack is to be told to send nothing more, until [`Completed::wake`].
+    /// The stack is to be told to send nothing more, until [`Completed::wake`] or
+    /// [`Transmit::release`].
     pub stop: bool,
     /// Bytes that went into the ring.
     pub posted: usize,

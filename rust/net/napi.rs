@@ -49,8 +49,8 @@ pub trait Poll: Sized + Send + Sync + 'static {
     /// Softirq context, or a thread of its own with bottom halves off.
     fn poll(&self, context: &PollContext<'_, Self>) -> usize;
 
-    /// It was about to be polled on a CPU that is not its home, and moves. Softirq
-    /// context, or a hard interrupt.
+    /// It was about to be polled on a CPU that is not its home, and moves if that is
+    /// online. Softirq context, or a hard interrupt.
     fn chased(&self) {}
 }
 
@@ -175,8 +175,8 @@ impl<T: Poll> Napi<T> {
         self.home.read()
     }
 
-    /// Has it polled on another CPU from now on. If that one is offline, it is
-    /// polled where it is scheduled.
+    /// Has it polled on another CPU from now on. If that one is offline, or on
+    /// PREEMPT_RT, it is polled where it is scheduled.
     pub fn set_home(&self, home: CpuId) {
         self.home.write(home.as_u32());
     }
@@ -192,7 +192,7 @@ impl<T: Poll> Napi<T> {
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
             return Scheduled::Already;
         }
-        if self.home() != CpuId::current().as_u32() && self.send_message() {
+        if self.is_elsewhere() && self.send_message() {
             return Scheduled::There;
         }
         // SAFETY: `napi_schedule_prep` has let us.
@@ -200,35 +200,45 @@ impl<T: Poll> Napi<T> {
         Scheduled::Here
     }
 
+    /// Whether its home is another CPU. On PREEMPT_RT it is none: an idle CPU that is
+    /// sent a message there warns about softirqs raised by it
+    /// (`do_softirq_post_smp_call_flush()`).
+    #[inline]
+    fn is_elsewhere(&self) -> bool {
+        !cfg!(CONFIG_PREEMPT_RT) && self.home() != CpuId::current().as_u32()
+    }
+
     /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
-    /// before; otherwise as [`schedule`](Self::schedule). To be called by the poll of
-    /// another, which has nothing locked.
+    /// before; otherwise as [`schedule`](Self::schedule). Answers how many packets it
+    /// received, which count for the budget of the caller: the poll of another, which
+    /// has nothing locked.
     ///
     /// For a poll that gives work to another this spares a round of the softirq, as a
     /// backlog of the core does for a device that has no NAPI. It goes only one deep:
     /// what is polled by a poll has others scheduled.
     #[inline]
-    pub fn poll_from<O: Poll>(&self, context: &PollContext<'_, O>) -> Scheduled {
+    pub fn poll_from<O: Poll>(&self, context: &PollContext<'_, O>) -> usize {
         if context.nested || self.has_thread() {
-            return self.schedule();
+            self.schedule();
+            return 0;
         }
         // SAFETY: As in `schedule`.
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
-            return Scheduled::Already;
+            return 0;
         }
-        if self.home() != CpuId::current().as_u32() && self.send_message() {
-            return Scheduled::There;
+        if self.is_elsewhere() && self.send_message() {
+            return 0;
         }
-        // SAFETY: The field is valid, and nobody writes to it while the napi is enabled.
-        let budget = unsafe { (*self.napi.get()).weight } as usize;
+        let budget = context.budget;
         // SAFETY: We own `NAPI_STATE_SCHED`, which only what is enabled gives away, so it is
         // registered, and on no list: this is what the core does for a socket that polls busily
         // (`busy_poll_stop()`). Bottom halves are off, as `context` is that of a poll.
-        if unsafe { self.poll(budget, true) } >= budget {
+        let received = unsafe { self.poll(budget, true) };
+        if received >= budget {
             // SAFETY: With its budget used up, the poll has left us the bit.
             unsafe { bindings::__napi_schedule(self.napi.get()) };
         }
-        Scheduled::Here
+        received
     }
 
     /// Whether it has a thread of its own.
@@ -244,11 +254,6 @@ impl<T: Poll> Napi<T> {
     /// offline.
     #[cold]
     fn send_message(&self) -> bool {
-        // There, an idle CPU that is sent one warns about softirqs raised by it
-        // (`do_softirq_post_smp_call_flush()`): what is scheduled is polled where it is.
-        if cfg!(CONFIG_PREEMPT_RT) {
-            return false;
-        }
         let home = self.home() as c_int;
         // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
         // by the type invariant and because bits are given back by polls only, which the end of
@@ -287,7 +292,7 @@ impl<T: Poll> Napi<T> {
     unsafe extern "C" fn message_callback(info: *mut c_void) {
         // SAFETY: Nobody unregisters it before it was polled.
         let this = unsafe { &*info.cast::<Self>() };
-        if this.home() != CpuId::current().as_u32() {
+        if this.is_elsewhere() {
             this.data.chased();
             if this.send_message() {
                 return;
@@ -319,7 +324,7 @@ impl<T: Poll> Napi<T> {
         // alive until no poll is running.
         let this = unsafe { &*napi.cast::<Self>() };
         // With a thread of its own, or for a socket, it is polled wherever they are.
-        if this.home() != CpuId::current().as_u32()
+        if this.is_elsewhere()
             // SAFETY: No requirements.
             && unsafe { bindings::rust_helper_in_serving_softirq() }
         {
@@ -402,7 +407,7 @@ impl<'a, T: Poll> PollContext<'a, T> {
     }
 
     /// Hands a packet to the stack, as received on the receive queue `queue` of
-    /// this device. Its link header of `N` bytes is taken off, after it has said
+    /// this device (`None` for one that the stack does not use any more). Its link header of `N` bytes is taken off, after it has said
     /// that this is the EtherType `protocol` (in host order) and whom it is for;
     /// compare `eth_type_trans()`. A packet shorter than that, or for which there
     /// is no memory, comes back.
@@ -411,18 +416,17 @@ impl<'a, T: Poll> PollContext<'a, T> {
         mut skb: SkBuff,
         protocol: u16,
         packet_type: PacketType,
-        queue: u16,
+        queue: Option<u16>,
     ) -> Result<(), (SkBuff, DropReason)> {
         if let Err(reason) = skb.header::<N>() {
             return Err((skb, reason));
         }
-        let skb = skb.into_raw();
+        let skb = skb.unshare()?.into_raw();
         let napi = self.napi.napi.get();
         // SAFETY: The packet is ours and becomes the stack's. It has `N` bytes of linear data to
         // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
-        // GRO list is ours. GRO writes to what it is given and frees it without asking who else has
-        // a reference: nobody may have one, the data is made the packet's own first, and no socket
-        // may be left that GRO would not know of.
+        // GRO list is ours. GRO writes to what it is given: the data is made the packet's own first,
+        // and no socket may be left that GRO would not know of.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
             skbuff::pull_mac_header(skb, N);
@@ -432,14 +436,9 @@ impl<'a, T: Poll> PollContext<'a, T> {
                 PacketType::Host => bindings::PACKET_HOST,
                 PacketType::Broadcast => bindings::PACKET_BROADCAST,
             } as u8);
-            // As `skb_record_rx_queue()`: 0 is none. The stack warns of a queue that is not in use
-            // any more, in whose ring a packet may have waited.
-            (*skb).queue_mapping = if u32::from(queue) < self.device.real_num_rx_queues() {
-                queue.wrapping_add(1)
-            } else {
-                0
-            };
-            if !self.device.has_gro() || bindings::rust_helper_skb_shared(skb) {
+            // As `skb_record_rx_queue()`.
+            (*skb).queue_mapping = queue.map_or(0, |queue| queue.wrapping_add(1));
+            if !self.device.has_gro() {
                 bindings::netif_receive_skb(skb);
                 return Ok(());
             }

@@ -105,7 +105,7 @@ unsafe impl<T: LinkOperations> Send for Registration<T> {}
 unsafe impl<T: LinkOperations> Sync for Registration<T> {}
 
 impl<T: LinkOperations> Registration<T> {
-    /// Makes the kind known. Must not be called with RTNL held. Fails with `EINVAL` where
+    /// Makes the kind known. Must not be called with RTNL held. Fails with `ENOEXEC` where
     /// the kernel's compiler and bindgen disagree about a structure.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {

@@ -199,6 +199,23 @@ impl SkBuff {
         Ok(unsafe { Self::from_raw(clone) })
     }
 
+    /// A packet that nobody else has a reference to, as the stack and GRO want it:
+    /// `skb_share_check()`. Any context. Without memory for it, it comes back.
+    #[inline]
+    pub(super) fn unshare(self) -> Result<Self, (Self, DropReason)> {
+        // SAFETY: By the type invariant the packet is valid. refcount_read().
+        let users = unsafe { (&raw const (*self.as_raw()).users.refs.counter).read_volatile() };
+        if users == 1 {
+            return Ok(self);
+        }
+        let Ok(clone) = self.clone() else {
+            return Err((self, DropReason::NOMEM));
+        };
+        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        unsafe { bindings::consume_skb(self.into_raw()) };
+        Ok(clone)
+    }
+
     /// Takes off what a packet does not carry over a wire: its device, its route,
     /// the marks of firewall and scheduler, timestamps, and pages that the sender
     /// wants back. As `____dev_forward_skb()` to another namespace. Any context.

@@ -40,8 +40,8 @@ pub struct Attribute<T: Operations> {
     of_the_machine: bool,
 }
 
-/// Writes the value of a file, without the end of the line. The device is
-/// registered; no lock is held. Process context.
+/// Writes the value of a file, without the end of the line. The device may be on its
+/// way out; no lock is held. Process context.
 pub type Show<T> = fn(&Device<T>, &mut dyn Write) -> Result;
 
 /// Takes a new value, without the end of the line. Process context.
@@ -113,7 +113,7 @@ impl<T: Operations> Attribute<T> {
         buf: *const c_char,
         count: usize,
     ) -> isize {
-        // SAFETY: The device stays registered while its files are in use.
+        // SAFETY: The device stays there while its files are in use.
         let device = unsafe { device::<T>(dev) };
         // SAFETY: It is the first field.
         let this = unsafe { &*attribute.cast::<Self>() };

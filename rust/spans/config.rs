@@ -64,7 +64,7 @@ fn store_mapping(dev: &Device<Spans>, text: &str, rtnl: &Rtnl) -> Result {
     let mapping = Mapping::from_name(text).ok_or(EINVAL)?;
     let before = dev.data().config().mapping;
     map_cpus(dev, mapping, rtnl).inspect_err(|_| {
-        // As it was; there was memory for that.
+        // As it was, as far as memory lasts.
         let _ = map_cpus(dev, before, rtnl);
     })
 }
@@ -187,7 +187,7 @@ impl ethtool::Settings for Spans {
         let tx = combined.min(dev.num_tx_queues());
         let rx = combined.min(dev.num_rx_queues());
         use_queues(dev, tx, rx, rtnl).inspect_err(|_| {
-            // As it was; there was memory for that.
+            // As it was, as far as memory lasts.
             let _ = use_queues(dev, before.0, before.1, rtnl);
         })
     }

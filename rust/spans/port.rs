@@ -219,6 +219,11 @@ impl Port {
         self.rx_queues.write(count as usize);
     }
 
+    /// Whether packets arrive on this receive queue.
+    pub(super) fn receives_on(&self, index: u16) -> bool {
+        usize::from(index) < self.rx_queues.read()
+    }
+
     /// Has a transmit ring hang, or none.
     pub(super) fn set_stalled(&self, ring: i32) {
         self.stalled.write(ring);

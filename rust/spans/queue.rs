@@ -340,11 +340,12 @@ impl Queue {
         true
     }
 
-    /// Brings frames from the transmit ring onto the segment. Answers whether
-    /// there are more that can be brought at once.
-    fn poll_tx(&self, context: &PollContext<'_, Self>) -> bool {
+    /// Brings frames from the transmit ring onto the segment. Answers whether there are
+    /// more that can be brought at once, and how many a receiver has received of them
+    /// already.
+    fn poll_tx(&self, context: &PollContext<'_, Self>) -> (bool, usize) {
         if !self.rung.read() {
-            return false;
+            return (false, 0);
         }
         // Before the lock: who rings afterwards schedules another poll, and what was rung for
         // before is seen under the lock.
@@ -353,7 +354,7 @@ impl Queue {
         let port = device.data();
         let bh = context.bh();
         let Some(txq) = device.tx_queue(self.index) else {
-            return false;
+            return (false, 0);
         };
         let budget = if port.is_stalled(self.index) {
             0
@@ -374,7 +375,7 @@ impl Queue {
             batch
         });
         let Some(batch) = batch else {
-            return false;
+            return (false, 0);
         };
         let taken = batch.frames.len();
         let Carried { bytes, back, ring } =
@@ -393,7 +394,7 @@ impl Queue {
             completed
         });
         let Some(mut completed) = completed else {
-            return false;
+            return (false, 0);
         };
         self.drop_frames(
             &mut completed.lost,
@@ -401,20 +402,18 @@ impl Queue {
             DropReason::DEV_READY,
         );
         // With nothing locked any more.
-        if let Some(ring) = ring {
-            ring.poll_from(context);
-        }
+        let received = ring.map_or(0, |ring| ring.poll_from(context));
         // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
         if !completed.more || port.is_stalled(self.index) {
-            return false;
+            return (false, received);
         }
         self.rung.write(true);
         match batch.due {
             _ if blocked => context.poll_again_after(RETRY),
             Some(due) => context.poll_again_after(due.saturating_sub(ktime_get())),
-            None => return true,
+            None => return (true, received),
         }
-        false
+        (false, received)
     }
 
     /// The device is up from now on, and the line cut or not.
@@ -481,13 +480,14 @@ impl napi::Poll for Queue {
     type Driver = Spans;
 
     fn poll(&self, context: &PollContext<'_, Self>) -> usize {
-        let more = self.poll_tx(context);
+        let (more, by_others) = self.poll_tx(context);
         let received = self.poll_rx(context);
-        if more {
-            context.budget()
-        } else {
-            received
+        if more || received >= context.budget() {
+            return context.budget();
         }
+        // What others received is work as well, but no reason to be polled again.
+        let most = context.budget().saturating_sub(1);
+        received.saturating_add(by_others).min(most)
     }
 
     fn chased(&self) {

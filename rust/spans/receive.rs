@@ -104,6 +104,9 @@ impl Queue {
     fn receive(&self, context: &PollContext<'_, Self>, mut frames: SkBuffList) {
         let own = context.device().data().address();
         let mtu = context.device().mtu() as usize;
+        // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
+        let queue =
+            Some(self.index()).filter(|_| context.device().data().receives_on(self.index()));
         let (mut packets, mut bytes) = (0u64, 0u64);
 
         while let Some(mut skb) = frames.pop_front() {
@@ -126,8 +129,7 @@ impl Queue {
                 Recipient::Host => PacketType::Host,
                 Recipient::Broadcast => PacketType::Broadcast,
             };
-            match context.receive::<{ cls::LEN }>(skb, accepted.protocol, packet_type, self.index())
-            {
+            match context.receive::<{ cls::LEN }>(skb, accepted.protocol, packet_type, queue) {
                 Ok(()) => {
                     packets = packets.wrapping_add(1);
                     bytes = bytes.wrapping_add(len as u64);

@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/hex.h>
 #include <linux/interrupt.h>
@@ -40,6 +41,10 @@ MODULE_PARM_DESC(k, "packets in one section with bottom halves off");
 static uint priority;
 module_param(priority, uint, 0);
 MODULE_PARM_DESC(priority, "skb->priority");
+
+static uint gap;
+module_param(gap, uint, 0);
+MODULE_PARM_DESC(gap, "microseconds after each packet, spent busily");
 
 static u8 data[2048];
 
@@ -87,8 +92,11 @@ static int run(struct net_device *netdev, int len)
 	began = ktime_get();
 	while (sent < n && !err) {
 		local_bh_disable();
-		for (i = 0; i < k && sent < n && !err; i++, sent++)
+		for (i = 0; i < k && sent < n && !err; i++, sent++) {
 			err = send(netdev, len);
+			if (gap)
+				udelay(min(gap, 5000));
+		}
 		local_bh_enable();
 		if (!(sent & 1023))
 			cond_resched();

@@ -87,7 +87,7 @@ impl<T: Operations> VTable<T> {
         let device = unsafe { Device::<T>::from_raw(dev) };
         // SAFETY: The packet is valid.
         let Some(txq) = device.tx_queue(unsafe { (*skb).queue_mapping }) else {
-            // SAFETY: The core gives us `skb`, and keeps it from looking into it.
+            // SAFETY: The core gives us `skb`.
             unsafe { SkBuff::from_raw(skb) }.kfree_reason(DropReason::NOT_SPECIFIED);
             return bindings::netdev_tx_NETDEV_TX_OK;
         };
@@ -97,14 +97,14 @@ impl<T: Operations> VTable<T> {
         if !txq.is_locked_here() {
             return bindings::netdev_tx_NETDEV_TX_BUSY;
         }
-        // SAFETY: The core gives us `skb`. Who has another reference, as pktgen does, only waits
-        // for the packet to be freed.
+        // SAFETY: The core gives us `skb`. Who has another reference, as pktgen would have, only
+        // waits for the packet to be freed.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: `ndo_start_xmit` runs with bottom halves off. (Netpoll, which has interrupts off
         // instead, leaves devices alone that `Setup::prepare` made.)
         let bh = unsafe { LocalBhDisabled::assume() };
-        // SAFETY: The lock is held on this CPU, as was just seen, and so by the core for us: nobody
-        // sends with a queue locked, as `__dev_queue_xmit()` sees to.
+        // SAFETY: The lock is held on this CPU, as was just seen, and by the core for this call: who
+        // sends takes it first, which does not end if it is held already.
         let txq = unsafe { XmitLocked::assume(txq) };
         T::start_xmit(device, skb, txq, &bh);
         bindings::netdev_tx_NETDEV_TX_OK
