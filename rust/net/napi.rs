@@ -15,13 +15,17 @@
 //! that finds itself elsewhere moves: DragonFly chases the owner of a subqueue that
 //! way (`ifsq_ifstart_ipifunc()`).
 
+mod context;
+mod registration;
+
+pub use context::PollContext;
+pub use registration::Registration;
+
 use super::{
     bindings,
     clock::ktime_get,
     device::{Device, Operations},
-    rtnl::Rtnl,
-    skbuff::{self, DropReason, PacketType, SkBuff},
-    spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
+    spinlock_bh::{LocalBhDisabled, SpinLockBh},
     word::Word,
 };
 use crate::new_spinlock_bh;
@@ -29,12 +33,8 @@ use core::{mem::offset_of, ops::Deref};
 use kernel::{
     cpu::CpuId,
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{AtomicFlag, Full, Release},
-        Arc,
-    },
-    types::Opaque,
+    sync::atomic::AtomicFlag,
+    types::Opaque, //
 };
 
 /// What is polled.
@@ -368,166 +368,5 @@ impl<T: Poll> Napi<T> {
             unsafe { bindings::napi_complete_done(napi, received as c_int) };
         }
         received
-    }
-}
-
-/// What a poll may do.
-pub struct PollContext<'a, T: Poll> {
-    napi: &'a Napi<T>,
-    device: &'a Device<T::Driver>,
-    budget: usize,
-    /// By the poll of another.
-    nested: bool,
-    bh: LocalBhDisabled,
-}
-
-impl<'a, T: Poll> PollContext<'a, T> {
-    /// The device that is polled.
-    #[inline]
-    pub fn device(&self) -> &'a Device<T::Driver> {
-        self.device
-    }
-
-    /// How many packets may be received.
-    #[inline]
-    pub fn budget(&self) -> usize {
-        self.budget
-    }
-
-    /// Evidence that bottom halves are off.
-    #[inline]
-    pub fn bh(&self) -> &LocalBhDisabled {
-        &self.bh
-    }
-
-    /// Has it polled again when so many nanoseconds are over, or before that if it
-    /// is scheduled.
-    pub fn poll_again_after(&self, nanoseconds: u64) {
-        self.napi.schedule_after(nanoseconds, &self.bh);
-    }
-
-    /// Hands a packet to the stack, as received on the receive queue `queue` of
-    /// this device (`None` for one that the stack does not use any more). Its link header of `N` bytes is taken off, after it has said
-    /// that this is the EtherType `protocol` (in host order) and whom it is for;
-    /// compare `eth_type_trans()`. A packet shorter than that, or for which there
-    /// is no memory, comes back.
-    pub fn receive<const N: usize>(
-        &self,
-        mut skb: SkBuff,
-        protocol: u16,
-        packet_type: PacketType,
-        queue: Option<u16>,
-    ) -> Result<(), (SkBuff, DropReason)> {
-        if let Err(reason) = skb.header::<N>() {
-            return Err((skb, reason));
-        }
-        let skb = skb.unshare()?.into_raw();
-        let napi = self.napi.napi.get();
-        // SAFETY: The packet is ours and becomes the stack's. It has `N` bytes of linear data to
-        // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
-        // GRO list is ours. GRO writes to what it is given: the data is made the packet's own first,
-        // and no socket may be left that GRO would not know of.
-        unsafe {
-            *skbuff::dev(skb) = self.device.as_raw();
-            skbuff::pull_mac_header(skb, N);
-            let headers = &mut *skbuff::headers(skb);
-            headers.protocol = protocol.to_be();
-            headers.set_pkt_type(match packet_type {
-                PacketType::Host => bindings::PACKET_HOST,
-                PacketType::Broadcast => bindings::PACKET_BROADCAST,
-            } as u8);
-            // As `skb_record_rx_queue()`.
-            (*skb).queue_mapping = queue.map_or(0, |queue| queue.wrapping_add(1));
-            if !self.device.has_gro() {
-                bindings::netif_receive_skb(skb);
-                return Ok(());
-            }
-            bindings::rust_helper_skb_prepare_for_gro(skb);
-            if bindings::rust_helper_skb_unclone(skb, bindings::SPANS_GFP_ATOMIC) == 0 {
-                bindings::gro_receive_skb(&raw mut (*napi).gro, skb);
-            } else {
-                bindings::netif_receive_skb(skb);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Several [`Napi`] that are polled for as long as this exists: added to a
-/// device and enabled.
-///
-/// Dropping it disables and removes them, and waits for an RCU grace period.
-/// Process context.
-///
-/// # Invariants
-///
-/// Each of `napis` has been added to `device` and enabled, and its `registered`
-/// is set, so that no other registration has it.
-pub struct Registration<T: Poll> {
-    napis: KVec<Arc<Napi<T>>>,
-    _device: ARef<Device<T::Driver>>,
-}
-
-impl<T: Poll> Registration<T> {
-    /// Adds all to `device` and enables them. Fails with `EBUSY` when one of them
-    /// is registered already.
-    pub fn new(device: &Device<T::Driver>, napis: KVec<Arc<Napi<T>>>, _: &Rtnl) -> Result<Self> {
-        for (index, napi) in napis.iter().enumerate() {
-            if napi.registered.xchg(true, Full) {
-                for claimed in napis.iter().take(index) {
-                    claimed.registered.store(false, Release);
-                }
-                return Err(EBUSY);
-            }
-        }
-        for napi in napis.iter() {
-            let raw = napi.napi.get();
-            // SAFETY: It is a valid `napi_struct` of which this is the only registration, so it is
-            // on no list. It is kept alive by the reference in `napis` until it is removed.
-            unsafe {
-                bindings::rust_helper_netif_napi_add(
-                    device.as_raw(),
-                    raw,
-                    Some(Napi::<T>::poll_callback),
-                );
-                bindings::napi_enable(raw);
-            }
-        }
-        let bh = local_bh_disable();
-        for napi in napis.iter() {
-            napi.timing.lock(&bh).allowed = true;
-        }
-        drop(bh);
-        // INVARIANT: All were claimed, added and enabled.
-        Ok(Self {
-            napis,
-            _device: device.into(),
-        })
-    }
-}
-
-impl<T: Poll> Drop for Registration<T> {
-    fn drop(&mut self) {
-        for napi in self.napis.iter() {
-            napi.timing.lock(&local_bh_disable()).allowed = false;
-            // SAFETY: The timer is initialised, and nobody starts it any more. This waits for its
-            // callback.
-            unsafe { bindings::hrtimer_cancel(napi.timer.get()) };
-        }
-        for napi in self.napis.iter() {
-            // SAFETY: By the type invariant it is enabled. This waits for a message to arrive and
-            // for a poll to end.
-            unsafe { bindings::napi_disable(napi.napi.get()) };
-        }
-        for napi in self.napis.iter() {
-            // SAFETY: By the type invariant it was added, and it was just disabled.
-            unsafe { bindings::rust_helper___netif_napi_del(napi.napi.get()) };
-        }
-        // SAFETY: Process context. Readers of the device's list and of the table of NAPI numbers
-        // may still see what was removed.
-        unsafe { bindings::synchronize_net() };
-        for napi in self.napis.iter() {
-            napi.registered.store(false, Release);
-        }
     }
 }

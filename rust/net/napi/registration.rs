@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When something is polled.
+
+use super::{Napi, Poll};
+use crate::net::{
+    bindings,
+    device::Device,
+    rtnl::Rtnl,
+    spinlock_bh::local_bh_disable, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{Full, Release},
+        Arc,
+    },
+};
+
+/// Several [`Napi`] that are polled for as long as this exists: added to a
+/// device and enabled.
+///
+/// Dropping it disables and removes them, and waits for an RCU grace period.
+/// Process context.
+///
+/// # Invariants
+///
+/// Each of `napis` has been added to `device` and enabled, and its `registered`
+/// is set, so that no other registration has it.
+pub struct Registration<T: Poll> {
+    napis: KVec<Arc<Napi<T>>>,
+    _device: ARef<Device<T::Driver>>,
+}
+
+impl<T: Poll> Registration<T> {
+    /// Adds all to `device` and enables them. Fails with `EBUSY` when one of them
+    /// is registered already.
+    pub fn new(device: &Device<T::Driver>, napis: KVec<Arc<Napi<T>>>, _: &Rtnl) -> Result<Self> {
+        for (index, napi) in napis.iter().enumerate() {
+            if napi.registered.xchg(true, Full) {
+                for claimed in napis.iter().take(index) {
+                    claimed.registered.store(false, Release);
+                }
+                return Err(EBUSY);
+            }
+        }
+        for napi in napis.iter() {
+            let raw = napi.napi.get();
+            // SAFETY: It is a valid `napi_struct` of which this is the only registration, so it is
+            // on no list. It is kept alive by the reference in `napis` until it is removed.
+            unsafe {
+                bindings::rust_helper_netif_napi_add(
+                    device.as_raw(),
+                    raw,
+                    Some(Napi::<T>::poll_callback),
+                );
+                bindings::napi_enable(raw);
+            }
+        }
+        let bh = local_bh_disable();
+        for napi in napis.iter() {
+            napi.timing.lock(&bh).allowed = true;
+        }
+        drop(bh);
+        // INVARIANT: All were claimed, added and enabled.
+        Ok(Self {
+            napis,
+            _device: device.into(),
+        })
+    }
+}
+
+impl<T: Poll> Drop for Registration<T> {
+    fn drop(&mut self) {
+        for napi in self.napis.iter() {
+            napi.timing.lock(&local_bh_disable()).allowed = false;
+            // SAFETY: The timer is initialised, and nobody starts it any more. This waits for its
+            // callback.
+            unsafe { bindings::hrtimer_cancel(napi.timer.get()) };
+        }
+        for napi in self.napis.iter() {
+            // SAFETY: By the type invariant it is enabled. This waits for a message to arrive and
+            // for a poll to end.
+            unsafe { bindings::napi_disable(napi.napi.get()) };
+        }
+        for napi in self.napis.iter() {
+            // SAFETY: By the type invariant it was added, and it was just disabled.
+            unsafe { bindings::rust_helper___netif_napi_del(napi.napi.get()) };
+        }
+        // SAFETY: Process context. Readers of the device's list and of the table of NAPI numbers
+        // may still see what was removed.
+        unsafe { bindings::synchronize_net() };
+        for napi in self.napis.iter() {
+            napi.registered.store(false, Release);
+        }
+    }
+}
