@@ -14,32 +14,6 @@ ALL_TESTS="
 cpus=$(getconf _NPROCESSORS_ONLN)
 cpu1=/sys/devices/system/cpu/cpu1/online
 
-setup()
-{
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
-}
-
-# send CPU COUNT
-send()
-{
-	host 1 taskset -c "$1" python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range($2):
-    s.sendto(bytes(18), ('10.0.0.2', 9))"
-}
-
-# received COUNT
-received()
-{
-	arrived() { [ "$(queues 2 rx packets)" = "$1" ]; }
-	busywait 20000 arrived "$1"
-	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
-}
-
 # A CPU goes away while packets wait on it for company.
 cpu_goes_with_packets_staged()
 {
@@ -48,10 +22,10 @@ cpu_goes_with_packets_staged()
 		log_test_skip "a CPU goes with packets staged" "no CPU can go"
 		return
 	fi
-	setup
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	set_spans 1 stage_usecs 1000000
-	send 1 5
+	send_udp 1 5
 	# A slow machine may take longer than that to get here.
 	[ "${KSFT_MACHINE_SLOW:-no}" = yes ] ||
 		expect "packets that left before" 0 "$(queues 1 tx packets)"
@@ -63,10 +37,10 @@ cpu_goes_with_packets_staged()
 	check_err $? "they did not wait: this test tested nothing"
 	# And again with it gone: who sends is elsewhere, and so is the owner.
 	set_spans 1 stage_usecs 0
-	send 0 5
+	send_udp 0 5
 	received 10
 	echo 1 >$cpu1
-	send 1 5
+	send_udp 1 5
 	received 15
 	log_test "a CPU goes with packets staged"
 }
@@ -80,7 +54,7 @@ cpu_goes_that_owns()
 		log_test_skip "a CPU goes that owns a queue" "no CPU can go"
 		return
 	fi
-	setup
+	pair
 	set_spans 1 owner_cpus "1 1"
 	start 1 taskset -c 0 python3 -c "
 import socket

@@ -133,6 +133,36 @@ quiet()
 	done
 }
 
+# pair: two hosts that know each other and say nothing by themselves. The second one
+# does not answer.
+pair()
+{
+	hosts 2
+	quiet 2
+	neighbours 2
+	host 2 ip route replace unreachable 10.0.0.1/32
+}
+
+# send_udp CPU COUNT [BYTES [HOST]]: datagrams from host 1 to another (2), which the
+# device takes in or a qdisc holds.
+send_udp()
+{
+	host 1 taskset -c "$1" python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+for _ in range($2):
+    s.sendto(bytes(${3:-18}), ('10.0.0.${4:-2}', 9))"
+}
+
+# received COUNT: so many packets come to host 2.
+received()
+{
+	came() { [ "$(queues 2 rx packets)" = "$1" ]; }
+	busywait 20000 came "$1"
+	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
+}
+
 # expect WHAT WANTED FOUND
 expect()
 {

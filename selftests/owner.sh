@@ -17,36 +17,10 @@ ALL_TESTS="
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-setup()
-{
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
-}
-
-# send CPU COUNT
-send()
-{
-	host 1 taskset -c "$1" python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range($2):
-    s.sendto(bytes(18), ('10.0.0.2', 9))"
-}
-
-# received COUNT
-received()
-{
-	arrived() { [ "$(queues 2 rx packets)" = "$1" ]; }
-	busywait 20000 arrived "$1"
-	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
-}
-
 owners_at_first()
 {
 	RET=0
-	setup
+	pair
 	expect "owners" "$(seq -s ' ' 0 $((cpus - 1)))" "$(get_spans 1 owner_cpus)"
 	setup_ns NS1
 	ip -n "$NS1" link add s0 numtxqueues 5 type spans
@@ -60,13 +34,13 @@ kicks()
 {
 	RET=0
 	((cpus > 1)) || { log_test_skip "doorbells for another CPU" "one CPU"; return; }
-	setup
-	send 0 20
+	pair
+	send_udp 0 20
 	received 20
 	expect "kicks at home" 0 "$(queues 1 tx kicks)"
 	set_spans 1 owner_cpus "1 0"
 	expect "owners" "1 0" "$(get_spans 1 owner_cpus)"
-	send 0 20
+	send_udp 0 20
 	received 40
 	[ "$(queues 1 tx kicks)" -ge 1 ]
 	check_err $? "no doorbell went to the other CPU"
@@ -78,7 +52,7 @@ bad_owners()
 	local before bad
 
 	RET=0
-	setup
+	pair
 	before=$(get_spans 1 owner_cpus)
 	for bad in "" "0" "0 1 0" "0 4096" "0 x" "-1 0" "0 7"; do
 		[ "$bad" = "0" ] && ((cpus == 1)) && continue
@@ -128,7 +102,7 @@ order_while_everything_changes()
 	local i
 
 	RET=0
-	setup
+	pair
 	set_spans 1 mapping default
 	host 2 ip route del unreachable 10.0.0.1/32
 	start 2 python3 -c "

@@ -16,10 +16,7 @@ ALL_TESTS="
 # A ring of 16 slots that does not move until all is sent.
 setup()
 {
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	host 1 ethtool -G s0 tx 16 2>/dev/null
 	set_spans 1 stage_count 0

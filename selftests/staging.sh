@@ -23,10 +23,7 @@ ALL_TESTS="
 
 setup()
 {
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 }
 

@@ -22,24 +22,10 @@ cpus=$(wc -w <<<"$(echo /sys/devices/system/cpu/cpu[0-9]*)")
 
 setup()
 {
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	host 1 ethtool -G s0 tx 16
 	set_spans 1 stage_count 0
-}
-
-# send COUNT [BYTES]: datagrams of host 1, with 28 bytes of headers each, from CPU 0.
-send()
-{
-	host 1 taskset -c 0 python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
-for _ in range($1):
-    s.sendto(bytes(${2:-18}), ('10.0.0.2', 9))"
 }
 
 # Byte queue limits allow everything, after a first packet on queue 0.
@@ -47,7 +33,7 @@ no_bql()
 {
 	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
 		>/dev/null
-	send 1
+	send_udp 0 1
 	all_end 1
 }
 
@@ -74,7 +60,7 @@ packets()
 			set_spans 1 stage_count $count
 			holds=$((len + cpus * count))
 			stall 1 0
-			send $((16 + holds + 9))
+			send_udp 0 $((16 + holds + 9))
 			# A limit that falls loses nothing that is there.
 			set_spans 1 queue_len 1
 			stall 1 -1
@@ -98,7 +84,7 @@ bytes()
 		# Frames of 128 bytes, of which one may exceed the limit.
 		holds=$(((bytes + 127) / 128))
 		stall 1 0
-		send $((16 + holds + 9)) 72
+		send_udp 0 $((16 + holds + 9)) 72
 		stall 1 -1
 		all_end $((16 + holds + 9))
 		expect "$bytes bytes: no room" 9 "$(queues 1 tx drop_full)"
@@ -112,7 +98,7 @@ slots()
 	setup
 	host 1 ethtool -G s0 tx 64
 	stall 1 0
-	send 100
+	send_udp 0 100
 	# A ring that gets smaller keeps what it has.
 	host 1 ethtool -G s0 tx 16
 	stall 1 -1
@@ -159,7 +145,7 @@ rate()
 	takes "2 Mbit/s" 400000 "$(took 100 944)"
 	# Those that wait do not keep a rate that was.
 	set_spans 1 rate_mbit 1
-	send 100 944
+	send_udp 0 100 944
 	set_spans 1 rate_mbit 0
 	all_end 200
 	log_test "the rate of a line"
@@ -186,7 +172,7 @@ carrier()
 	host 2 ip route del unreachable 10.0.0.1/32
 	set_spans 1 queue_len 1000
 	stall 1 0
-	send 100
+	send_udp 0 100
 	host 1 ip link set s0 carrier off
 	check_err $? "carrier off"
 	expect "lost with the carrier" 100 "$(queues 1 tx drop_no_carrier)"
@@ -218,7 +204,7 @@ stopped_without_a_qdisc()
 	# Byte queue limits would stop it sooner.
 	no_bql
 	stall 1 0
-	send 100
+	send_udp 0 100
 	[ "$(queues 1 tx stops)" -ge 1 ]
 	check_err $? "the queue was not stopped"
 	host 1 tc qdisc replace dev s0 root noqueue

@@ -14,25 +14,6 @@ ALL_TESTS="
 	goes_on
 "
 
-setup()
-{
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
-}
-
-# send COUNT: datagrams from CPU 0, which the device takes in or the qdisc holds.
-send()
-{
-	host 1 taskset -c 0 python3 -c "
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
-for _ in range($1):
-    s.sendto(bytes(18), ('10.0.0.2', 9))"
-}
-
 resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
 
 # One reset within 5 seconds, give or take a second and what a slow machine needs.
@@ -54,17 +35,17 @@ hangs_with_qdisc()
 	local began
 
 	RET=0
-	setup
+	pair
 	# More than the ring holds, so that the queue is stopped, too.
 	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
 		>/dev/null
 	# They learn of that when something is completed.
-	send 1
+	send_udp 0 1
 	arrived() { [ "$(queues 2 rx packets)" = 1 ]; }
 	busywait 5000 arrived
 	stall 1 0
 	began=$SECONDS
-	send 400
+	send_udp 0 400
 	expect "packets sent by a ring that hangs" 1 "$(stat 1 tx packets)"
 	[ "$(queues 1 tx stops)" -ge 1 ]
 	check_err $? "the queue was not stopped: this test tested less than it should"
@@ -84,16 +65,16 @@ hangs_without_qdisc()
 	local began
 
 	RET=0
-	setup
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	stall 1 0
 	began=$SECONDS
-	send 5
+	send_udp 0 5
 	found_in_time "$began"
 	all() { [ "$(ends 1 tx)" = 5 ]; }
 	busywait 5000 all
 	expect "lost in the ring" 5 "$(queues 1 tx drop_watchdog)"
-	send 3
+	send_udp 0 3
 	arrived() { [ "$(queues 2 rx packets)" = 3 ]; }
 	busywait 5000 arrived
 	check_err $? "nothing arrives after a reset"
@@ -106,7 +87,7 @@ slow_is_not_hung()
 	local before
 
 	RET=0
-	setup
+	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	set_spans 1 queue_len 65536
 	# 74 bytes at 1 Mbit/s take 0.6 ms.
@@ -114,12 +95,12 @@ slow_is_not_hung()
 	# More than 6 seconds of that, however long it takes to send them.
 	before=$SECONDS
 	while ((SECONDS - before < 7)); do
-		send 1000
+		send_udp 0 1000
 	done
 	expect "resets" 0 "$(queues 1 tx watchdog)"
 	# The longest there is: seconds in which nothing is completed.
 	set_spans 1 delay_usecs 1000000
-	send 10
+	send_udp 0 10
 	[ "$(host 1 ethtool -S s0 | awk '/ring_max/ { sum += $2 } END { print sum }')" -ge 2 ]
 	check_err $? "nothing waited in the ring: this test tested nothing"
 	set_spans 1 rate_mbit 0
@@ -134,9 +115,9 @@ slow_is_not_hung()
 goes_on()
 {
 	RET=0
-	setup
+	pair
 	stall 1 0
-	send 10
+	send_udp 0 10
 	expect "packets sent by a ring that hangs" 0 "$(stat 1 tx packets)"
 	stall 1 -1
 	arrived() { [ "$(queues 2 rx packets)" = 10 ]; }
@@ -150,7 +131,7 @@ goes_on()
 	# Another ring is not concerned.
 	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
 		stall 1 1
-		send 10
+		send_udp 0 10
 		arrived() { [ "$(queues 2 rx packets)" = 20 ]; }
 		busywait 3000 arrived
 		check_err $? "ring 1 hangs, and ring 0 sends nothing"
