@@ -51,10 +51,10 @@ setup()
 	host 2 ip route replace unreachable 10.0.0.1/32
 }
 
-# burst COUNT [CPU]: datagrams in one go, the other side waiting.
+# burst COUNT: datagrams in one go, the other side waiting.
 burst()
 {
-	host 1 taskset -c "${2:-0}" chrt -f 50 python3 -c "
+	host 1 taskset -c 0 chrt -f 50 python3 -c "
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
@@ -172,10 +172,10 @@ any_qdisc()
 		host 1 tc qdisc replace dev s0 root handle 1: $qdisc || { check_err 1 "no $name"; continue; }
 		host 1 ethtool -G s0 tx 16
 		set_spans 1 queue_len 1
-		set_spans 1 rate_mbit 2
+		set_spans 1 rate_mbit 1
 		no_bql
-		burst 300 0 &
-		burst 300 $((cpus - 1))
+		send_udp 0 300 500 &
+		send_udp $((cpus - 1)) 300 500
 		wait $!
 		ended() { [ "$(ends 1 tx) $(ends 2 rx)" = "600 600" ]; }
 		busywait 20000 ended
