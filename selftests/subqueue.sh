@@ -251,8 +251,10 @@ for i in range(700):
 	expect "on queue 1" 350 \
 		"$(host 1 ethtool -S s0 | awk '/tx_queue_1_packets/ { print $2 }')"
 	requeues=$(host 1 tc -s -j qdisc show dev s0 | jq '[.[] | select(.handle == "10:").requeues] | add')
-	[ "$requeues" -ge 1 ]
-	check_err $? "no packet came under the wrong lock: this test tested nothing"
+	# Each that comes under the wrong lock is given back; a queue that is full gives
+	# back one or two.
+	[ "$requeues" -ge 20 ]
+	check_err $? "only $requeues packets were given back"
 	log_test "packets that a filter maps elsewhere"
 }
 
