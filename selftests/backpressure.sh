@@ -157,7 +157,7 @@ down_with_packets_waiting()
 # A line that is slow, behind whatever qdisc: what that gave was sent, and it gave all.
 any_qdisc()
 {
-	local name qdisc
+	local name qdisc queue
 
 	RET=0
 	for name in $(some fq pfifo_fast fq_codel mq tbf prio); do
@@ -170,6 +170,13 @@ any_qdisc()
 		pair
 		# shellcheck disable=SC2086
 		host 1 tc qdisc replace dev s0 root handle 1: $qdisc || { check_err 1 "no $name"; continue; }
+		if [ "$name" = mq ]; then
+			# What the kernel puts below by itself may be one that drops what waited long.
+			for ((queue = 1; queue <= cpus; queue++)); do
+				host 1 tc qdisc replace dev s0 parent "1:$queue" pfifo_fast
+				check_err $? "no pfifo_fast below mq"
+			done
+		fi
 		host 1 ethtool -G s0 tx 16
 		set_spans 1 queue_len 1
 		set_spans 1 rate_mbit 1
