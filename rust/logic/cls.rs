@@ -73,7 +73,7 @@ fn constant(bytes: &[u8; LEN]) -> Constant {
 
 /// Who says to have sent a frame.
 #[inline]
-fn source(bytes: &[u8; LEN]) -> Address {
+pub fn source(bytes: &[u8; LEN]) -> Address {
     Address::new(read(bytes, at::SOURCE))
 }
 

@@ -8,6 +8,7 @@
 //! and, as a cargo crate, into the tests of the host.
 //!
 //! - [`address`]: link addresses.
+//! - [`arp`]: SPANS ARP: which link address an IPv4 address has.
 //! - [`class`]: which of a subqueue's two FIFOs a packet goes to.
 //! - [`cls`]: the 28-byte header of the SPANS medium, on the wire.
 //! - [`config`]: what the user can set, and what follows from it.
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod arp;
 pub mod class;
 pub mod cls;
 pub mod config;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SPANS ARP: which link address an IPv4 address has, for how long that is believed,
+//! and when it is asked for.
+//!
+//! - [`config`]: what the user can set.
+//! - [`packet`]: the 32 bytes on the wire, and which of them teach something.
+//! - [`slots`]: where entries are kept: found by address, queued by age.
+//! - [`table`]: the state machine.
+
+pub mod config;
+pub mod packet;
+pub mod slots;
+pub mod table;

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user can set of the table of a device.
+
+use super::table::Settings;
+use crate::config::OutOfRange;
+use core::ops::RangeInclusive;
+
+/// A number that the user can set. The names are those of the files in sysfs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knob {
+    /// A tick of aging, in milliseconds.
+    TickMs,
+    /// Ticks that an entry is believed after it was heard of last.
+    Ticks,
+    /// Between two requests, in milliseconds.
+    RetryMs,
+    /// Requests before it is given up.
+    Tries,
+    /// How long nobody is asked who did not answer, in milliseconds.
+    HoldMs,
+    /// Entries.
+    Limit,
+}
+
+const DAY_MS: u32 = 24 * 60 * 60 * 1000;
+const MS: u64 = 1_000_000;
+
+impl Knob {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::TickMs,
+        Self::Ticks,
+        Self::RetryMs,
+        Self::Tries,
+        Self::HoldMs,
+        Self::Limit,
+    ];
+
+    /// What it can be set to.
+    pub const fn range(self) -> RangeInclusive<u32> {
+        match self {
+            Self::TickMs | Self::RetryMs => 10..=DAY_MS,
+            Self::Ticks => 1..=10_000,
+            Self::Tries => 1..=100,
+            Self::HoldMs => 0..=DAY_MS,
+            Self::Limit => 1..=1 << 20,
+        }
+    }
+
+    /// What a new device has.
+    const fn default(self) -> u32 {
+        match self {
+            // FreeBSD `spans_cls.h`: SPANSARP_AGING, SPANSARP_MAXAGE, SPANSARP_RETRY.
+            Self::TickMs => 60_000,
+            Self::Ticks => 20,
+            Self::RetryMs => 3_000,
+            // Net/3 `if_ether.c`: arp_maxtries, arpt_down.
+            Self::Tries => 5,
+            Self::HoldMs => 20_000,
+            // As `gc_thresh3` of the kernel's table.
+            Self::Limit => 1024,
+        }
+    }
+}
+
+/// All that can be set. By default as the user finds it on a new device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config([u32; Knob::ALL.len()]);
+
+impl Default for Config {
+    fn default() -> Self {
+        Self(Knob::ALL.map(Knob::default))
+    }
+}
+
+impl Config {
+    /// The value of a knob.
+    pub fn get(&self, knob: Knob) -> u32 {
+        self.0.get(knob as usize).copied().unwrap_or(0)
+    }
+
+    /// Sets a knob. Out of range nothing is changed.
+    pub fn set(&mut self, knob: Knob, value: u32) -> Result<(), OutOfRange> {
+        if !knob.range().contains(&value) {
+            return Err(OutOfRange);
+        }
+        *self.0.get_mut(knob as usize).ok_or(OutOfRange)? = value;
+        Ok(())
+    }
+
+    /// What follows for the table.
+    pub fn settings(&self) -> Settings {
+        let ns = |knob| u64::from(self.get(knob)) * MS;
+        let tick = ns(Knob::TickMs);
+        Settings {
+            lifetime: tick.saturating_mul(self.get(Knob::Ticks).into()),
+            tick,
+            retry: ns(Knob::RetryMs),
+            tries: self.get(Knob::Tries) as u8,
+            hold: ns(Knob::HoldMs),
+            limit: self.get(Knob::Limit) as usize,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knobs_keep_their_ranges() {
+        for knob in Knob::ALL {
+            let mut config = Config::default();
+            assert!(knob.range().contains(&config.get(knob)));
+            for value in [*knob.range().start(), *knob.range().end()] {
+                assert_eq!(config.set(knob, value), Ok(()));
+                assert_eq!(config.get(knob), value);
+            }
+            let before = config.clone();
+            assert_eq!(config.set(knob, knob.range().end() + 1), Err(OutOfRange));
+            assert_eq!(config, before);
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_ancestors() {
+        let settings = Config::default().settings();
+        assert_eq!(settings.lifetime, 20 * 60 * 1_000_000_000);
+        assert_eq!(settings.retry, 3 * 1_000_000_000);
+        assert_eq!((settings.tries, settings.hold), (5, 20 * 1_000_000_000));
+    }
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the entries of a table are kept.
+//!
+//! A fixed number of slots, which the user of this module allocates: nothing grows
+//! while packets arrive. An entry is found through a bucket of a hash table, and is
+//! on up to three queues, which are linked by slot numbers: whatever is done to one
+//! entry takes the same time however many there are.
+
+use core::{net::Ipv4Addr, ops::DerefMut};
+
+use crate::address::Address;
+
+/// The number of a slot, or [`NONE`].
+type Index = u32;
+
+/// The number of no slot.
+const NONE: Index = Index::MAX;
+
+/// Which of its queues an entry is linked into by a [`Link`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// One of those that a deadline is for.
+    Age,
+    /// Those that nobody here has asked for.
+    Heard,
+    /// Those that the neighbour framework is to be told about.
+    Tell,
+}
+
+const CHAINS: usize = 3;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    previous: Index,
+    next: Index,
+}
+
+const UNLINKED: Link = Link {
+    previous: NONE,
+    next: NONE,
+};
+
+/// What a table keeps about one IPv4 address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<S> {
+    pub(super) ip: Ipv4Addr,
+    pub(super) address: Address,
+    /// Since when it has been as it is, in nanoseconds.
+    pub(super) since: u64,
+    pub(super) state: S,
+    /// Nobody here has asked for it: it may go when there is no room.
+    pub(super) heard: bool,
+    /// The neighbour framework is still to be told.
+    pub(super) locked: bool,
+}
+
+/// Room for one entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot<S> {
+    entry: Option<Entry<S>>,
+    /// The next one in its bucket, or the next free one.
+    after: Index,
+    links: [Link; CHAINS],
+}
+
+impl<S> Default for Slot<S> {
+    fn default() -> Self {
+        Self {
+            entry: None,
+            after: NONE,
+            links: [UNLINKED; CHAINS],
+        }
+    }
+}
+
+/// The first slot of those whose addresses fall into one bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket(Index);
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+/// Entries, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    chain: Chain,
+    first: Index,
+    last: Index,
+}
+
+impl Queue {
+    pub(super) const fn new(chain: Chain) -> Self {
+        Self {
+            chain,
+            first: NONE,
+            last: NONE,
+        }
+    }
+
+    /// As it is, and leaves an empty one.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.chain);
+        core::mem::replace(self, empty)
+    }
+
+    /// The oldest entry.
+    #[inline]
+    pub(super) fn first(&self) -> Option<Place> {
+        (self.first != NONE).then_some(Place(self.first))
+    }
+}
+
+/// An entry that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(Index);
+
+/// All slots of a table.
+#[derive(Debug)]
+pub(super) struct Slots<S, E, B>
+where
+    E: DerefMut<Target = [Slot<S>]>,
+    B: DerefMut<Target = [Bucket]>,
+{
+    slots: E,
+    buckets: B,
+    free: Index,
+    used: usize,
+    /// Odd, and known to nobody else.
+    key: u32,
+}
+
+impl<S, E, B> Slots<S, E, B>
+where
+    S: Copy,
+    E: DerefMut<Target = [Slot<S>]>,
+    B: DerefMut<Target = [Bucket]>,
+{
+    /// All of them empty. `secret` keeps others from choosing addresses that fall into
+    /// one bucket.
+    pub(super) fn new(mut slots: E, mut buckets: B, secret: u32) -> Self {
+        for bucket in buckets.iter_mut() {
+            *bucket = Bucket::default();
+        }
+        let mut after = NONE;
+        for (index, slot) in slots.iter_mut().enumerate().rev() {
+            *slot = Slot {
+                after,
+                ..Slot::default()
+            };
+            after = index as Index;
+        }
+        Self {
+            slots,
+            buckets,
+            free: after,
+            used: 0,
+            key: secret | 1,
+        }
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Multiplicative hashing with a secret odd factor (Dietzfelbinger and others,
+    /// "A reliable randomized algorithm for the closest-pair problem", 1997), as
+    /// `arp_hashfn()` of `include/net/arp.h`.
+    #[inline]
+    fn bucket(&self, ip: Ipv4Addr) -> usize {
+        let hash = u32::from(ip).wrapping_mul(self.key);
+        // The upper bits are the good ones: as a fraction of the buckets.
+        ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn slot(&self, index: Index) -> Option<&Slot<S>> {
+        self.slots.get(index as usize)
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, index: Index) -> Option<&mut Slot<S>> {
+        self.slots.get_mut(index as usize)
+    }
+
+    /// Where the entry of an address is.
+    #[inline]
+    pub(super) fn find(&self, ip: Ipv4Addr) -> Option<Place> {
+        let mut index = self.buckets.get(self.bucket(ip))?.0;
+        // Ends with NONE, which is no slot.
+        while let Some(slot) = self.slot(index) {
+            if slot.entry.as_ref().is_some_and(|entry| entry.ip == ip) {
+                return Some(Place(index));
+            }
+            index = slot.after;
+        }
+        None
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: Place) -> Option<&Entry<S>> {
+        self.slot(place.0)?.entry.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Entry<S>> {
+        self.slot_mut(place.0)?.entry.as_mut()
+    }
+
+    /// Adds an entry, on no queue, for an address that has none; `None` if no slot is free.
+    pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<Place> {
+        let number = self.bucket(entry.ip);
+        let index = self.free;
+        let first = self.buckets.get(number)?.0;
+        let slot = self.slot_mut(index)?;
+        let free = slot.after;
+        *slot = Slot {
+            entry: Some(entry),
+            after: first,
+            links: [UNLINKED; CHAINS],
+        };
+        self.free = free;
+        self.buckets.get_mut(number)?.0 = index;
+        self.used = self.used.saturating_add(1);
+        Some(Place(index))
+    }
+
+    /// Takes out an entry that is on no queue.
+    pub(super) fn remove(&mut self, place: Place) -> Option<()> {
+        let Place(index) = place;
+        let number = self.bucket(self.get(place)?.ip);
+        let after = self.slot(index)?.after;
+        let mut before = self.buckets.get(number)?.0;
+        if before == index {
+            self.buckets.get_mut(number)?.0 = after;
+        } else {
+            while self.slot(before)?.after != index {
+                before = self.slot(before)?.after;
+            }
+            self.slot_mut(before)?.after = after;
+        }
+        let free = self.free;
+        *self.slot_mut(index)? = Slot {
+            after: free,
+            ..Slot::default()
+        };
+        self.free = index;
+        self.used = self.used.saturating_sub(1);
+        Some(())
+    }
+
+    #[inline]
+    fn link(&mut self, index: Index, chain: Chain) -> Option<&mut Link> {
+        self.slot_mut(index)?.links.get_mut(chain as usize)
+    }
+
+    /// Puts an entry, which is on no other queue of this chain, behind all others.
+    #[inline]
+    pub(super) fn push(&mut self, queue: &mut Queue, place: Place) {
+        let Place(index) = place;
+        if let Some(link) = self.link(index, queue.chain) {
+            *link = Link {
+                previous: queue.last,
+                next: NONE,
+            };
+        }
+        match self.link(queue.last, queue.chain) {
+            Some(link) => link.next = index,
+            None => queue.first = index,
+        }
+        queue.last = index;
+    }
+
+    /// Takes an entry out of the queue that it is on.
+    #[inline]
+    pub(super) fn unlink(&mut self, queue: &mut Queue, place: Place) {
+        let Some(link) = self.link(place.0, queue.chain) else {
+            return;
+        };
+        let Link { previous, next } = core::mem::replace(link, UNLINKED);
+        match self.link(previous, queue.chain) {
+            Some(link) => link.next = next,
+            None => queue.first = next,
+        }
+        match self.link(next, queue.chain) {
+            Some(link) => link.previous = previous,
+            None => queue.last = previous,
+        }
+    }
+
+    /// The next younger entry of a queue.
+    #[inline]
+    pub(super) fn next(&self, queue: &Queue, place: Place) -> Option<Place> {
+        let next = self.slot(place.0)?.links.get(queue.chain as usize)?.next;
+        (next != NONE).then_some(Place(next))
+    }
+
+    /// The entries of some slots, in the order of the slots, which says nothing.
+    pub(super) fn entries_from(
+        &self,
+        first: usize,
+        slots: usize,
+    ) -> impl Iterator<Item = &Entry<S>> {
+        self.slots
+            .iter()
+            .skip(first)
+            .take(slots)
+            .filter_map(|slot| slot.entry.as_ref())
+    }
+
+    /// What was given to `new`.
+    pub(super) fn into_parts(self) -> (E, B) {
+        (self.slots, self.buckets)
+    }
+
+    /// How many slots there are.
+    pub(super) fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+}
