@@ -11,7 +11,8 @@
 //! - Implement [`device::Operations`] for a type `T`: what `struct
 //!   net_device_ops` asks of a driver.
 //! - Implement [`header_ops::Operations`], [`ethtool::QueueStats`],
-//!   [`ethtool::Settings`] and [`sysfs::Attributes`] for it.
+//!   [`ethtool::Settings`], [`sysfs::Attributes`], [`neighbour::Operations`] and
+//!   [`notifier::Events`] for it.
 //! - Implement [`rtnl::LinkOperations`] for it: how a device of its kind comes
 //!   into being.
 //! - Keep an [`rtnl::Registration<T>`] for as long as it is loaded.
@@ -25,7 +26,9 @@
 //! | [`header_ops::Operations`] | `struct header_ops` |
 //! | [`ethtool::QueueStats`], [`ethtool::Settings`] | `struct ethtool_ops` |
 //! | [`napi::Napi`], [`napi::Registration`] | `struct napi_struct`, from add and enable to disable and del |
+//! | [`neighbour::Neighbour`], [`neighbour::Operations`] | `struct neighbour` of `arp_tbl`, `struct neigh_ops` |
 //! | [`netlink::ExtAck`], [`netlink::LinkAttributes`] | `struct netlink_ext_ack`, `IFLA_*` |
+//! | [`notifier::Events`] | `struct notifier_block` of three chains |
 //! | [`percpu::DynamicPerCpu`], [`stats::Counters`] | `alloc_percpu()`, `this_cpu_add()` |
 //! | [`queue::TxQueue`], [`queue::XmitLocked`] | `struct netdev_queue`, and its xmit lock |
 //! | [`rcu::Rcu`] | a pointer under `rcu_assign_pointer()` and `call_rcu()` |
@@ -55,9 +58,13 @@ pub mod device;
 pub mod error;
 pub mod ethtool;
 pub mod header_ops;
+pub mod inet;
 mod layout;
+pub mod log;
 pub mod napi;
+pub mod neighbour;
 pub mod netlink;
+pub mod notifier;
 pub mod percpu;
 pub mod queue;
 pub mod random;

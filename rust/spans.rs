@@ -14,8 +14,10 @@
 //! kernel is asked to do is asked through [`crate::net`]. There is no `unsafe`
 //! code here.
 
+mod arp;
 mod config;
 mod counters;
+mod debugfs;
 mod device;
 mod header;
 mod link;
@@ -25,6 +27,7 @@ mod queue;
 mod receive;
 mod rollup;
 mod segment;
+mod show;
 mod stall;
 mod watchdog;
 

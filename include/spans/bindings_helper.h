@@ -14,7 +14,10 @@
 #include <linux/ethtool.h>
 #include <linux/hrtimer.h>
 #include <linux/if_arp.h>
+#include <linux/inetdevice.h>
+#include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
@@ -22,6 +25,10 @@
 #include <linux/smp.h>
 #include <linux/sysfs.h>
 #include <linux/timer.h>
+#include <net/arp.h>
+#include <net/neighbour.h>
+#include <net/netevent.h>
+#include <net/route.h>
 #include <net/rtnetlink.h>
 
 #include <spans/helpers.h>
@@ -30,6 +37,8 @@
 static const gfp_t SPANS_GFP_ATOMIC = GFP_ATOMIC;
 static const gfp_t SPANS_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
 static const netdev_features_t SPANS_NETIF_F_GRO = NETIF_F_GRO;
+static const u32 SPANS_NEIGH_UPDATE_F_OVERRIDE = NEIGH_UPDATE_F_OVERRIDE;
+static const u32 SPANS_NEIGH_UPDATE_F_ADMIN = NEIGH_UPDATE_F_ADMIN;
 static const unsigned int SPANS_DQL_MAX_OBJECT = DQL_MAX_OBJECT;
 static const unsigned int SPANS_COALESCE_TX_AGGR = ETHTOOL_COALESCE_TX_AGGR;
 

@@ -7,11 +7,14 @@
 #define _SPANS_HELPERS_H
 
 #include <linux/smp.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
 
 struct cpumask;
 struct hrtimer;
+struct in_device;
 struct napi_struct;
+struct neighbour;
 struct net;
 struct net_device;
 struct netdev_queue;
@@ -27,8 +30,21 @@ void rust_helper_local_bh_enable(void);
 extern const size_t spans_layout[];
 extern const size_t spans_layout_len;
 
+/* neighbour.c */
+void *rust_helper_neighbour_priv(const struct neighbour *n);
+void rust_helper_neigh_release(struct neighbour *n);
+void rust_helper_read_lock(rwlock_t *lock);
+void rust_helper_read_unlock(rwlock_t *lock);
+void rust_helper_spin_lock(spinlock_t *lock);
+void rust_helper_spin_unlock(spinlock_t *lock);
+struct in_device *rust_helper___in_dev_get_rtnl(const struct net_device *dev);
+bool rust_helper_IN_DEV_ARP_NOTIFY(const struct in_device *in_dev);
+void rust_helper_IN_DEV_ARP_NOTIFY_set(struct in_device *in_dev, int value);
+bool rust_helper_IN_DEV_ARP_EVICT_NOCARRIER(const struct in_device *in_dev);
+
 /* netdevice.c */
 struct net *rust_helper_dev_net(const struct net_device *dev);
+bool rust_helper_netif_running(const struct net_device *dev);
 bool rust_helper_netif_carrier_ok(const struct net_device *dev);
 void rust_helper_dev_hold(struct net_device *dev);
 void rust_helper_dev_put(struct net_device *dev);
@@ -69,6 +85,7 @@ bool rust_helper_cpu_online(unsigned int cpu);
 /* timer.c */
 void rust_helper_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *));
 bool rust_helper_timer_pending(const struct timer_list *timer);
+unsigned int rust_helper_jiffies_to_msecs(unsigned long j);
 bool rust_helper_hrtimer_is_queued(struct hrtimer *timer);
 
 /* skbuff.c */

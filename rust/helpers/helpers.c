@@ -9,6 +9,7 @@
 #include "bottom_half.c"
 #include "interrupt.c"
 #include "layout.c"
+#include "neighbour.c"
 #include "netdevice.c"
 #include "percpu.c"
 #include "signal.c"

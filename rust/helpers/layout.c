@@ -7,10 +7,13 @@
 #include <linux/device.h>
 #include <linux/ethtool.h>
 #include <linux/hrtimer.h>
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
 #include <linux/timer.h>
+#include <net/neighbour.h>
 #include <net/rtnetlink.h>
 
 #define SIZE(type) sizeof(struct type)
@@ -48,6 +51,35 @@ const size_t spans_layout[] = {
 	FIELD(net_device, dev),
 	FIELD(net_device, sysfs_groups),
 	FIELD(net, user_ns),
+	FIELD(net_device, neigh_priv_len),
+	SIZE(neighbour),
+	FIELD(neighbour, tbl),
+	FIELD(neighbour, used),
+	FIELD(neighbour, lock),
+	FIELD(neighbour, refcnt),
+	FIELD(neighbour, nud_state),
+	FIELD(neighbour, type),
+	FIELD(neighbour, dead),
+	FIELD(neighbour, ha),
+	FIELD(neighbour, output),
+	FIELD(neighbour, ops),
+	FIELD(neighbour, dev),
+	FIELD(neighbour, primary_key),
+	SIZE(neigh_ops),
+	FIELD(neigh_ops, family),
+	FIELD(neigh_ops, solicit),
+	FIELD(neigh_ops, error_report),
+	FIELD(neigh_ops, output),
+	FIELD(neigh_ops, connected_output),
+	FIELD(neigh_parms, tbl),
+	FIELD(neigh_parms, data),
+	FIELD(neigh_table, lock),
+	SIZE(notifier_block),
+	FIELD(notifier_block, notifier_call),
+	FIELD(netdev_notifier_info, dev),
+	FIELD(in_device, dev),
+	FIELD(in_ifaddr, ifa_dev),
+	FIELD(in_ifaddr, ifa_local),
 	SIZE(netdev_queue),
 	FIELD(netdev_queue, dev),
 	SIZE(net_device_ops),
@@ -60,6 +92,8 @@ const size_t spans_layout[] = {
 	FIELD(net_device_ops, ndo_change_carrier),
 	FIELD(net_device_ops, ndo_get_stats64),
 	FIELD(net_device_ops, ndo_get_port_parent_id),
+	FIELD(net_device_ops, ndo_neigh_setup),
+	FIELD(net_device_ops, ndo_neigh_construct),
 	FIELD(net_device_ops, ndo_get_phys_port_id),
 	SIZE(netdev_phys_item_id),
 	FIELD(netdev_phys_item_id, id),

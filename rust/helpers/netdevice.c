@@ -9,6 +9,11 @@ struct net *rust_helper_dev_net(const struct net_device *dev)
 	return dev_net(dev);
 }
 
+bool rust_helper_netif_running(const struct net_device *dev)
+{
+	return netif_running(dev);
+}
+
 bool rust_helper_netif_carrier_ok(const struct net_device *dev)
 {
 	return netif_carrier_ok(dev);

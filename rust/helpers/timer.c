@@ -13,6 +13,11 @@ bool rust_helper_timer_pending(const struct timer_list *timer)
 	return timer_pending(timer);
 }
 
+unsigned int rust_helper_jiffies_to_msecs(unsigned long j)
+{
+	return jiffies_to_msecs(j);
+}
+
 bool rust_helper_hrtimer_is_queued(struct hrtimer *timer)
 {
 	return hrtimer_is_queued(timer);

@@ -37,6 +37,7 @@ use super::{
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::to_result,
+    fmt,
     prelude::*,
     sync::aref::AlwaysRefCounted,
     types::{ForeignOwnable, Opaque},
@@ -112,6 +113,16 @@ pub struct Device<T: Operations> {
     _driver: PhantomData<T>,
 }
 
+/// The name of a device.
+pub struct Name([u8; bindings::IFNAMSIZ as usize]);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = CStr::from_bytes_until_nul(&self.0).unwrap_or(c"");
+        fmt::Display::fmt(name, f)
+    }
+}
+
 /// The private area of a device.
 #[repr(C)]
 struct Private<T: Operations> {
@@ -167,6 +178,29 @@ impl<T: Operations> Device<T> {
         // SAFETY: By the type invariant the area is a `Private<T>`, and `data` is valid and stays
         // so while `self` is borrowed.
         unsafe { T::Data::borrow((*self.private()).data) }
+    }
+
+    /// The name, as it is at this moment.
+    pub fn name(&self) -> Name {
+        // SAFETY: The device is valid. Who renames it meanwhile makes this a mixture of both names.
+        Name(unsafe {
+            (&raw const (*self.as_raw()).name)
+                .cast::<[u8; bindings::IFNAMSIZ as usize]>()
+                .read_volatile()
+        })
+    }
+
+    /// Whether it speaks ARP: not with `ip link set DEVICE arp off`.
+    pub fn does_arp(&self) -> bool {
+        // SAFETY: The device is valid. READ_ONCE().
+        let flags = unsafe { (&raw const (*self.as_raw()).flags).read_volatile() };
+        flags & bindings::net_device_flags_IFF_NOARP == 0
+    }
+
+    /// Whether the device is up, or about to be.
+    pub fn is_running(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::rust_helper_netif_running(self.as_raw()) }
     }
 
     /// The MTU: the longest packet without its link header. Any context.

@@ -9,3 +9,8 @@ use kernel::prelude::*;
 pub fn eaddrnotavail() -> Error {
     Error::from_errno(-(bindings::EADDRNOTAVAIL as c_int))
 }
+
+/// No buffer space available.
+pub fn enobufs() -> Error {
+    Error::from_errno(-(bindings::ENOBUFS as c_int))
+}

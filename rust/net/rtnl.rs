@@ -10,7 +10,9 @@ use super::{
     ethtool,
     header_ops,
     layout,
+    neighbour,
     netlink::{ExtAck, LinkAttributes},
+    notifier::{self, Addresses, Devices, Neighbours, Notifier},
     rcu,
     sysfs, //
 };
@@ -56,7 +58,13 @@ pub enum Link<'a, T: Operations> {
 /// held.
 #[vtable]
 pub trait LinkOperations:
-    Operations + header_ops::Operations + ethtool::QueueStats + ethtool::Settings + sysfs::Attributes
+    Operations
+    + header_ops::Operations
+    + ethtool::QueueStats
+    + ethtool::Settings
+    + sysfs::Attributes
+    + neighbour::Operations
+    + notifier::Events
 {
     /// The name of the kind, without underscores: iproute2 takes what follows
     /// one for something else.
@@ -96,6 +104,13 @@ pub struct Registration<T: LinkOperations> {
     // The core keeps lists in it: pinned, and never borrowed by Rust.
     #[pin]
     ops: Opaque<bindings::rtnl_link_ops>,
+    // Dropped when all devices are gone.
+    #[pin]
+    neighbours: Notifier<T, Neighbours>,
+    #[pin]
+    addresses: Notifier<T, Addresses>,
+    #[pin]
+    devices: Notifier<T, Devices>,
     _driver: PhantomData<T>,
 }
 
@@ -108,9 +123,15 @@ impl<T: LinkOperations> Registration<T> {
     /// Makes the kind known. Must not be called with RTNL held. Fails with `ENOEXEC` where
     /// the kernel's compiler and bindgen disagree about a structure.
     pub fn new() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+        try_pin_init!(&this in Self {
             // All that is unsafe here relies on it.
             _: { layout::check()? },
+            // Before there are devices. SAFETY: Devices of this kind are of `T`.
+            neighbours <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
+            // SAFETY: As above.
+            addresses <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
+            // SAFETY: As above.
+            devices <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
             ops <- Opaque::try_ffi_init(|slot: *mut bindings::rtnl_link_ops| {
                 let mut ops: bindings::rtnl_link_ops = pin_init::zeroed();
                 ops.kind = T::KIND.as_char_ptr();

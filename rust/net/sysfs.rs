@@ -27,7 +27,7 @@ pub trait Attributes: Operations {
 }
 
 /// How many files a group has at most.
-pub const MAX_ATTRIBUTES: usize = 15;
+pub const MAX_ATTRIBUTES: usize = 31;
 
 /// A file that whoever may administer the network of its namespace can write, and
 /// everybody read.
@@ -61,6 +61,13 @@ impl<T: Operations> Attribute<T> {
             store,
             of_the_machine: false,
         }
+    }
+
+    /// A file that nobody can write.
+    pub const fn read_only(name: &'static CStr, show: Show<T>) -> Self {
+        let mut this = Self::new(name, show, |_, _, _| Err(EACCES));
+        this.attribute.attr.mode = 0o444;
+        this
     }
 
     /// It takes `CAP_NET_ADMIN` of the machine to write it, not just of the namespace,

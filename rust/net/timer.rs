@@ -4,8 +4,8 @@
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
-use super::{bindings, spinlock_bh::LocalBhDisabled};
-use core::{mem::offset_of, ops::Deref};
+use super::{bindings, rtnl::Rtnl, spinlock_bh::LocalBhDisabled};
+use core::{convert::Infallible, mem::offset_of, ops::Deref};
 use kernel::{
     prelude::*,
     time::{msecs_to_jiffies, Msecs},
@@ -13,11 +13,11 @@ use kernel::{
 };
 
 /// What a timer is for.
-pub trait Callback: Send + Sync + 'static {
+pub trait Callback: Sized + Send + Sync + 'static {
     /// The time is over. Answers after how many milliseconds it is to be called
     /// again, if it is. Softirq context; while it runs, [`Timer::arm`] may arm the
     /// timer again.
-    fn expired(&self, bh: &LocalBhDisabled) -> Option<Msecs>;
+    fn expired(this: &Timer<Self>, bh: &LocalBhDisabled) -> Option<Msecs>;
 }
 
 /// A timer, together with what it is for. Dropping it waits for its callback, and
@@ -31,6 +31,7 @@ pub trait Callback: Send + Sync + 'static {
 pub struct Timer<T: Callback> {
     #[pin]
     timer: Opaque<bindings::timer_list>,
+    #[pin]
     callback: T,
 }
 
@@ -50,14 +51,14 @@ impl<T: Callback> Deref for Timer<T> {
 
 impl<T: Callback> Timer<T> {
     /// Creates an initialiser of a timer that is not armed.
-    pub fn new(callback: T) -> impl PinInit<Self> {
-        pin_init!(Self {
+    pub fn new<E: From<Infallible>>(callback: impl PinInit<T, E>) -> impl PinInit<Self, E> {
+        try_pin_init!(Self {
             timer <- Opaque::ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writes.
                 unsafe { bindings::rust_helper_timer_setup(slot, Some(Self::timer_callback)) };
             }),
-            callback,
-        })
+            callback <- callback,
+        }? E)
     }
 
     /// Has the callback called after so many milliseconds, unless it is due anyway.
@@ -70,8 +71,10 @@ impl<T: Callback> Timer<T> {
         }
     }
 
+    /// Has the callback called after so many milliseconds, and not before, even if it
+    /// was due. Any context.
     #[cold]
-    fn mod_timer(&self, after: Msecs) {
+    pub fn mod_timer(&self, after: Msecs) {
         let after = msecs_to_jiffies(after);
         // SAFETY: The timer is initialised, and `drop` waits for it. `jiffies` may be read at any
         // time.
@@ -79,6 +82,13 @@ impl<T: Callback> Timer<T> {
             let now = (&raw const bindings::jiffies).read_volatile();
             bindings::mod_timer(self.timer.get(), now.wrapping_add(after));
         }
+    }
+
+    /// Waits until the callback is not at work, and has it not called any more. It must
+    /// not arm the timer again by itself. No lock that it takes may be held.
+    pub fn cancel(&self, _: &Rtnl) {
+        // SAFETY: The timer is initialised; who has an `Rtnl` is in process context.
+        unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
     /// # Safety
@@ -89,7 +99,7 @@ impl<T: Callback> Timer<T> {
         let this = unsafe { &*timer.byte_sub(offset_of!(Self, timer)).cast::<Self>() };
         // SAFETY: Timers expire in softirq context.
         let bh = unsafe { LocalBhDisabled::assume() };
-        if let Some(again) = this.callback.expired(&bh) {
+        if let Some(again) = T::expired(this, &bh) {
             this.arm(again);
         }
     }

@@ -2,7 +2,7 @@
 
 //! What the user can set of a device: `/sys/class/net/s0/spans/` and `ethtool`.
 
-use super::{port::Port, Spans};
+use super::{arp::Arp, port::Port, Spans};
 use crate::net::{
     ethtool::{self, Coalesce, RingParam},
     netlink::ExtAck,
@@ -17,6 +17,7 @@ use kernel::{
     prelude::*, //
 };
 use spans_logic::{
+    arp,
     config::{Config, Knob, OutOfRange, RING_SLOTS},
     mapping::Mapping,
 };
@@ -41,6 +42,33 @@ macro_rules! knob {
     };
 }
 
+/// The file of a knob of the ARP table.
+macro_rules! arp_knob {
+    ($name:literal, $knob:ident) => {
+        Attribute::new(
+            $name,
+            |dev, to| {
+                let value = dev.data().arp().get(arp::config::Knob::$knob);
+                Ok(write!(to, "{value}")?)
+            },
+            |dev, text, rtnl| {
+                let value = parse(text)?;
+                Arp::set(dev.data().arp(), arp::config::Knob::$knob, value, rtnl)
+            },
+        )
+    };
+}
+
+/// The file of a total of the ARP table.
+macro_rules! arp_total {
+    ($name:literal, $total:ident) => {
+        Attribute::read_only($name, |dev, to| {
+            let (_, totals) = dev.data().arp().totals();
+            Ok(write!(to, "{}", totals.$total)?)
+        })
+    };
+}
+
 impl Attributes for Spans {
     const GROUP: &'static CStr = c"spans";
     const ATTRIBUTES: &'static [Attribute<Self>] = &[
@@ -53,6 +81,25 @@ impl Attributes for Spans {
         knob!(c"delay_usecs", DelayUsecs),
         Attribute::new(c"mapping", show_mapping, store_mapping),
         Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine(),
+        arp_knob!(c"arp_tick_ms", TickMs),
+        arp_knob!(c"arp_ticks", Ticks),
+        arp_knob!(c"arp_retry_ms", RetryMs),
+        arp_knob!(c"arp_tries", Tries),
+        arp_knob!(c"arp_hold_ms", HoldMs),
+        arp_knob!(c"arp_limit", Limit),
+        Attribute::read_only(c"arp_entries", |dev, to| {
+            let (entries, _) = dev.data().arp().totals();
+            Ok(write!(to, "{entries}")?)
+        }),
+        arp_total!(c"arp_requests", requests),
+        arp_total!(c"arp_learned", learned),
+        arp_total!(c"arp_resolved", resolved),
+        arp_total!(c"arp_failed", failed),
+        arp_total!(c"arp_changed", changed),
+        arp_total!(c"arp_expired", expired),
+        arp_total!(c"arp_evicted", evicted),
+        arp_total!(c"arp_refused", refused),
+        arp_total!(c"arp_duplicates", duplicates),
     ];
 }
 

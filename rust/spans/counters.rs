@@ -109,12 +109,17 @@ counters! {
         RxDropOtherHost = "drop_otherhost",
         /// The device went down.
         RxDropPurge = "drop_purge",
+        /// ARP whose sender says to be this device, everybody, or another one than sent
+        /// the frame.
+        RxDropArp = "drop_arp",
         /// Shorter than a link header.
         RxErrorShort = "error_short",
         /// Longer than the MTU.
         RxErrorLong = "error_long",
         /// Not a frame of the medium.
         RxErrorMalformed = "error_malformed",
+        /// ARP that is not for IPv4 on this medium.
+        RxErrorArp = "error_arp",
     }
 }
 
@@ -156,7 +161,10 @@ impl Sums {
     fn add_to(&self, stats: &mut LinkStats) {
         use Counter::*;
         let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
-        let (length, frame) = (&[RxErrorShort, RxErrorLong], &[RxErrorMalformed]);
+        let (length, frame) = (
+            &[RxErrorShort, RxErrorLong],
+            &[RxErrorMalformed, RxErrorArp],
+        );
 
         add(&mut stats.tx_packets, &[TxPackets]);
         add(&mut stats.tx_bytes, &[TxBytes]);
@@ -185,6 +193,7 @@ impl Sums {
                 RxDropBridged,
                 RxDropOtherHost,
                 RxDropPurge,
+                RxDropArp,
             ],
         );
         add(&mut stats.rx_length_errors, length);

@@ -3,11 +3,12 @@
 //! What the stack asks of a device.
 
 use super::{
+    arp::Arp,
+    debugfs,
     port::Port,
     queue::Queue,
     rollup::Rollup,
     segment::Membership,
-    stall,
     watchdog::{self, Watchdog},
     Spans, //
 };
@@ -34,7 +35,7 @@ pub(crate) struct Running {
     queues: napi::Registration<Queue>,
     rollups: napi::Registration<Rollup>,
     watchdog: Pin<KBox<Timer<Watchdog>>>,
-    _stall: stall::File,
+    _files: debugfs::Files,
 }
 
 /// A list of its own, for a registration.
@@ -56,13 +57,14 @@ impl device::Operations for Spans {
 
         let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let watchdog = KBox::pin_init(Timer::new(Watchdog::new(dev)), GFP_KERNEL_ACCOUNT)?;
-        let stall = stall::File::new(dev)?;
+        let files = debugfs::Files::new(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
         // The last step that can fail.
         let membership = port.segment().join(port.clone(), rtnl)?;
 
         port.open(dev, &local_bh_disable());
+        port.arp().open(dev, &local_bh_disable());
         watchdog.arm(watchdog::PERIOD);
         dev.start_all_queues(rtnl);
         Ok(running.write(Running {
@@ -70,7 +72,7 @@ impl device::Operations for Spans {
             queues,
             rollups,
             watchdog,
-            _stall: stall,
+            _files: files,
         }))
     }
 
@@ -82,14 +84,15 @@ impl device::Operations for Spans {
             queues,
             rollups,
             watchdog,
-            _stall: stall,
+            _files: files,
         } = KBox::into_inner(running);
         membership.leave(rtnl);
-        drop(stall);
+        drop(files);
         drop(watchdog);
         drop(queues);
         drop(rollups);
         dev.data().close(dev, &local_bh_disable());
+        Arp::close(dev.data().arp(), rtnl);
     }
 
     #[inline]

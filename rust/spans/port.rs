@@ -4,6 +4,7 @@
 //! what the user has set.
 
 use super::{
+    arp::Arp,
     counters::Counter,
     queue::Queue,
     rollup::Rollup,
@@ -18,6 +19,7 @@ use crate::net::{
     random::get_random_bytes,
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
+    timer::Timer,
     word::Word,
     Device, DropReason,
 };
@@ -54,6 +56,8 @@ pub(crate) struct Port {
     stalled: Word<i32>,
     #[pin]
     config: Mutex<Config>,
+    #[pin]
+    arp: Timer<Arp>,
 }
 
 impl Port {
@@ -101,6 +105,7 @@ impl Port {
                 address: Word::new(0),
                 stalled: Word::new(Self::NO_RING),
                 config <- new_mutex!(config, "spans_config"),
+                arp <- Arp::new()?,
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -143,6 +148,11 @@ impl Port {
             index = index.checked_rem(count)?;
         }
         Some(self.queues.get(index)?)
+    }
+
+    /// Who is who on the segment.
+    pub(super) fn arp(&self) -> &Timer<Arp> {
+        &self.arp
     }
 
     pub(super) fn address(&self) -> Address {

@@ -2,7 +2,7 @@
 
 //! The receive ring, and from there to the stack.
 
-use super::{counters::Counter, queue::Queue};
+use super::{arp::Arp, counters::Counter, queue::Queue};
 use crate::net::{
     napi::PollContext,
     skbuff::PacketType,
@@ -12,6 +12,8 @@ use crate::net::{
     SkBuffList, //
 };
 use spans_logic::{
+    address::Address,
+    arp::packet,
     cls,
     receive::{judge, room, Recipient, Refused},
 };
@@ -125,6 +127,12 @@ impl Queue {
                     continue;
                 }
             };
+            if accepted.protocol == packet::ETHERTYPE {
+                skb = match self.hear(context, skb, own) {
+                    Some(skb) => skb,
+                    None => continue,
+                };
+            }
             let packet_type = match accepted.recipient {
                 Recipient::Host => PacketType::Host,
                 Recipient::Broadcast => PacketType::Broadcast,
@@ -141,6 +149,48 @@ impl Queue {
         if packets > 0 {
             self.count(Counter::RxPackets, packets);
             self.count(Counter::RxBytes, bytes);
+        }
+    }
+
+    /// Learns from an ARP packet, which comes back if it is worth looking at: the stack
+    /// answers it.
+    fn hear(
+        &self,
+        context: &PollContext<'_, Self>,
+        mut skb: SkBuff,
+        own: Address,
+    ) -> Option<SkBuff> {
+        if !context.device().does_arp() {
+            return Some(skb);
+        }
+        let judgement = match skb.header::<{ cls::LEN + packet::LEN }>() {
+            Ok(bytes) => match (bytes.first_chunk(), bytes.last_chunk()) {
+                (Some(header), Some(body)) => packet::judge(body, cls::source(header), own),
+                _ => Err(packet::Refused::Malformed),
+            },
+            Err(reason) => {
+                self.headless(skb, reason);
+                return None;
+            }
+        };
+        match judgement {
+            Ok(packet) => {
+                let port = context.device().data();
+                Arp::hear(port.arp(), context.device(), &packet, own, context.bh());
+                Some(skb)
+            }
+            Err(packet::Refused::Malformed) => {
+                self.drop_frame(skb, Counter::RxErrorArp, DropReason::DEV_HDR);
+                None
+            }
+            Err(
+                packet::Refused::BroadcastSender
+                | packet::Refused::OwnSender
+                | packet::Refused::ForeignSender,
+            ) => {
+                self.drop_frame(skb, Counter::RxDropArp, DropReason::DEV_HDR);
+                None
+            }
         }
     }
 

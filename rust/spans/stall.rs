@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A switch in debugfs that makes a transmit ring hang, for those who test
-//! watchdogs: `/sys/kernel/debug/spans-PORT/stall`, where PORT is what
-//! `phys_port_id` in sysfs says.
+//! watchdogs: `stall`.
 
 use super::{port::Port, queue::Queue, Spans};
 use crate::net::{spinlock_bh::local_bh_disable, Device};
@@ -10,37 +9,21 @@ use kernel::{
     debugfs,
     fmt,
     prelude::*,
-    str::CString,
     sync::aref::ARef,
     uaccess::UserSliceReader, //
 };
 
-/// The file, which is there while this exists. Dropping it waits for those who read
-/// or write it.
-pub(super) struct File {
-    _file: Pin<KBox<debugfs::File<Switch>>>,
-    _dir: debugfs::Dir,
-}
-
-impl File {
-    pub(super) fn new(device: &Device<Spans>) -> Result<Self> {
-        let id = u64::from_be_bytes(device.data().id());
-        let name = CString::try_from_fmt(fmt!("spans-{id:016x}"))?;
-        let dir = debugfs::Dir::new(&name);
-        let switch = Switch {
-            device: device.into(),
-        };
-        let file = KBox::pin_init(dir.read_write_file(c"stall", switch), GFP_KERNEL)?;
-        Ok(Self {
-            _file: file,
-            _dir: dir,
-        })
-    }
-}
-
 /// The number of the ring that hangs, or -1.
-struct Switch {
+pub(super) struct Switch {
     device: ARef<Device<Spans>>,
+}
+
+impl Switch {
+    pub(super) fn new(device: &Device<Spans>) -> Self {
+        Self {
+            device: device.into(),
+        }
+    }
 }
 
 impl debugfs::Writer for Switch {

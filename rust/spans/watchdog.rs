@@ -9,7 +9,7 @@
 use super::{queue::Queue, Spans};
 use crate::net::{
     spinlock_bh::LocalBhDisabled,
-    timer,
+    timer::{self, Timer},
     Device, //
 };
 use kernel::{
@@ -35,10 +35,10 @@ impl Watchdog {
 }
 
 impl timer::Callback for Watchdog {
-    fn expired(&self, bh: &LocalBhDisabled) -> Option<Msecs> {
-        let port = self.device.data();
+    fn expired(this: &Timer<Self>, bh: &LocalBhDisabled) -> Option<Msecs> {
+        let port = this.device.data();
         for queue in port.queues() {
-            let Some(txq) = self.device.tx_queue(queue.index()) else {
+            let Some(txq) = this.device.tx_queue(queue.index()) else {
                 continue;
             };
             if queue.tick(txq, bh) {

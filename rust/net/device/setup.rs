@@ -3,7 +3,7 @@
 //! A device that is being made.
 
 use super::{drop_data, private, vtable::VTable, Device, Operations, Private};
-use crate::net::{bindings, rtnl::Rtnl};
+use crate::net::{bindings, neighbour, rtnl::Rtnl};
 use core::{marker::PhantomData, ops::RangeInclusive};
 use kernel::{
     error::to_result,
@@ -57,10 +57,14 @@ impl<T: Operations> Setup<'_, T> {
     }
 
     /// What every driver of this kind needs, before its own settings.
-    pub(in crate::net) fn prepare(&mut self) {
+    pub(in crate::net) fn prepare(&mut self)
+    where
+        T: neighbour::Operations,
+    {
         // SAFETY: By the type invariant the device is ours.
         let dev = unsafe { &mut *self.dev };
         dev.netdev_ops = VTable::<T>::build();
+        dev.neigh_priv_len = neighbour::PRIVATE_LEN;
         dev.needs_free_netdev = true;
         dev.priv_destructor = Some(VTable::<T>::destructor_callback);
         // Netpoll, which netconsole stands on, would send and poll with interrupts off: in the

@@ -4,7 +4,7 @@
 
 use super::{drop_data, private, Device, Operations};
 use crate::net::{
-    bindings,
+    bindings, neighbour,
     queue::XmitLocked,
     rtnl::Rtnl,
     skbuff::{DropReason, SkBuff},
@@ -222,7 +222,9 @@ impl<T: Operations> VTable<T> {
         // SAFETY: The device was set up for `T` and nobody uses it.
         unsafe { drop_data::<T>(private(dev)) };
     }
+}
 
+impl<T: Operations + neighbour::Operations> VTable<T> {
     const OPS: bindings::net_device_ops = {
         let mut ops: bindings::net_device_ops = pin_init::zeroed();
         ops.ndo_init = Some(Self::init_callback);
@@ -233,6 +235,8 @@ impl<T: Operations> VTable<T> {
         ops.ndo_change_mtu = Some(Self::change_mtu_callback);
         ops.ndo_change_carrier = Some(Self::change_carrier_callback);
         ops.ndo_get_stats64 = Some(Self::get_stats64_callback);
+        ops.ndo_neigh_setup = Some(neighbour::Table::<T>::setup_callback);
+        ops.ndo_neigh_construct = Some(neighbour::Table::<T>::construct_callback);
         ops.ndo_get_phys_port_id = Some(Self::get_phys_port_id_callback);
         ops.ndo_get_port_parent_id = Some(Self::get_port_parent_id_callback);
         ops

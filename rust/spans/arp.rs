@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SPANS ARP, between the table that decides and the kernel's neighbours.
+//!
+//! Events go into the [`Table`]: what the stack asks for, what comes in, what the
+//! kernel says of its neighbours, and time. What the table wants to be done comes out:
+//! requests to be sent, and news for the kernel. The table's lock is never held when
+//! something is asked of the kernel's neighbours. So that news arrive in order, only
+//! one thread at a time tells them; what others have to tell waits for it.
+
+use super::{
+    port::Port,
+    show::{Ip, Link},
+    Spans,
+};
+use crate::{
+    net::{
+        clock::ktime_get,
+        inet::AddressType,
+        log,
+        neighbour::{self, Event, Parameters, Solicitation, State},
+        notifier,
+        random::get_random_bytes,
+        rtnl::Rtnl,
+        spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
+        timer::{self, Timer},
+        Device,
+    },
+    new_spinlock_bh,
+};
+use core::net::Ipv4Addr;
+use kernel::{
+    prelude::*,
+    sync::aref::ARef,
+    time::Msecs, //
+};
+use spans_logic::{
+    address::Address,
+    arp::{
+        config::{Config, Knob},
+        packet::Packet,
+        slots::Bucket,
+        table::{self, Due, Ends, Heard, Neighbour, News, Resolution, Sender, Slot, Totals, View},
+    },
+};
+
+type Table = table::Table<KVVec<Slot>, KVVec<Bucket>>;
+
+/// What is done with the table at one time, and told in one go.
+const BATCH: usize = 32;
+const BATCHES: usize = 16;
+
+const MS: u64 = 1_000_000;
+
+/// Between two removals from the kernel's table, at least: each goes through all of
+/// that.
+const REMOVAL: u64 = 100 * MS;
+
+/// The table of a device, and the timer with which it grows old.
+#[pin_data]
+pub(super) struct Arp {
+    #[pin]
+    shared: SpinLockBh<Shared>,
+}
+
+struct Shared {
+    table: Table,
+    config: Config,
+    /// The device, while it is up.
+    device: Option<ARef<Device<Spans>>>,
+    /// Somebody is telling the kernel.
+    telling: bool,
+    /// When the timer fires.
+    armed: Option<u64>,
+    /// When neighbours that are to be removed are.
+    removal: Option<u64>,
+}
+
+fn dice() -> u32 {
+    u32::from_ne_bytes(get_random_bytes())
+}
+
+/// Slots and buckets for so many entries.
+fn room(entries: usize) -> Result<(KVVec<Slot>, KVVec<Bucket>)> {
+    let count = entries.saturating_add(table::SPARE_SLOTS);
+    let mut slots = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+    let mut buckets = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
+    for _ in 0..count {
+        slots.push(Slot::default(), GFP_KERNEL_ACCOUNT)?;
+        buckets.push(Bucket::default(), GFP_KERNEL_ACCOUNT)?;
+    }
+    Ok((slots, buckets))
+}
+
+impl Arp {
+    /// The table of a device that is being made.
+    pub(super) fn new() -> Result<impl PinInit<Timer<Self>>> {
+        let config = Config::default();
+        let settings = config.settings();
+        let (slots, buckets) = room(settings.limit)?;
+        let shared = Shared {
+            table: Table::new(slots, buckets, dice(), settings),
+            config,
+            device: None,
+            telling: false,
+            armed: None,
+            removal: None,
+        };
+        Ok(Timer::new(pin_init!(Self {
+            shared <- new_spinlock_bh!(shared, c"spans_arp"),
+        })))
+    }
+
+    /// The device goes up.
+    pub(super) fn open(&self, device: &Device<Spans>, bh: &LocalBhDisabled) {
+        let mut shared = self.shared.lock(bh);
+        shared.device = Some(device.into());
+        shared.table.up();
+    }
+
+    /// The device goes down. What the user has set stays.
+    pub(super) fn close(this: &Timer<Self>, rtnl: &Rtnl) {
+        let device = {
+            let bh = local_bh_disable();
+            let mut shared = this.shared.lock(&bh);
+            shared.table.down();
+            shared.device.take()
+        };
+        drop(device);
+        // Does nothing without a device, and does not come again.
+        this.cancel(rtnl);
+        this.forget(false);
+        let bh = local_bh_disable();
+        let mut shared = this.shared.lock(&bh);
+        shared.armed = None;
+        shared.removal = None;
+    }
+
+    /// Forgets all but what the user has set, or that, too. The kernel does so by
+    /// itself.
+    fn forget(&self, all: bool) {
+        loop {
+            let bh = local_bh_disable();
+            let more = self.shared.lock(&bh).table.drop_some(BATCH, all);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// What the user has set.
+    pub(super) fn get(&self, knob: Knob) -> u32 {
+        self.shared.lock(&local_bh_disable()).config.get(knob)
+    }
+
+    /// Sets something.
+    pub(super) fn set(this: &Timer<Self>, knob: Knob, value: u32, _: &Rtnl) -> Result {
+        let bh = local_bh_disable();
+        let mut config = this.shared.lock(&bh).config.clone();
+        config.set(knob, value).map_err(|_| EINVAL)?;
+        let settings = config.settings();
+        let capacity = this.shared.lock(&bh).table.capacity();
+        drop(bh);
+        // Others set nothing meanwhile, as RTNL is held.
+        let more = settings.limit.saturating_add(table::SPARE_SLOTS) > capacity;
+        let room = if more {
+            Some(room(settings.limit)?)
+        } else {
+            None
+        };
+
+        let bh = local_bh_disable();
+        let mut shared = this.shared.lock(&bh);
+        let old = room.map(|(slots, buckets)| shared.table.move_to(slots, buckets, dice()));
+        shared.config = config;
+        shared.table.set(settings);
+        Self::rearm(this, &mut shared);
+        drop(shared);
+        drop(bh);
+        // Memory of this size may have to sleep when it is freed.
+        drop(old);
+        Ok(())
+    }
+
+    /// How many entries there are, and what has happened.
+    pub(super) fn totals(&self) -> (usize, Totals) {
+        let bh = local_bh_disable();
+        let shared = self.shared.lock(&bh);
+        (shared.table.len(), shared.table.totals())
+    }
+
+    /// Shows the entries of some slots. Answers whether there are more slots.
+    pub(super) fn views(&self, first: usize, slots: usize, views: &mut KVec<View>) -> bool {
+        let bh = local_bh_disable();
+        let shared = self.shared.lock(&bh);
+        for view in shared.table.views(first, slots, ktime_get()) {
+            // There is room for all of them.
+            let _ = views.push_within_capacity(view);
+        }
+        first.saturating_add(slots) < shared.table.capacity()
+    }
+
+    /// Has the timer fire when the table next wants it to.
+    fn rearm(this: &Timer<Self>, shared: &mut Shared) {
+        if shared.device.is_none() {
+            return;
+        }
+        let next = match (shared.table.next_timeout(), shared.removal) {
+            (Some(timeout), Some(removal)) => timeout.min(removal),
+            (Some(next), None) | (None, Some(next)) => next,
+            (None, None) => return,
+        };
+        if shared.armed.is_some_and(|armed| armed <= next) {
+            return;
+        }
+        shared.armed = Some(next);
+        let wait = next.saturating_sub(ktime_get());
+        this.mod_timer(wait.div_ceil(MS).min(Msecs::MAX.into()) as Msecs);
+    }
+
+    /// A packet has come in. Answers what is known of it.
+    pub(super) fn hear(
+        this: &Timer<Self>,
+        device: &Device<Spans>,
+        packet: &Packet,
+        own: Address,
+        bh: &LocalBhDisabled,
+    ) {
+        let sender = packet.sender.ip;
+        let ends = Ends {
+            sender: match device.inet_addr_type(sender, bh) {
+                AddressType::Unicast => Sender::Host,
+                AddressType::Local if device.has_address(sender, bh) => Sender::Us,
+                // One of another device of this host is nobody's business here.
+                AddressType::Local | AddressType::Other => Sender::Nobody,
+            },
+            for_us: device.inet_addr_type(packet.target.ip, bh) == AddressType::Local,
+        };
+        let heard = {
+            let mut shared = this.shared.lock(bh);
+            let heard = shared.table.hear(packet, ends, ktime_get());
+            Self::rearm(this, &mut shared);
+            heard
+        };
+        match heard {
+            Heard::Duplicate { asked } => {
+                log::warn_ratelimited(
+                    device,
+                    fmt!(
+                        "duplicate address {}: {} has it, too",
+                        Ip(sender),
+                        Link(packet.sender.hardware)
+                    ),
+                );
+                if asked {
+                    let reply = packet.reply(own);
+                    device.arp_reply(sender, reply.target.hardware.as_bytes(), sender, bh);
+                }
+            }
+            Heard::Changed { from } => {
+                log::info_ratelimited(
+                    device,
+                    fmt!(
+                        "{} moved from {} to {}",
+                        Ip(sender),
+                        Link(from),
+                        Link(packet.sender.hardware)
+                    ),
+                );
+                Self::tell(this, device, bh);
+            }
+            Heard::New | Heard::Answer | Heard::NoRoom => Self::tell(this, device, bh),
+            Heard::Nothing | Heard::Same | Heard::Permanent => (),
+        }
+    }
+
+    /// Tells the kernel what is new, unless somebody is about it.
+    fn tell(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
+        if core::mem::replace(&mut this.shared.lock(bh).telling, true) {
+            return;
+        }
+        for _ in 0..BATCH * BATCHES {
+            let (ip, news) = {
+                let mut shared = this.shared.lock(bh);
+                match shared.table.tell() {
+                    Some(news) => news,
+                    None => {
+                        shared.telling = false;
+                        return;
+                    }
+                }
+            };
+            match news {
+                News::Valid(address) => {
+                    if let Some(neighbour) = device.neighbour(ip, bh) {
+                        neighbour.reachable(address.as_bytes(), bh);
+                    }
+                }
+                News::Permanent(address) => match device.make_neighbour(ip, bh) {
+                    Ok(neighbour) => neighbour.permanent(address.as_bytes(), bh),
+                    Err(error) => log::warn_ratelimited(
+                        device,
+                        fmt!("neighbour {} is not back: {error:?}", Ip(ip)),
+                    ),
+                },
+                News::Failed => {
+                    if let Some(neighbour) = device.neighbour(ip, bh) {
+                        neighbour.failed(bh);
+                    }
+                }
+                News::Gone => {
+                    if let Some(neighbour) = device.neighbour(ip, bh) {
+                        neighbour.remove(bh);
+                        this.remove_soon(bh);
+                    }
+                }
+            }
+        }
+        let mut shared = this.shared.lock(bh);
+        shared.table.pause();
+        shared.telling = false;
+        Self::soon(this, &mut shared);
+    }
+
+    /// There are neighbours to be removed from the kernel's table.
+    fn remove_soon(&self, bh: &LocalBhDisabled) {
+        let at = ktime_get().saturating_add(REMOVAL);
+        self.shared.lock(bh).removal.get_or_insert(at);
+    }
+
+    /// Has the timer go on with what is left.
+    fn soon(this: &Timer<Self>, shared: &mut Shared) {
+        if shared.device.is_some() {
+            shared.armed = Some(0);
+            this.mod_timer(0);
+        }
+    }
+}
+
+impl timer::Callback for Arp {
+    fn expired(this: &Timer<Self>, bh: &LocalBhDisabled) -> Option<Msecs> {
+        let (device, removal, idle) = {
+            let mut shared = this.shared.lock(bh);
+            shared.armed = None;
+            let now = ktime_get();
+            let removal = shared.removal.take_if(|at| *at <= now).is_some();
+            // Without, it is going down.
+            let device = shared.device.clone()?;
+            (device, removal, shared.table.settings().idle())
+        };
+        let mut more = true;
+        for _ in 0..BATCHES {
+            if !more {
+                break;
+            }
+            let mut dues = [const { None }; BATCH];
+            {
+                let mut shared = this.shared.lock(bh);
+                let mut room = dues.iter_mut();
+                more = shared.table.tick(ktime_get(), BATCH, dice, |due| {
+                    if let Some(room) = room.next() {
+                        *room = Some(due);
+                    }
+                });
+            }
+            for due in dues.into_iter().flatten() {
+                match due {
+                    Due::Ask(ip) => {
+                        if let Some(neighbour) = device.neighbour(ip, bh) {
+                            neighbour.ask(bh);
+                        }
+                    }
+                    Due::Verify(ip, address) => {
+                        let in_use = device
+                            .neighbour(ip, bh)
+                            .is_some_and(|n| u64::from(n.unused_for()) < idle / MS);
+                        if in_use {
+                            device.arp_request(ip, Some(address.as_bytes()), bh);
+                        }
+                    }
+                }
+            }
+        }
+        Self::tell(this, &device, bh);
+        if removal {
+            Device::<Spans>::remove_neighbours(bh);
+        }
+        let mut shared = this.shared.lock(bh);
+        if more {
+            Self::soon(this, &mut shared);
+        } else {
+            Self::rearm(this, &mut shared);
+        }
+        None
+    }
+}
+
+impl Port {
+    fn arp_news(&self, device: &Device<Spans>, bh: &LocalBhDisabled) {
+        Arp::tell(self.arp(), device, bh);
+        let mut shared = self.arp().shared.lock(bh);
+        Arp::rearm(self.arp(), &mut shared);
+    }
+}
+
+#[vtable]
+impl neighbour::Operations for Spans {
+    /// The table decides when to give up, long before the kernel would.
+    const PARAMETERS: Parameters = Parameters {
+        mcast_probes: 1 << 20,
+        queue_len_bytes: 64 << 10,
+    };
+
+    fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
+        let port = dev.data();
+        let bh = local_bh_disable();
+        let has_room = port.arp().shared.lock(&bh).table.has_room(ip);
+        if has_room {
+            Ok(())
+        } else {
+            Err(crate::net::error::enobufs())
+        }
+    }
+
+    fn solicit(dev: &Device<Self>, solicitation: &Solicitation<'_, Self>, bh: &LocalBhDisabled) {
+        let port = dev.data();
+        let arp = port.arp();
+        let resolution = {
+            let mut shared = arp.shared.lock(bh);
+            let resolution = shared.table.resolve(solicitation.ip(), ktime_get(), dice());
+            Arp::rearm(arp, &mut shared);
+            resolution
+        };
+        match resolution {
+            Resolution::Ask => solicitation.ask(bh),
+            Resolution::NoRoom => solicitation.fail(bh),
+            Resolution::Wait => (),
+            Resolution::Known | Resolution::Held => (),
+        }
+        // Somebody may have had to make room.
+        if resolution != Resolution::Wait {
+            port.arp_news(dev, bh);
+        }
+    }
+
+    fn neighbour_used(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
+        dev.data().arp().shared.lock(bh).table.used(ip);
+    }
+
+    fn neighbour_changed(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled) {
+        let port = dev.data();
+        let arp = port.arp();
+        let mut shared = arp.shared.lock(bh);
+        // With the lock: what is put into the table last is how the neighbour is.
+        let Some(state) = event.state(bh) else {
+            return;
+        };
+        let neighbour = match state {
+            State::Permanent(address) => Neighbour::Permanent(Address::new(address)),
+            State::Valid(address) => Neighbour::Valid(Address::new(address)),
+            State::Failed => Neighbour::Failed,
+            State::Unresolved => Neighbour::Unresolved,
+            State::Dead => Neighbour::Dead,
+        };
+        shared.table.neighbour(event.ip(), neighbour, ktime_get());
+        // The kernel's locks may be held: not now.
+        if shared.table.has_news() && !shared.telling {
+            Arp::soon(arp, &mut shared);
+        } else {
+            Arp::rearm(arp, &mut shared);
+        }
+    }
+}
+
+#[vtable]
+impl notifier::Events for Spans {
+    /// Net/3 announces each address that is set (`in_ifinit()`, `arpwhohas()`); the
+    /// kernel does so when it is told to. The user may tell it otherwise.
+    fn came(dev: &Device<Self>, rtnl: &Rtnl) {
+        dev.set_arp_notify(true, rtnl);
+    }
+
+    /// Addresses mean something else in another namespace.
+    fn goes(dev: &Device<Self>, _: &Rtnl) {
+        dev.data().arp().forget(true);
+    }
+
+    fn up(dev: &Device<Self>, _: &Rtnl) {
+        tell_permanent(dev);
+    }
+
+    fn readdressed(dev: &Device<Self>, _: &Rtnl) {
+        tell_permanent(dev);
+    }
+
+    fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
+        if !dev.carrier_ok() && dev.arp_evict_nocarrier(rtnl) {
+            dev.data().arp().forget(false);
+        }
+    }
+
+    fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl) {
+        if dev.is_running() && dev.arp_notify(rtnl) {
+            dev.arp_announce(ip, rtnl);
+        }
+    }
+}
+
+/// The kernel has forgotten what the user has set.
+fn tell_permanent(dev: &Device<Spans>) {
+    let port = dev.data();
+    let bh = local_bh_disable();
+    port.arp().shared.lock(&bh).table.tell_permanent();
+    port.arp_news(dev, &bh);
+}
