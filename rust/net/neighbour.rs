@@ -19,7 +19,7 @@ use super::{
     bindings,
     device::{self, Device},
     inet::{from_be32, to_be32},
-    spinlock_bh::LocalBhDisabled,
+    spinlock_bh::{local_bh_disable, LocalBhDisabled},
     word::Word,
 };
 use core::{marker::PhantomData, net::Ipv4Addr, ptr::NonNull};
@@ -344,7 +344,7 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a neighbour with our operations, with bottom halves off.
+    /// Called by the core for a neighbour with our operations, in an RCU read-side section.
     /// It gives away `skb`.
     unsafe extern "C" fn output_callback(
         neighbour: *mut bindings::neighbour,
@@ -353,12 +353,11 @@ impl<T: Operations> Table<T> {
         // SAFETY: The neighbour is valid. READ_ONCE().
         let nud = unsafe { (&raw const (*neighbour).nud_state).read_volatile() };
         if u32::from(nud) == bindings::NUD_STALE {
-            // SAFETY: It has a reference to its device, which was set up for `T`; packets are sent
-            // with bottom halves off; it is one of `arp_tbl`.
-            unsafe {
-                let device = Device::<T>::from_raw((*neighbour).dev);
-                T::neighbour_used(device, ip(neighbour), &LocalBhDisabled::assume());
-            }
+            // SAFETY: It has a reference to its device, which was set up for `T`, and is one of
+            // `arp_tbl`.
+            let (device, ip) = unsafe { (Device::<T>::from_raw((*neighbour).dev), ip(neighbour)) };
+            // A process that sends has them on here.
+            T::neighbour_used(device, ip, &local_bh_disable());
         }
         // SAFETY: What the kernel's own operations do.
         unsafe { bindings::neigh_resolve_output(neighbour, skb) }
