@@ -123,6 +123,8 @@ bytes()
 
 waiting()
 {
+	local try
+
 	RET=0
 	setup
 	set_spans 1 stage_usecs 300000
@@ -132,13 +134,17 @@ waiting()
 	check_err $? "packets that waited for company never left"
 	expect "doorbells" 1 "$(queues 1 tx doorbells)"
 	expect "because of the time" 1 "$(queues 1 tx flush_time)"
-	# What waits does not wait any longer than the new setting says.
-	set_spans 1 stage_usecs 1000000
-	datagrams 1
-	set_spans 1 stage_usecs 0
-	arrived() { [ "$(queues 2 rx packets)" = 6 ]; }
-	busywait 20000 arrived
-	check_err $? "what waited was forgotten"
+	# What waits does not wait any longer than the new setting says, if that comes within
+	# the second that is the longest wait there is.
+	for ((try = 1; try <= 5; try++)); do
+		set_spans 1 stage_usecs 1000000
+		datagrams 1
+		set_spans 1 stage_usecs 0
+		arrived() { [ "$(queues 2 rx packets)" = $((5 + try)) ]; }
+		busywait 20000 arrived
+		check_err $? "what waited was forgotten"
+		[ "$(queues 1 tx flush_forced)" = 1 ] && break
+	done
 	expect "because of a new setting" 1 "$(queues 1 tx flush_forced)"
 	log_test "company is waited for as long as the user says"
 }
