@@ -37,7 +37,8 @@ trap cleanup EXIT
 lladdr() { printf '02:00:00:00:00:00:00:%02x' "$1"; }
 
 # hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
-# with the address 10.0.0.I and the link address of lladdr I.
+# with the address 10.0.0.I and the link address of lladdr I. Unless $announce is set,
+# they do not announce that, so that what is counted is what the test sends.
 hosts()
 {
 	local i ns
@@ -51,6 +52,7 @@ hosts()
 			ip -n "$NS1" link add s0 link s0 netns "${!ns}" \
 				address "$(lladdr "$i")" type spans
 		fi || return
+		[ -n "${announce:-}" ] || host "$i" sysctl -qw net.ipv4.conf.s0.arp_notify=0
 		ip -n "${!ns}" addr add "10.0.0.$i/24" dev s0
 		ip -n "${!ns}" link set s0 up
 	done
@@ -208,4 +210,17 @@ stall()
 
 	switch=/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/stall
 	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
+}
+
+# arp_table I: the ARP table of host I, with a line of headings.
+arp_table() { cat "/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/arp"; }
+
+# arp_entry I IP: state and link address of an entry of host I.
+arp_entry() { arp_table "$1" | awk -v "ip=$2" '$1 == ip { print $3, $2 }'; }
+
+# neigh I IP: state and link address of a neighbour of host I, as `ip neigh` shows it.
+neigh()
+{
+	host "$1" ip -j neigh show "$2" dev s0 |
+		jq -r '.[] | (.state[0] + " " + (.lladdr // "-"))'
 }

@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# ARP tables belong to devices: what becomes of them in other namespaces, and when
+# devices go.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+announce=yes
+
+ALL_TESTS="
+	bug_09_devices_do_not_share
+	a_device_moves
+	a_namespace_goes
+	carrier_loss
+	carrier_loss_without_eviction
+	down_and_up
+	own_addresses_of_other_devices
+"
+
+ping_host() { host "$1" ping -q -c 1 -W 5 "10.0.0.$2" >/dev/null; }
+
+# The ancestor's table was global: two interfaces with one IPv4 address behind them
+# got each other's.
+bug_09_devices_do_not_share()
+{
+	local perm='lladdr 02:00:00:00:00:00:00:77 nud permanent'
+
+	RET=0
+	hosts 1
+	host 1 ip link add s1 address 02:00:00:00:00:00:00:31 type spans
+	host 1 ip link set s1 up
+	host 1 ip addr add 10.0.0.31/24 dev s1
+	# shellcheck disable=SC2086
+	host 1 ip neigh add 10.0.0.7 dev s0 $perm
+	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	expect "s1 knows" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_entries)"
+	host 1 ip neigh add 10.0.0.7 dev s1 lladdr 02:00:00:00:00:00:00:78 nud permanent
+	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	host 1 ip neigh del 10.0.0.7 dev s1
+	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	log_test "devices do not share a table"
+}
+
+a_device_moves()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+	expect "entries" 2 "$(get_spans 1 arp_entries)"
+	setup_ns NS3
+	ip -n "$NS1" link set s0 netns "$NS3"
+	expect "entries elsewhere" 0 "$(get_spans 3 arp_entries)"
+	host 3 ip addr add 10.0.0.1/24 dev s0
+	host 3 ip link set s0 up
+	expect "permanent elsewhere" "" "$(arp_entry 3 10.0.0.7)"
+	expect "arp_notify elsewhere" 1 "$(host 3 sysctl -n net.ipv4.conf.s0.arp_notify)"
+	host 3 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer elsewhere"
+	log_test "a device moves to another namespace"
+}
+
+# With neighbours that wait, hold packets and grow old.
+a_namespace_goes()
+{
+	local i
+
+	RET=0
+	for ((i = 0; i < $(rounds 6); i++)); do
+		hosts 2
+		set_spans 1 arp_retry_ms 20
+		set_spans 1 arp_hold_ms 20
+		ping_host 1 2
+		host 1 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(3, 100):
+    try:
+        s.sendto(bytes(100), (f'10.0.0.{i}', 9))
+    except OSError:
+        pass"
+		host 1 ip neigh add 10.0.1.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+		sleep 0.0$i
+		ip netns del "$NS1"
+		check_err $? "a namespace cannot be deleted"
+	done
+	cleanup_all_ns
+	gone() { ! ip -all netns exec ip -o link show type spans 2>/dev/null | grep -q spans; }
+	busywait 10000 gone
+	check_err $? "devices are left"
+	log_test "a namespace goes with entries in all states"
+}
+
+carrier_loss()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+	host 1 ip link set s0 carrier off
+	lost() { [ "$(get_spans 1 arp_entries) $(neigh 1 10.0.0.2)" = "1 " ]; }
+	busywait 5000 lost
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	expect "neighbour" "" "$(neigh 1 10.0.0.2)"
+	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh 1 10.0.0.7)"
+	host 1 ip link set s0 carrier on
+	ping_host 1 2
+	check_err $? "no answer after the carrier is back"
+	log_test "the carrier is lost"
+}
+
+carrier_loss_without_eviction()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
+	host 1 ip link set s0 carrier off
+	sleep 2
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	expect "neighbour's link address" "$(lladdr 2)" "$(neigh 1 10.0.0.2 | cut -d' ' -f2)"
+	log_test "the carrier is lost, arp_evict_nocarrier=0"
+}
+
+down_and_up()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+	host 1 ip link set s0 down
+	expect "entries while down" 1 "$(get_spans 1 arp_entries)"
+	host 1 ip link set s0 up
+	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh 1 10.0.0.7)"
+	ping_host 1 2
+	check_err $? "no answer after down and up"
+	log_test "down and up"
+}
+
+# Two devices of one host on one segment: neither takes the other's address for a
+# duplicate of its own.
+own_addresses_of_other_devices()
+{
+	RET=0
+	hosts 2
+	host 1 ip link add s1 link s0 address 02:00:00:00:00:00:00:31 type spans
+	host 1 ip link set s1 up
+	host 1 ip addr add 10.0.0.31/32 dev s1
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	expect "duplicates" 0 "$(get_spans 1 arp_duplicates)"
+	expect "duplicates on s1" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_duplicates)"
+	log_test "own addresses of other devices"
+}
+
+tests_run
+exit "$EXIT_STATUS"

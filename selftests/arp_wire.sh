@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# ARP on the wire, byte for byte: 28 bytes of CLS header, 32 of ARP, nothing else. And
+# what others make of it.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	request
+	reply
+	verification
+	bug_06_nothing_stale
+	bug_19_answers_are_as_long_as_they_should_be
+	tcpdump_reads_it
+"
+
+frames=$selftests/frames.py
+everybody=ff:ff:ff:ff:ff:ff:ff:ff
+zeroes=0000000000000000
+
+# hear I: what host I hears goes to /tmp/heard.I, without what is not ARP.
+hear()
+{
+	: >"/tmp/heard.$1"
+	start "$1" "$frames" hear s0 >>"/tmp/heard.$1"
+	defer kill_process $!
+	defer rm -f "/tmp/heard.$1"
+	busywait 10000 grep -q ready "/tmp/heard.$1"
+}
+
+# arp FROM TO OPERATION SPA THA TPA: a frame in hex.
+arp()
+{
+	"$frames" cls "$2" "$1" 0806 "404008000804$3${1//:/}$4${5//:/}$6"
+}
+
+# heard I FRAME: host I hears it, and hears no other ARP.
+heard()
+{
+	came() { grep -qxF "$2" "/tmp/heard.$1"; }
+	busywait 10000 came "$@"
+	expect "ARP that host $1 heard" "$2" "$(grep -E '^.{52}0806' "/tmp/heard.$1")"
+}
+
+setup()
+{
+	hosts 2
+	quiet 2
+	hear 1
+	hear 2
+}
+
+request()
+{
+	RET=0
+	setup
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	heard 2 "$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)"
+	log_test "a request"
+}
+
+reply()
+{
+	RET=0
+	setup
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	heard 1 "$(arp "$(lladdr 2)" "$(lladdr 1)" 0002 0a000002 "$(lladdr 1)" 0a000001)"
+	log_test "a reply"
+}
+
+# The request before the end of an entry goes to who had the address.
+verification()
+{
+	RET=0
+	setup
+	set_spans 1 arp_ticks 8
+	set_spans 1 arp_tick_ms 500
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	: >/tmp/heard.2
+	start 1 ping -q -c 100 -i 0.1 10.0.0.2 >/dev/null
+	defer kill_process $!
+	heard 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0001 0a000001 $zeroes 0a000002)"
+	log_test "a request to who is known"
+}
+
+# The ancestor sent 8 bytes of whatever was in its buffer.
+bug_06_nothing_stale()
+{
+	local i
+
+	RET=0
+	setup
+	for i in {1..20}; do
+		host 1 ip neigh flush dev s0
+		host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	done
+	expect "different requests" 1 "$(grep -E "^${everybody//:/}" /tmp/heard.2 | sort -u | wc -l)"
+	expect "requests" 20 "$(grep -cxF \
+		"$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)" /tmp/heard.2)"
+	log_test "requests hold nothing stale"
+}
+
+# The ancestor sent back whatever followed a request.
+bug_19_answers_are_as_long_as_they_should_be()
+{
+	local frame
+
+	RET=0
+	setup
+	frame=$(arp "$(lladdr 2)" $everybody 0001 0a000002 $zeroes 0a000001)
+	host 2 "$frames" send s0 1 "${frame}deadbeefdeadbeef"
+	heard 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0002 0a000001 "$(lladdr 2)" 0a000002)"
+	log_test "answers are as long as they should be"
+}
+
+tcpdump_reads_it()
+{
+	RET=0
+	command -v tcpdump >/dev/null || { log_test_skip "tcpdump" "not there"; return; }
+	hosts 2
+	quiet 2
+	: >/tmp/tcpdump
+	defer rm -f /tmp/tcpdump
+	start 2 tcpdump -l -n -i s0 arp >/tmp/tcpdump 2>&1
+	defer kill_process $!
+	busywait 10000 grep -q "listening on" /tmp/tcpdump
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	read_both() { grep -q "Request who-has 10.0.0.2 tell 10.0.0.1" /tmp/tcpdump &&
+		grep -q "Reply 10.0.0.2 is-at $(lladdr 2)" /tmp/tcpdump; }
+	busywait 10000 read_both
+	check_err $? "tcpdump says: $(cat /tmp/tcpdump)"
+	log_test "tcpdump reads it"
+}
+
+tests_run
+exit "$EXIT_STATUS"

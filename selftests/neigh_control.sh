@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `ip neigh` is the front panel: what it did is what the table holds, in both
+# directions. SEED=N repeats a run.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	commands
+	errors
+	monitor
+	proxy
+	ntable
+	full
+	random
+"
+
+perm='02:00:00:00:00:00:00:77'
+
+commands()
+{
+	RET=0
+	hosts 2
+	host 1 ip neigh add 10.0.0.7 lladdr $perm dev s0
+	expect "add" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
+	host 1 ip neigh change 10.0.0.7 lladdr 02:00:00:00:00:00:00:78 dev s0
+	expect "change" "permanent 02:00:00:00:00:00:00:78" "$(arp_entry 1 10.0.0.7)"
+	host 1 ip neigh replace 10.0.0.7 lladdr $perm dev s0 nud reachable
+	expect "replace" "valid $perm" "$(arp_entry 1 10.0.0.7)"
+	host 1 ip neigh replace 10.0.0.7 lladdr $perm dev s0 nud noarp
+	expect "noarp" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
+	expect "get" "10.0.0.7" "$(host 1 ip -j neigh get 10.0.0.7 dev s0 | jq -r '.[0].dst')"
+	host 1 ip neigh del 10.0.0.7 dev s0
+	expect "del" "" "$(arp_entry 1 10.0.0.7)"
+	host 1 ip neigh add 10.0.0.8 lladdr $perm dev s0 nud stale
+	host 1 ip neigh add 10.0.0.9 lladdr $perm dev s0 nud permanent
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	expect "before flush" 3 "$(get_spans 1 arp_entries)"
+	host 1 ip neigh flush dev s0
+	expect "flush" "permanent $perm" "$(arp_entry 1 10.0.0.9)"
+	expect "after flush" 1 "$(get_spans 1 arp_entries)"
+	host 1 ip -s neigh show dev s0 | grep -q "used"
+	check_err $? "ip -s neigh shows nothing"
+	log_test "add, change, replace, get, del, flush"
+}
+
+errors()
+{
+	RET=0
+	hosts 2
+	host 1 ip neigh add 10.0.0.7 lladdr $perm dev s0
+	refused "File exists" host 1 ip neigh add 10.0.0.7 lladdr $perm dev s0
+	refused "No such file" host 1 ip neigh del 10.0.0.8 dev s0
+	refused "Invalid link" host 1 ip neigh add 10.0.0.8 lladdr 02:00:00:00:00:01 dev s0
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
+	log_test "what is refused changes nothing"
+}
+
+monitor()
+{
+	RET=0
+	hosts 2
+	: >/tmp/monitor
+	start 1 ip monitor neigh >/tmp/monitor
+	defer kill_process $!
+	defer rm -f /tmp/monitor
+	sleep 0.5
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	host 1 ip neigh del 10.0.0.2 dev s0
+	seen() { grep -q "10.0.0.2.*lladdr $(lladdr 2) REACHABLE" /tmp/monitor &&
+		grep -q "eleted 10.0.0.2" /tmp/monitor; }
+	busywait 5000 seen
+	check_err $? "not seen: $(cat /tmp/monitor)"
+	log_test "ip monitor neigh"
+}
+
+proxy()
+{
+	RET=0
+	hosts 2
+	host 2 sysctl -qw net.ipv4.ip_forward=1
+	host 2 ip link add lo2 type dummy
+	host 2 ip addr add 10.0.0.130/32 dev lo2
+	host 2 ip link set lo2 up
+	host 2 ip route add 10.0.0.128/26 dev lo2
+	host 2 ip neigh add proxy 10.0.0.140 dev s0
+	# The kernel lets others wait up to this long for a proxy's answer.
+	host 2 sysctl -qw net.ipv4.neigh.s0.proxy_delay=0
+	host 1 ping -q -c 1 -W 1 10.0.0.140 >/dev/null
+	expect "answered for another" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.140)"
+	host 1 ping -q -c 1 -W 1 10.0.0.141 >/dev/null
+	expect "not answered for" "incomplete -" "$(arp_entry 1 10.0.0.141)"
+	log_test "proxy entries"
+}
+
+ntable()
+{
+	RET=0
+	hosts 1
+	host 1 ip ntable show dev s0 name arp_cache | grep -q "mcast_probes 1048576"
+	check_err $? "the kernel would give up before the table does"
+	host 1 ip ntable change name arp_cache dev s0 queue 3
+	check_err $? "ip ntable change fails"
+	log_test "ip ntable"
+}
+
+full()
+{
+	local i
+
+	RET=0
+	hosts 2
+	quiet 2
+	refused "Invalid argument" set_spans 1 arp_limit 0
+	set_spans 1 arp_limit 4
+	for i in 1 2 3 4; do
+		host 1 ip neigh add "10.0.1.$i" lladdr $perm dev s0
+		check_err $? "no room for $i"
+	done
+	refused "No buffer space" host 1 ip neigh add 10.0.1.5 lladdr $perm dev s0
+	host 1 ping -q -c 1 -W 1 10.0.0.2 >/dev/null 2>&1
+	check_fail $? "an answer, with no room for who gives it"
+	expect "entries" 4 "$(get_spans 1 arp_entries)"
+	set_spans 1 arp_limit 2000
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer, with room again"
+	expect "entries" 5 "$(get_spans 1 arp_entries)"
+	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.1.3)"
+	log_test "the table is full, and grows"
+}
+
+random()
+{
+	local said
+
+	RET=0
+	hosts 5
+	set_spans 1 arp_retry_ms 20
+	set_spans 1 arp_hold_ms 50
+	# In a namespace /sys is mounted anew, without debugfs.
+	said=$(host 1 sh -c 'mount -t debugfs none /sys/kernel/debug && exec "$0" "$@"' \
+		"$selftests/neigh_control.py" "${NEIGH_SECONDS:-60}" \
+		"/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/arp" \
+		${SEED:+"$SEED"} 2>&1)
+	check_err $? "$said"
+	log_test "random operations: $said"
+}
+
+tests_run
+exit "$EXIT_STATUS"
