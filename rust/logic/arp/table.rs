@@ -600,6 +600,10 @@ where
         mut dice: impl FnMut() -> u32,
         mut out: impl FnMut(Due),
     ) -> bool {
+        // What is still there is about to be dropped.
+        if !self.up {
+            return false;
+        }
         let settings = self.settings;
         let mut left = budget;
         for pace in 0..PACES {
@@ -662,6 +666,9 @@ where
 
     /// When something is due next, if nothing happens until then.
     pub fn next_timeout(&self) -> Option<u64> {
+        if !self.up {
+            return None;
+        }
         let settings = &self.settings;
         let at = |queue: &Queue, wait: u64| {
             let entry = self.slots.get(queue.first()?)?;
