@@ -575,7 +575,8 @@ where
     /// shall go, and tells nobody: the kernel forgets them, too. Answers whether there
     /// are more.
     pub fn drop_some(&mut self, budget: usize, all: bool) -> bool {
-        for _ in 0..budget {
+        let mut left = budget;
+        loop {
             let permanent = self.queues.permanent.first().filter(|_| all);
             let asking = self.queues.asking.iter().find_map(Queue::first);
             let first = asking
@@ -583,12 +584,15 @@ where
                 .or(self.queues.ending.first())
                 .or(self.queues.failed.first())
                 .or(permanent);
-            match first {
-                Some(place) => self.release(place),
-                None => return false,
-            }
+            let Some(place) = first else {
+                return false;
+            };
+            let Some(rest) = left.checked_sub(1) else {
+                return true;
+            };
+            left = rest;
+            self.release(place);
         }
-        true
     }
 
     /// Time has passed: does at most `budget` of what is due, which goes to `out`.
