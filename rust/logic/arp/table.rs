@@ -720,7 +720,7 @@ where
                     self.slots.remove(place);
                     News::Gone
                 }
-                // It waits for an answer, as its neighbour does.
+                // Never locked.
                 State::Incomplete { .. } => continue,
             };
             if matches!(news, News::Failed | News::Gone) {
@@ -813,6 +813,8 @@ where
     fn ask(&mut self, place: Place, tries: u8, now: u64, dice: u32) -> Resolution {
         self.totals.requests = self.totals.requests.wrapping_add(1);
         self.set_heard(place, false);
+        // It waits for an answer, as its neighbour does: whatever was to be told is over.
+        self.unlock(place);
         self.enter(
             place,
             State::Incomplete {
