@@ -167,6 +167,11 @@ where
         self.used
     }
 
+    /// Whether no slot is free.
+    pub(super) fn is_full(&self) -> bool {
+        self.slot(self.free).is_none()
+    }
+
     /// Multiplicative hashing with a secret odd factor (Dietzfelbinger and others,
     /// "A reliable randomized algorithm for the closest-pair problem", 1997), as
     /// `arp_hashfn()` of `include/net/arp.h`.

@@ -768,6 +768,10 @@ where
     /// An entry for an address of which nothing is known. It is gone until it enters
     /// another state. There may have to be made room; if none can be, that is counted.
     fn add(&mut self, ip: Ipv4Addr, wish: Wish) -> Option<Place> {
+        if !self.has_slot(ip) {
+            self.totals.refused = self.totals.refused.wrapping_add(1);
+            return None;
+        }
         if self.len() >= self.settings.limit {
             if let Some(victim) = self.victim(wish) {
                 self.totals.evicted = self.totals.evicted.wrapping_add(1);
@@ -793,6 +797,11 @@ where
             None => self.totals.refused = self.totals.refused.wrapping_add(1),
         }
         place
+    }
+
+    /// Whether there is a slot for an entry, however many entries there may be.
+    fn has_slot(&self, ip: Ipv4Addr) -> bool {
+        self.slots.find(ip).is_some() || !self.slots.is_full()
     }
 
     /// Who has to make room.
