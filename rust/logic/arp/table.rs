@@ -368,10 +368,9 @@ where
 
     /// Whether an entry for this address is there or could be made for a packet.
     pub fn has_room(&self, ip: Ipv4Addr) -> bool {
-        self.len() < self.settings.limit
-            || self.slots.find(ip).is_some()
-            || self.heard.first().is_some()
-            || self.queues.failed.first().is_some()
+        self.known(ip).is_some()
+            || self.has_slot(ip)
+                && (self.len() < self.settings.limit || self.victim(Wish::Packet).is_some())
     }
 
     /// A packet is to be sent to somebody whose link address the kernel does not know:
