@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the ancestor's ARP does badly (FreeBSD `spans_arp.c`), in the order in which
+//! the design counts it: one test for each that would fail with its behaviour.
+//!
+//! These cannot be seen without a kernel, or not as a whole:
+//!
+//! | | the ancestor | here |
+//! |---|---|---|
+//! | B5 | may sleep for memory while a packet comes in | this crate has no allocator: `no_std`, and slots are handed in. The debug kernel's sleep-in-atomic checks under the selftests see the rest |
+//! | B11 | logs each packet of a duplicate address, from a static buffer | what is heard is counted (`arp_rows.rs`); the rate of the log is the module's: selftests |
+//! | B12 | copies a record to the user that it has not cleared | `bug_12` is about the age; the record is netlink's: selftests |
+//! | B13 | has no lock | `bug_13` is about events between two news; the lock is the compiler's and lockdep's under the selftests |
+//! | B19 | answers with the length that came, in a buffer that others may share | 32 bytes come in and another 32 go out: the types of `packet.rs`. Who writes to the buffer: selftests |
+//! | B20 | no gratuitous ARP, no proxy, no detection of duplicates | `bug_20` is about the hold-down; the rest is the kernel's: selftests |
+
+#[path = "common/arp.rs"]
+mod arp;
+
+use arp::{hw, ip, packet, Rig, MINUTE, OWN, SECOND, SETTINGS, SLOWEST};
+use spans_logic::{
+    address::Address,
+    arp::{
+        packet::{judge, Host, Operation, Packet, Refused},
+        slots::Bucket,
+        table::{
+            Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, Slot, State, Table,
+        },
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+/// The retry loop goes on in the hash chain: of all that wait only the first one is
+/// asked again, and with it who shares its bucket, even if known.
+#[test]
+fn bug_01_retry_follows_its_own_chain() {
+    // All in one bucket, a few in each, each in its own.
+    for buckets in [1, 4, 256] {
+        let mut rig = Rig::with(SETTINGS, 164, buckets);
+        for last in 2..12 {
+            rig.valid(ip(last), hw(last));
+            rig.permanent(ip(last + 10), hw(last));
+        }
+        for last in 102..132 {
+            rig.incomplete(ip(last));
+        }
+        let mut asked = BTreeMap::<Ipv4Addr, usize>::new();
+        for (_, due) in rig.pass(SLOWEST) {
+            let Due::Ask(ip) = due else { panic!("{due:?}") };
+            *asked.entry(ip).or_default() += 1;
+        }
+        assert_eq!(asked, (102..132).map(|last| (ip(last), 1)).collect());
+    }
+}
+
+/// Memory from the pool is not cleared, and half of the fields are never set.
+#[test]
+fn bug_02_slots_that_were_used_are_clean() {
+    let slots = &mut [Slot::default(); 8][..];
+    let buckets = &mut [Bucket::default(); 3][..];
+    let mut old = Table::new(&mut *slots, &mut *buckets, 1, SETTINGS);
+    old.up();
+    old.neighbour(ip(2), Neighbour::Permanent(hw(2)), 5);
+    old.resolve(ip(3), 6, 3);
+    let heard = packet(Operation::Reply, (ip(3), hw(3)));
+    let ends = Ends {
+        sender: Sender::Host,
+        for_us: true,
+    };
+    old.hear(&heard, ends, 7);
+    old.hear(&packet(Operation::Reply, (ip(4), hw(4))), ends, 8);
+    assert_eq!(old.len(), 3);
+
+    let mut new = Table::new(&mut *slots, &mut *buckets, 1, SETTINGS);
+    new.up();
+    assert_eq!((new.len(), new.next_timeout()), (0, None));
+    assert_eq!(new.tell(), None);
+    assert_eq!(new.views(0, 8, 9).count(), 0);
+    for last in 2..10 {
+        assert_eq!(new.lookup(ip(last)), None);
+        assert_eq!(new.resolve(ip(last), 9, 0), Resolution::Ask);
+    }
+    // Nor is anything left of who had a slot before in the same table.
+    let mut rig = Rig::with(SETTINGS, 1, 1);
+    rig.hear(ip(2), hw(2), true);
+    rig.neighbour(ip(2), Neighbour::Failed);
+    rig.incomplete(ip(3));
+    let view = rig.view(ip(3)).unwrap();
+    assert_eq!(
+        (view.address, view.locked, view.heard),
+        (None, false, false)
+    );
+}
+
+/// Requests have no end, and all go in the same tick.
+#[test]
+fn bug_03_retries_end_and_do_not_come_at_once() {
+    let mut rig = Rig::new();
+    for last in 2..42 {
+        rig.incomplete(ip(last));
+    }
+    let due = rig.pass(60 * SECOND);
+    assert_eq!(due.len(), 40 * 4);
+    for at in due.iter().map(|(at, _)| *at).collect::<BTreeSet<_>>() {
+        let burst = due.iter().filter(|(other, _)| *other == at).count();
+        assert!(burst <= 10, "{burst} requests at once");
+    }
+    assert_eq!(rig.pass(1000 * SECOND), []);
+    assert_eq!(rig.table.totals().requests, 40 * 5);
+    assert!(rig.table.is_empty());
+}
+
+/// Waiters are told that it is valid, and find no address.
+#[test]
+fn bug_04_what_is_said_to_be_known_has_an_address() {
+    let mut rig = Rig::new();
+    rig.incomplete(ip(2));
+    rig.permanent(ip(2), hw(2));
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert_eq!(rig.resolve(ip(2)), Resolution::Known);
+    assert_eq!(rig.tell(), [(ip(2), News::Permanent(hw(2)))]);
+}
+
+/// The target's hardware address of a request is what was in memory.
+#[test]
+fn bug_06_no_byte_on_the_wire_is_left_over() {
+    let mut request = packet(Operation::Request, (ip(2), hw(2)));
+    request.target.hardware = Address::new([0; 8]);
+    assert_eq!(request.to_bytes()[20..28], [0; 8]);
+    // Each byte is one that was asked for.
+    request.sender.hardware = Address::new([0xa5; 8]);
+    request.target.hardware = Address::new([0xa5; 8]);
+    request.sender.ip = Ipv4Addr::from([0xa5; 4]);
+    request.target.ip = Ipv4Addr::from([0xa5; 4]);
+    let mut wanted = [0xa5; 32];
+    wanted[..8].copy_from_slice(&[0x40, 0x40, 8, 0, 8, 4, 0, 1]);
+    assert_eq!(request.to_bytes(), wanted);
+}
+
+/// What is made of a request has nothing of it but its ends.
+#[test]
+fn bug_06_nor_of_what_came() {
+    let request = Packet {
+        target: Host {
+            ip: ip(1),
+            hardware: Address::new([0xa5; 8]),
+        },
+        ..packet(Operation::Request, (ip(2), hw(2)))
+    };
+    assert!(!request.reply(OWN).to_bytes().contains(&0xa5));
+}
+
+/// Lengths are not looked at, each operation teaches, and anybody speaks for anybody.
+#[test]
+fn bug_07_lengths_operation_and_source_are_checked() {
+    let good = packet(Operation::Request, (ip(2), hw(2)));
+    let bytes = good.to_bytes();
+    assert_eq!(judge(&bytes, hw(2), OWN), Ok(good));
+    let with = |at: usize, value: u8| {
+        let mut bytes = bytes;
+        bytes[at] = value;
+        judge(&bytes, hw(2), OWN)
+    };
+    for value in (0..=255).filter(|value| *value != 8) {
+        assert_eq!(with(4, value), Err(Refused::Malformed));
+    }
+    for value in (0..=255).filter(|value| *value != 4) {
+        assert_eq!(with(5, value), Err(Refused::Malformed));
+    }
+    for value in 1..=255 {
+        assert_eq!(with(6, value), Err(Refused::Malformed));
+    }
+    for value in (0..=255).filter(|value| !matches!(value, 1 | 2)) {
+        assert_eq!(with(7, value), Err(Refused::Malformed));
+    }
+    assert_eq!(judge(&bytes, hw(3), OWN), Err(Refused::ForeignSender));
+}
+
+/// Another address is written over the old one, and who uses it is not told.
+#[test]
+fn bug_08_a_new_address_is_told() {
+    let mut rig = Rig::new();
+    rig.valid(ip(2), hw(2));
+    assert_eq!(
+        rig.hear(ip(2), hw(66), false),
+        Heard::Changed { from: hw(2) }
+    );
+    assert_eq!(rig.table.totals().changed, 1);
+    assert_eq!(rig.tell(), [(ip(2), News::Valid(hw(66)))]);
+}
+
+/// There is one table for all interfaces, and the last one that heard has the entry.
+#[test]
+fn bug_09_each_interface_has_its_own_entries() {
+    let (mut one, mut two) = (Rig::new(), Rig::new());
+    one.valid(ip(2), hw(2));
+    two.incomplete(ip(2));
+    assert_eq!(two.hear(ip(2), hw(66), true), Heard::Answer);
+    assert_eq!(one.table.lookup(ip(2)), Some(hw(2)));
+    two.neighbour(ip(2), Neighbour::Failed);
+    assert_eq!(one.table.lookup(ip(2)), Some(hw(2)));
+    two.table.down();
+    two.table.drop_some(usize::MAX, true);
+    assert_eq!(one.table.lookup(ip(2)), Some(hw(2)));
+}
+
+/// Each source that asks for us gets an entry, as many as there are.
+#[test]
+fn bug_10_a_flood_finds_a_limit_and_harms_nobody() {
+    let mut rig = Rig::new();
+    for last in 2..52 {
+        rig.valid(ip(last), hw(last));
+    }
+    for last in 52..60 {
+        rig.incomplete(ip(last));
+    }
+    for flood in 0..10_000_u32 {
+        let source = Ipv4Addr::from(0xac10_0000 + flood);
+        assert!(matches!(
+            rig.hear(source, hw(9), true),
+            Heard::New | Heard::NoRoom
+        ));
+        assert!(rig.table.len() <= SETTINGS.limit);
+        if flood % 100 == 0 {
+            rig.tell();
+        }
+    }
+    assert_eq!(rig.table.len(), SETTINGS.limit);
+    assert!((2..52).all(|last| rig.table.lookup(ip(last)) == Some(hw(last))));
+    assert!((52..60).all(|last| rig.is_incomplete(ip(last))));
+    // Nor does it keep anybody from being asked for.
+    rig.tell();
+    assert_eq!(rig.resolve(ip(60)), Resolution::Ask);
+}
+
+/// The age of a permanent entry is what was in memory, and one that has ended still
+/// has its old address.
+#[test]
+fn bug_12_what_is_shown_is_so() {
+    let mut rig = Rig::new();
+    rig.gone(ip(2), hw(2));
+    assert_eq!(rig.resolve(ip(2)), Resolution::Ask);
+    rig.permanent(ip(3), hw(3));
+    rig.now += MINUTE;
+    assert_eq!(rig.view(ip(2)).unwrap().address, None);
+    assert_eq!(rig.table.lookup(ip(2)), None);
+    assert_eq!(rig.view(ip(3)).unwrap().age, MINUTE);
+}
+
+/// Who is told calls back and changes the list that is just being walked.
+#[test]
+fn bug_13_between_two_news_anything_may_happen() {
+    let mut rig = Rig::new();
+    for last in 2..10 {
+        rig.incomplete(ip(last));
+        rig.hear(ip(last), hw(last), true);
+    }
+    let mut told = Vec::new();
+    while let Some((it, news)) = rig.table.tell() {
+        told.push((it, news));
+        match it.octets()[3] {
+            // The next one goes, the one behind it has another address, and this one
+            // has to be told again.
+            2 => {
+                rig.neighbour(ip(3), Neighbour::Failed);
+                rig.hear(ip(4), hw(44), true);
+                rig.hear(ip(2), hw(22), true);
+            }
+            // The one that is told, as it is told, and the last one.
+            5 => {
+                rig.neighbour(ip(5), Neighbour::Valid(hw(5)));
+                rig.neighbour(ip(5), Neighbour::Dead);
+                rig.neighbour(ip(9), Neighbour::Failed);
+            }
+            // All that are left.
+            7 => {
+                rig.table.down();
+                rig.table.drop_some(usize::MAX, true);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        told,
+        [(2, 2), (4, 44), (5, 5), (6, 6), (7, 7)]
+            .map(|(last, address)| (ip(last), News::Valid(hw(address))))
+    );
+}
+
+/// It panics when an interface or the module goes and somebody waits.
+#[test]
+fn bug_14_who_waits_stops_nobody() {
+    let mut rig = Rig::new();
+    rig.permanent(ip(2), hw(2));
+    rig.incomplete(ip(3));
+    rig.incomplete(ip(4));
+    rig.hear(ip(4), hw(4), true);
+    rig.table.down();
+    assert!(!rig.table.drop_some(usize::MAX, true));
+    assert!(rig.table.is_empty());
+    assert_eq!(rig.tell(), []);
+    // Waiting again while the table itself goes.
+    rig.table.up();
+    rig.incomplete(ip(3));
+    drop(rig);
+}
+
+/// The last waiter goes another way, and the entry is asked for until all ends.
+#[test]
+fn bug_15_what_nobody_waits_for_is_not_asked_for() {
+    let mut rig = Rig::new();
+    rig.incomplete(ip(2));
+    rig.neighbour(ip(2), Neighbour::Valid(hw(2)));
+    rig.incomplete(ip(3));
+    rig.neighbour(ip(3), Neighbour::Dead);
+    rig.incomplete(ip(4));
+    rig.neighbour(ip(4), Neighbour::Failed);
+    assert_eq!(rig.pass(10 * MINUTE), []);
+    assert_eq!(rig.table.len(), 1);
+    // And if nobody says a word, it ends by itself.
+    rig.incomplete(ip(5));
+    assert_eq!(rig.pass(MINUTE).len(), 4);
+    assert_eq!(rig.state(ip(5)), None);
+}
+
+/// What is in use is thrown away every twenty minutes.
+#[test]
+fn bug_16_what_is_in_use_is_asked_for_before_it_ends() {
+    let mut rig = Rig::new();
+    rig.valid(ip(2), hw(2));
+    for _ in 0..10 {
+        let before = rig.now;
+        let due = rig.pass(19 * MINUTE);
+        assert_eq!(due, [(before + 19 * MINUTE, Due::Verify(ip(2), hw(2)))]);
+        assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+        // The one who is asked answers a second later.
+        rig.now += SECOND;
+        assert_eq!(rig.hear(ip(2), hw(2), true), Heard::Same);
+    }
+    assert_eq!(rig.tell(), []);
+}
+
+/// A circuit that came in has no address of its own, and closes somebody else's.
+#[test]
+fn bug_17_who_goes_takes_nobody_along() {
+    let mut rig = Rig::with(SETTINGS, 164, 1);
+    for last in 2..12 {
+        rig.incomplete(ip(last));
+    }
+    for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, ip(12)] {
+        rig.neighbour(nobody, Neighbour::Dead);
+        rig.neighbour(nobody, Neighbour::Failed);
+    }
+    assert_eq!(rig.table.len(), 10);
+    rig.neighbour(ip(5), Neighbour::Dead);
+    assert!((2..12).all(|last| rig.is_incomplete(ip(last)) == (last != 5)));
+}
+
+/// Lists are walked to their ends: what waits costs its square.
+#[test]
+fn bug_18_many_cost_no_more_each() {
+    const MANY: u32 = 200_000;
+    let settings = Settings {
+        limit: MANY as usize,
+        ..SETTINGS
+    };
+    let all = || (0..MANY).map(|number| Ipv4Addr::from(0x0a00_0000 + number));
+    let mut rig = Rig::with(settings, MANY as usize + 64, MANY as usize);
+    let began = Instant::now();
+    for ip in all() {
+        assert_eq!(rig.resolve(ip), Resolution::Ask);
+    }
+    // Asked five times, given up, told, held down, gone, told.
+    assert_eq!(rig.pass(18 * SECOND).len(), 4 * MANY as usize);
+    assert_eq!(rig.tell().len(), MANY as usize);
+    rig.pass(MINUTE);
+    assert_eq!(rig.tell().len(), MANY as usize);
+    assert!(rig.table.is_empty());
+    // Less than a second, where 200000 squared would be some of them for each step.
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+/// Who does not answer is asked again at once.
+#[test]
+fn bug_20_who_does_not_answer_is_left_alone() {
+    let mut rig = Rig::new();
+    rig.failed(ip(2));
+    for _ in 0..10 {
+        assert_eq!(rig.resolve(ip(2)), Resolution::Held);
+        // The packet that waits has to be told, too.
+        assert_eq!(rig.tell(), [(ip(2), News::Failed)]);
+    }
+    assert_eq!(rig.table.totals().requests, 5);
+}
+
+/// The retry timer is not stopped with the interface.
+#[test]
+fn bug_21_nothing_is_due_when_all_is_down() {
+    let mut rig = Rig::new();
+    rig.permanent(ip(2), hw(2));
+    rig.valid(ip(3), hw(3));
+    rig.failed(ip(4));
+    rig.incomplete(ip(5));
+    rig.table.down();
+    // At once, and not only when all is dropped.
+    assert_eq!(rig.table.next_timeout(), None);
+    rig.now += SLOWEST;
+    assert_eq!(rig.tick(), []);
+    rig.table.drop_some(usize::MAX, false);
+    rig.table.up();
+    assert_eq!(rig.table.next_timeout(), None);
+    assert_eq!(rig.state(ip(2)), Some(State::Permanent));
+}
