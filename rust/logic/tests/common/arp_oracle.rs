@@ -1,0 +1,824 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an ARP table is to do, said a second time: a plain list that is searched from
+//! the beginning for everything, and a table that is compared with it after each event.
+//!
+//! Where the table has queues, each entry here has numbers of when what happened to it.
+
+use spans_logic::{
+    address::Address,
+    arp::{
+        packet::{Host, Operation, Packet},
+        slots::Bucket,
+        table::{
+            Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, Slot, State, Table,
+            Totals, View,
+        },
+    },
+};
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+/// So many hosts, so that the same ones are met again and again.
+const HOSTS: u8 = 12;
+/// So many link addresses, so that hosts often still have the one that they had.
+const ADDRESSES: u8 = 3;
+/// Nanoseconds, and a multiple of 16, so that what a sixteenth is can be no question.
+const UNIT: u64 = 1600;
+
+fn host(byte: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, byte % HOSTS)
+}
+
+fn address(byte: u8) -> Address {
+    Address::new([2, 0, 0, 0, 0, 0, 0, byte % ADDRESSES])
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    Resolve(Ipv4Addr, u32),
+    Used(Ipv4Addr),
+    Hear(Packet, Ends),
+    Neighbour(Ipv4Addr, Neighbour),
+    Up,
+    Down,
+    DropSome(usize, bool),
+    /// With this budget and a seed for the dice.
+    Tick(usize, u32),
+    /// So many news, after each of which the kernel may say what it has taken in.
+    Tell(u8, bool),
+    Pass(u64),
+    /// Until something is due.
+    PassToTimeout,
+    Set(Settings),
+}
+
+/// Bytes that make an event.
+pub(crate) const EVENT_LEN: usize = 4;
+
+impl Event {
+    /// Some bytes as an event: any are one.
+    pub(crate) fn new([kind, who, what, more]: [u8; EVENT_LEN]) -> Self {
+        let ip = host(who);
+        match kind % 32 {
+            0..=5 => Self::Resolve(ip, u32::from(what)),
+            6 => Self::Used(ip),
+            7..=12 => {
+                let operation = if more & 1 == 0 {
+                    Operation::Request
+                } else {
+                    Operation::Reply
+                };
+                let sender = match more >> 4 {
+                    0 => Sender::Us,
+                    1 => Sender::Nobody,
+                    _ => Sender::Host,
+                };
+                let ends = Ends {
+                    sender,
+                    for_us: more & 2 == 0,
+                };
+                let packet = Packet {
+                    operation,
+                    sender: Host {
+                        ip,
+                        hardware: address(what),
+                    },
+                    target: Host {
+                        ip: host(more),
+                        hardware: address(more),
+                    },
+                };
+                Self::Hear(packet, ends)
+            }
+            13..=17 => {
+                let neighbour = match what % 8 {
+                    0 => Neighbour::Permanent(address(more)),
+                    1 | 2 => Neighbour::Valid(address(more)),
+                    3 => Neighbour::Unresolved,
+                    4 | 5 => Neighbour::Failed,
+                    _ => Neighbour::Dead,
+                };
+                Self::Neighbour(ip, neighbour)
+            }
+            18 => Self::Up,
+            // Seldom: there is little to be seen while down.
+            19 if what < 64 => Self::Down,
+            19 => Self::Up,
+            20 => Self::DropSome(usize::from(what % 8), more % 4 == 0),
+            21..=23 => {
+                let budget = if what % 4 == 0 {
+                    usize::from(what / 4 % 5)
+                } else {
+                    usize::MAX
+                };
+                Self::Tick(budget, u32::from(more))
+            }
+            24 => Self::Pass(UNIT / 16 * u64::from(what)),
+            25 => Self::Pass(UNIT * u64::from(what)),
+            26 | 27 => Self::PassToTimeout,
+            28 => Self::Set(settings([what, more])),
+            _ => Self::Tell(what % 8, more % 2 == 0),
+        }
+    }
+}
+
+/// Some bytes as settings.
+fn settings([one, two]: [u8; 2]) -> Settings {
+    let pick = |of: [u64; 4], by: u8| of[usize::from(by % 4)];
+    Settings {
+        lifetime: UNIT * pick([40, 20, 4, 0], one),
+        tick: UNIT * pick([1, 2, 100, 0], one / 4),
+        retry: UNIT * pick([1, 2, 3, 5], one / 16),
+        tries: [3, 1, 5, 0][usize::from(one / 64)],
+        hold: UNIT * pick([8, 1, 30, 0], two),
+        limit: usize::from(two / 4 % 9),
+    }
+}
+
+/// An entry of the plain list.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    ip: Ipv4Addr,
+    is: Is,
+    since: u64,
+    /// When it came to be what it is, of all that happened.
+    order: u64,
+    /// When nobody had asked for it.
+    stranger: Option<u64>,
+    /// When there was something to tell.
+    news: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Asked { tries: u8, pace: u8 },
+    Known { at: Address, looked_at: bool },
+    Silent,
+    Set { at: Address },
+    Over,
+}
+
+impl Plain {
+    fn address(&self) -> Option<Address> {
+        match self.is {
+            Is::Known { at, .. } | Is::Set { at } => Some(at),
+            _ => None,
+        }
+    }
+}
+
+/// What is due first goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Retry(u8),
+    Look,
+    Expire,
+    Forget,
+}
+
+/// The plain list.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    list: Vec<Plain>,
+    slots: usize,
+    settings: Settings,
+    totals: Totals,
+    up: bool,
+    /// Counts what happens.
+    clock: u64,
+    telling: Option<Ipv4Addr>,
+}
+
+impl Oracle {
+    fn new(slots: usize, settings: Settings) -> Self {
+        Self {
+            list: Vec::new(),
+            slots,
+            settings,
+            totals: Totals::default(),
+            up: false,
+            clock: 0,
+            telling: None,
+        }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    fn position(&self, ip: Ipv4Addr) -> Option<usize> {
+        self.list
+            .iter()
+            .position(|it| it.ip == ip && it.is != Is::Over)
+    }
+
+    fn become_(&mut self, at: usize, is: Is, since: u64) {
+        let order = self.next();
+        let it = &mut self.list[at];
+        (it.is, it.since, it.order) = (is, since, order);
+        if matches!(is, Is::Asked { .. }) {
+            it.news = None;
+        }
+        if !matches!(is, Is::Known { .. }) {
+            it.stranger = None;
+        }
+    }
+
+    fn know(&mut self, at: usize, address: Address, now: u64) {
+        let is = Is::Known {
+            at: address,
+            looked_at: false,
+        };
+        self.become_(at, is, now);
+    }
+
+    fn announce(&mut self, at: usize) {
+        let order = self.next();
+        self.list[at].news.get_or_insert(order);
+    }
+
+    fn over(&mut self, at: usize) {
+        self.become_(at, Is::Over, 0);
+        self.announce(at);
+    }
+
+    fn len(&self) -> usize {
+        self.list.iter().filter(|it| it.is != Is::Over).count()
+    }
+
+    /// The oldest one of some.
+    fn oldest(&self, which: impl Fn(&Plain) -> bool) -> Option<usize> {
+        (0..self.list.len())
+            .filter(|at| which(&self.list[*at]))
+            .min_by_key(|at| self.list[*at].order)
+    }
+
+    fn oldest_stranger(&self) -> Option<usize> {
+        (0..self.list.len())
+            .filter(|at| self.list[*at].stranger.is_some())
+            .min_by_key(|at| self.list[*at].stranger)
+    }
+
+    /// Of those who are asked for, those who wait at the quickest pace first.
+    fn oldest_asked(&self) -> Option<usize> {
+        (0..4).find_map(|wanted| {
+            self.oldest(|it| matches!(it.is, Is::Asked { pace, .. } if pace == wanted))
+        })
+    }
+
+    fn oldest_known(&self) -> Option<usize> {
+        let known = |wanted: bool| {
+            self.oldest(|it| matches!(it.is, Is::Known { looked_at, .. } if looked_at == wanted))
+        };
+        known(true).or(known(false))
+    }
+
+    fn victim(&self, for_packet: bool, for_user: bool) -> Option<usize> {
+        let mut victim = self.oldest_stranger();
+        if for_packet || for_user {
+            victim = victim.or(self.oldest(|it| it.is == Is::Silent));
+        }
+        if for_user {
+            victim = victim.or(self.oldest_asked()).or(self.oldest_known());
+        }
+        victim
+    }
+
+    fn has_slot(&self, ip: Ipv4Addr) -> bool {
+        self.list.len() < self.slots || self.list.iter().any(|it| it.ip == ip)
+    }
+
+    fn has_room(&self, ip: Ipv4Addr) -> bool {
+        self.position(ip).is_some()
+            || self.has_slot(ip)
+                && (self.len() < self.settings.limit || self.victim(true, false).is_some())
+    }
+
+    /// Where there is an entry for this address now, which is over until it is something.
+    fn make(&mut self, ip: Ipv4Addr, for_packet: bool, for_user: bool) -> Option<usize> {
+        let full = self.len() >= self.settings.limit;
+        let victim = self.victim(for_packet, for_user);
+        if !self.has_slot(ip) || full && victim.is_none() {
+            self.totals.refused += 1;
+            return None;
+        }
+        if full {
+            self.totals.evicted += 1;
+            self.over(victim.unwrap());
+        }
+        if let Some(at) = self.list.iter().position(|it| it.ip == ip) {
+            return Some(at);
+        }
+        self.list.push(Plain {
+            ip,
+            is: Is::Over,
+            since: 0,
+            order: 0,
+            stranger: None,
+            news: None,
+        });
+        Some(self.list.len() - 1)
+    }
+
+    fn ask(&mut self, at: usize, tries: u8, now: u64, dice: u32) {
+        self.totals.requests += 1;
+        let pace = (dice % 4) as u8;
+        self.become_(at, Is::Asked { tries, pace }, now);
+    }
+
+    fn resolve(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Resolution {
+        if !self.up {
+            return Resolution::NoRoom;
+        }
+        let Some(at) = self.position(ip) else {
+            let Some(at) = self.make(ip, true, false) else {
+                return Resolution::NoRoom;
+            };
+            self.ask(at, 1, now, dice);
+            return Resolution::Ask;
+        };
+        let age = now - self.list[at].since;
+        match self.list[at].is {
+            Is::Asked { .. } => Resolution::Wait,
+            Is::Known { .. } if age >= self.settings.lifetime => {
+                self.totals.expired += 1;
+                self.ask(at, 1, now, dice);
+                Resolution::Ask
+            }
+            Is::Known { .. } | Is::Set { .. } => {
+                self.list[at].stranger = None;
+                self.announce(at);
+                Resolution::Known
+            }
+            Is::Silent if age >= self.settings.hold => {
+                self.ask(at, 1, now, dice);
+                Resolution::Ask
+            }
+            Is::Silent => {
+                self.announce(at);
+                Resolution::Held
+            }
+            Is::Over => unreachable!(),
+        }
+    }
+
+    fn used(&mut self, ip: Ipv4Addr) {
+        if let Some(at) = self.position(ip) {
+            self.list[at].stranger = None;
+        }
+    }
+
+    fn hear(&mut self, packet: &Packet, ends: Ends, now: u64) -> Heard {
+        let (ip, address) = (packet.sender.ip, packet.sender.hardware);
+        if !self.up || ends.sender == Sender::Nobody {
+            return Heard::Nothing;
+        }
+        if ends.sender == Sender::Us {
+            self.totals.duplicates += 1;
+            let asked = packet.operation == Operation::Request;
+            return Heard::Duplicate { asked };
+        }
+        let Some(at) = self.position(ip) else {
+            if !ends.for_us {
+                return Heard::Nothing;
+            }
+            let Some(at) = self.make(ip, false, false) else {
+                return Heard::NoRoom;
+            };
+            self.totals.learned += 1;
+            self.know(at, address, now);
+            self.list[at].stranger = Some(self.clock);
+            self.announce(at);
+            return Heard::New;
+        };
+        let heard = match self.list[at].is {
+            Is::Set { .. } => return Heard::Permanent,
+            Is::Known { at: from, .. } if from == address => Heard::Same,
+            Is::Known { at: from, .. } => Heard::Changed { from },
+            _ => Heard::Answer,
+        };
+        self.know(at, address, now);
+        match heard {
+            Heard::Changed { .. } => self.totals.changed += 1,
+            Heard::Answer => self.totals.resolved += 1,
+            _ => return heard,
+        }
+        self.announce(at);
+        heard
+    }
+
+    fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
+        let found = self.position(ip);
+        let locked = found.is_some_and(|at| self.list[at].news.is_some());
+        let is = found.map(|at| self.list[at].is);
+        match neighbour {
+            Neighbour::Permanent(address) => {
+                if let Some(at) = found.or_else(|| self.make(ip, false, true)) {
+                    self.become_(at, Is::Set { at: address }, now);
+                }
+            }
+            Neighbour::Valid(address) => {
+                let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
+                if !locked && !same {
+                    if let Some(at) = found.or_else(|| self.make(ip, true, false)) {
+                        self.know(at, address, now);
+                    }
+                }
+            }
+            Neighbour::Unresolved => {
+                if matches!(is, Some(Is::Set { .. })) && !locked {
+                    self.forget(ip);
+                }
+            }
+            Neighbour::Failed => {
+                if self.telling != Some(ip) && is != Some(Is::Silent) && is.is_some() {
+                    self.forget(ip);
+                }
+            }
+            Neighbour::Dead => {
+                if matches!(is, Some(Is::Asked { .. })) {
+                    self.forget(ip);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, ip: Ipv4Addr) {
+        self.list.retain(|it| it.ip != ip);
+    }
+
+    fn up(&mut self) {
+        self.up = true;
+        let mut set: Vec<_> = (0..self.list.len())
+            .filter(|at| matches!(self.list[*at].is, Is::Set { .. }))
+            .collect();
+        set.sort_by_key(|at| self.list[*at].order);
+        for at in set {
+            self.announce(at);
+        }
+    }
+
+    fn drop_some(&mut self, budget: usize, all: bool) -> bool {
+        let goes = |it: &Plain| it.is != Is::Over && (all || !matches!(it.is, Is::Set { .. }));
+        for _ in 0..budget {
+            let first = self
+                .oldest_asked()
+                .or(self.oldest(|it| {
+                    matches!(
+                        it.is,
+                        Is::Known {
+                            looked_at: false,
+                            ..
+                        }
+                    )
+                }))
+                .or(self.oldest_known())
+                .or(self.oldest(|it| it.is == Is::Silent))
+                .or(self.oldest(goes));
+            match first {
+                Some(at) => drop(self.list.remove(at)),
+                None => return false,
+            }
+        }
+        self.list.iter().any(goes)
+    }
+
+    /// When it is an entry's turn to do what.
+    fn turn(&self, it: &Plain) -> Option<(u64, Turn)> {
+        let settings = &self.settings;
+        let (after, turn) = match it.is {
+            Is::Asked { pace, .. } => (
+                settings.retry / 16 * (13 + 2 * u64::from(pace)),
+                Turn::Retry(pace),
+            ),
+            Is::Known {
+                looked_at: false, ..
+            } => (
+                settings.lifetime - settings.tick.min(settings.lifetime / 4),
+                Turn::Look,
+            ),
+            Is::Known { .. } => (settings.lifetime, Turn::Expire),
+            Is::Silent => (settings.hold, Turn::Forget),
+            Is::Set { .. } | Is::Over => return None,
+        };
+        Some((it.since + after, turn))
+    }
+
+    fn next_timeout(&self) -> Option<u64> {
+        let turns = self.list.iter().filter_map(|it| self.turn(it));
+        turns.map(|(at, _)| at).min().filter(|_| self.up)
+    }
+
+    fn tick(&mut self, now: u64, budget: usize, mut dice: impl FnMut() -> u32) -> (bool, Vec<Due>) {
+        let mut out = Vec::new();
+        let mut done = 0;
+        while self.up {
+            let due = (0..self.list.len())
+                .filter_map(|at| Some((at, self.turn(&self.list[at])?)))
+                .filter(|(_, (when, _))| *when <= now)
+                .map(|(at, (_, turn))| (turn, self.list[at].order, at))
+                .min();
+            let Some((_, _, at)) = due else {
+                break;
+            };
+            if done == budget {
+                return (true, out);
+            }
+            done += 1;
+            let Plain { ip, is, since, .. } = self.list[at];
+            match is {
+                Is::Asked { tries, .. } if tries < self.settings.tries => {
+                    self.ask(at, tries + 1, now, dice());
+                    out.push(Due::Ask(ip));
+                }
+                Is::Asked { .. } => {
+                    self.totals.failed += 1;
+                    self.become_(at, Is::Silent, now);
+                    self.announce(at);
+                }
+                Is::Known {
+                    at: address,
+                    looked_at: false,
+                } => {
+                    let is = Is::Known {
+                        at: address,
+                        looked_at: true,
+                    };
+                    self.become_(at, is, since);
+                    if now - since < self.settings.lifetime {
+                        out.push(Due::Verify(ip, address));
+                    }
+                }
+                Is::Known { .. } => {
+                    self.totals.expired += 1;
+                    self.over(at);
+                }
+                Is::Silent => self.over(at),
+                Is::Set { .. } | Is::Over => unreachable!(),
+            }
+        }
+        (false, out)
+    }
+
+    fn tell(&mut self) -> Option<(Ipv4Addr, News)> {
+        self.telling = None;
+        let at = (0..self.list.len())
+            .filter(|at| self.list[*at].news.is_some())
+            .min_by_key(|at| self.list[*at].news)?;
+        self.list[at].news = None;
+        let Plain { ip, is, .. } = self.list[at];
+        let news = match is {
+            Is::Known { at, .. } => News::Valid(at),
+            Is::Set { at } => News::Permanent(at),
+            Is::Silent => News::Failed,
+            Is::Over => News::Gone,
+            Is::Asked { .. } => unreachable!(),
+        };
+        if matches!(is, Is::Silent | Is::Over) {
+            self.telling = Some(ip);
+        }
+        if is == Is::Over {
+            self.list.remove(at);
+        }
+        Some((ip, news))
+    }
+
+    fn views(&self, now: u64) -> BTreeMap<Ipv4Addr, View> {
+        self.list
+            .iter()
+            .filter(|it| it.is != Is::Over)
+            .map(|it| {
+                let state = match it.is {
+                    Is::Asked { tries, pace } => State::Incomplete { tries, pace },
+                    Is::Known {
+                        looked_at: true, ..
+                    } => State::Ending,
+                    Is::Known { .. } => State::Valid,
+                    Is::Silent => State::Failed,
+                    Is::Set { .. } => State::Permanent,
+                    Is::Over => unreachable!(),
+                };
+                let view = View {
+                    ip: it.ip,
+                    address: it.address(),
+                    state,
+                    locked: it.news.is_some(),
+                    heard: it.stranger.is_some(),
+                    age: now - it.since,
+                };
+                (it.ip, view)
+            })
+            .collect()
+    }
+}
+
+/// Random numbers, the same ones for both.
+fn dice(seed: u32) -> impl FnMut() -> u32 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+        state >> 16
+    }
+}
+
+/// A table and the plain list, to both of which the same happens.
+pub(crate) struct Pair {
+    table: Table<Vec<Slot>, Vec<Bucket>>,
+    oracle: Oracle,
+    now: u64,
+    views: BTreeMap<Ipv4Addr, View>,
+}
+
+impl Pair {
+    /// Some bytes as an interface that is up: room and settings.
+    pub(crate) fn new([room, one, two]: [u8; 3]) -> Self {
+        let settings = settings([one, two]);
+        // Enough most of the time, so that what is gone can fill them up.
+        let slots = settings.limit + usize::from(room % 8);
+        let buckets = 1 + usize::from(room / 8 % 8);
+        let mut pair = Self {
+            table: Table::new(
+                vec![Slot::default(); slots],
+                vec![Bucket::default(); buckets],
+                u32::from(room).wrapping_mul(0x0101_6b35),
+                settings,
+            ),
+            oracle: Oracle::new(slots, settings),
+            now: 0,
+            views: BTreeMap::new(),
+        };
+        pair.happen(Event::Up);
+        pair
+    }
+
+    /// Lets it happen to both, and compares what comes of it.
+    pub(crate) fn happen(&mut self, event: Event) {
+        let len = self.table.len();
+        let now = self.now;
+        let (table, oracle) = (&mut self.table, &mut self.oracle);
+        match event {
+            Event::Resolve(ip, dice) => {
+                let room = table.has_room(ip);
+                let up = oracle.up;
+                let got = table.resolve(ip, now, dice);
+                assert_eq!(got, oracle.resolve(ip, now, dice));
+                // What is promised is kept.
+                assert_eq!(got != Resolution::NoRoom, room && up);
+            }
+            Event::Used(ip) => {
+                table.used(ip);
+                oracle.used(ip);
+            }
+            Event::Hear(packet, ends) => assert_eq!(
+                table.hear(&packet, ends, now),
+                oracle.hear(&packet, ends, now)
+            ),
+            Event::Neighbour(ip, neighbour) => {
+                table.neighbour(ip, neighbour, now);
+                oracle.neighbour(ip, neighbour, now);
+            }
+            Event::Up => {
+                table.up();
+                oracle.up();
+            }
+            Event::Down => {
+                table.down();
+                oracle.up = false;
+            }
+            Event::DropSome(budget, all) => {
+                assert_eq!(table.drop_some(budget, all), oracle.drop_some(budget, all));
+            }
+            Event::Tick(budget, seed) => {
+                let mut due = Vec::new();
+                let more = table.tick(now, budget, dice(seed), |it| due.push(it));
+                assert_eq!((more, due), oracle.tick(now, budget, dice(seed)));
+                // The timer is not to fire at once again.
+                assert!(more || self.table.next_timeout().is_none_or(|next| next > now));
+            }
+            Event::Tell(count, echo) => {
+                for _ in 0..count {
+                    self.tell(echo);
+                }
+            }
+            Event::Pass(time) => self.now += time,
+            Event::PassToTimeout => {
+                if let Some(next) = table.next_timeout() {
+                    self.now = now.max(next);
+                }
+            }
+            Event::Set(settings) => {
+                table.set(settings);
+                oracle.settings = settings;
+                assert_eq!(table.settings(), settings);
+            }
+        }
+        self.check(event, len);
+    }
+
+    /// Tells one thing, and lets the kernel say that it has taken it in.
+    fn tell(&mut self, echo: bool) {
+        let news = self.table.tell();
+        assert_eq!(news, self.oracle.tell());
+        let Some((ip, news)) = news else {
+            return;
+        };
+        // Only what was locked is told, once.
+        match self.views.get(&ip) {
+            Some(view) => assert!(view.locked),
+            None => assert_eq!(news, News::Gone),
+        }
+        let before = self.collect();
+        assert!(before.get(&ip).is_none_or(|view| !view.locked));
+        if echo {
+            let neighbour = match news {
+                News::Valid(address) => Neighbour::Valid(address),
+                News::Permanent(address) => Neighbour::Permanent(address),
+                News::Failed | News::Gone => Neighbour::Failed,
+            };
+            self.table.neighbour(ip, neighbour, self.now);
+            self.oracle.neighbour(ip, neighbour, self.now);
+            // What was said and comes back changes nothing but the date of what never ends.
+            if !matches!(news, News::Permanent(_)) {
+                assert_eq!(self.collect(), before);
+            }
+        }
+        self.views = self.collect();
+    }
+
+    /// The entries, none of which is there twice.
+    fn collect(&self) -> BTreeMap<Ipv4Addr, View> {
+        let views = self.table.views(0, self.table.capacity(), self.now);
+        let mut all = BTreeMap::new();
+        for view in views {
+            assert_eq!(all.insert(view.ip, view), None, "twice");
+        }
+        all
+    }
+
+    fn check(&mut self, event: Event, len: usize) {
+        let (table, oracle) = (&self.table, &self.oracle);
+        let views = self.collect();
+        assert_eq!(views, oracle.views(self.now));
+        assert_eq!(table.len(), views.len());
+        assert_eq!(table.len(), oracle.len());
+        assert_eq!(table.is_empty(), views.is_empty());
+        assert_eq!(table.totals(), oracle.totals);
+        assert_eq!(table.next_timeout(), oracle.next_timeout());
+        for last in 0..HOSTS {
+            let ip = host(last);
+            let wanted = oracle.position(ip).and_then(|at| oracle.list[at].address());
+            assert_eq!(table.lookup(ip), wanted);
+            assert_eq!(views.get(&ip).and_then(|view| view.address), wanted);
+            assert_eq!(table.has_room(ip), oracle.has_room(ip));
+        }
+
+        // What holds without an oracle. A lower limit drops nobody, but lets nobody in.
+        assert!(table.len() <= table.settings().limit.max(len));
+        for (ip, before) in &self.views {
+            let by_user = match event {
+                Event::Neighbour(whose, _) => whose == *ip,
+                Event::DropSome(_, all) => all,
+                _ => false,
+            };
+            if before.state == State::Permanent && !by_user {
+                let after = views.get(ip);
+                assert!(after.is_some_and(|after| {
+                    (after.state, after.address) == (before.state, before.address)
+                }));
+            }
+        }
+        for view in views.values() {
+            match view.state {
+                State::Incomplete { tries, .. } => assert!(tries > 0 && !view.locked),
+                State::Failed => {}
+                State::Valid | State::Ending | State::Permanent => assert!(view.address.is_some()),
+                State::Gone => panic!("{view:?}"),
+            }
+            // Who is a stranger has said something, and nobody else.
+            assert!(!view.heard || matches!(view.state, State::Valid | State::Ending));
+        }
+        self.views = views;
+    }
+
+    /// Tells all and drops all: nothing is left, and no slot is lost.
+    pub(crate) fn end(mut self) {
+        self.happen(Event::Tell(u8::MAX, true));
+        assert_eq!(self.table.tell(), None);
+        self.happen(Event::Down);
+        self.happen(Event::DropSome(usize::MAX, true));
+        self.happen(Event::Up);
+        assert!(self.table.is_empty());
+        assert_eq!(self.table.tell(), None);
+        assert_eq!(self.table.next_timeout(), None);
+        self.happen(Event::Set(Settings {
+            limit: usize::MAX,
+            ..self.table.settings()
+        }));
+        for number in 0..self.table.capacity() as u32 {
+            self.happen(Event::Resolve(Ipv4Addr::from(number), number));
+        }
+        assert_eq!(self.table.len(), self.table.capacity());
+    }
+}
