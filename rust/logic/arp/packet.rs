@@ -159,6 +159,7 @@ fn field<const N: usize>(bytes: &[u8; LEN], at: usize) -> [u8; N] {
 mod tests {
     use super::*;
 
+    const OWN: Address = Address::new([2, 0, 0, 0, 0, 0, 0, 1]);
     const PEER: Address = Address::new([2, 0, 0, 0, 0, 0, 0, 2]);
 
     /// Who has 10.0.0.1? Tell 10.0.0.2.

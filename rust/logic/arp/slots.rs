@@ -101,12 +101,6 @@ impl Queue {
         }
     }
 
-    /// As it is, and leaves an empty one.
-    pub(super) fn take(&mut self) -> Self {
-        let empty = Self::new(self.chain);
-        core::mem::replace(self, empty)
-    }
-
     /// The oldest entry.
     #[inline]
     pub(super) fn first(&self) -> Option<Place> {
@@ -317,9 +311,37 @@ where
             .filter_map(|slot| slot.entry.as_ref())
     }
 
-    /// What was given to `new`.
-    pub(super) fn into_parts(self) -> (E, B) {
-        (self.slots, self.buckets)
+    /// Moves to more slots and buckets, and gives the old ones back. Entries keep their
+    /// places.
+    pub(super) fn grow(&mut self, mut slots: E, buckets: B) -> (E, B) {
+        let mut free = self.free;
+        for (index, slot) in slots.iter_mut().enumerate() {
+            match self.slots.get(index) {
+                Some(old) => *slot = *old,
+                None => {
+                    slot.after = free;
+                    free = index as Index;
+                }
+            }
+        }
+        self.free = free;
+        let old = (
+            core::mem::replace(&mut self.slots, slots),
+            core::mem::replace(&mut self.buckets, buckets),
+        );
+        for index in 0..self.slots.len() as Index {
+            let Some(ip) = self.get(Place(index)).map(|entry| entry.ip) else {
+                continue;
+            };
+            let number = self.bucket(ip);
+            if let Some(bucket) = self.buckets.get_mut(number) {
+                let first = core::mem::replace(bucket, Bucket(index)).0;
+                if let Some(slot) = self.slot_mut(index) {
+                    slot.after = first;
+                }
+            }
+        }
+        old
     }
 
     /// How many slots there are.

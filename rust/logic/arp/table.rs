@@ -218,8 +218,12 @@ pub enum Heard {
 pub enum Neighbour {
     /// `NUD_PERMANENT` or `NUD_NOARP`: set by the user.
     Permanent(Address),
-    /// One of the other states with a link address.
-    Valid(Address),
+    /// `NUD_REACHABLE`.
+    Reachable(Address),
+    /// `NUD_STALE`: it has a link address that nobody has asked for.
+    Stale(Address),
+    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is doubted.
+    Probing(Address),
     /// A state without.
     Unresolved,
     /// `NUD_FAILED`.
@@ -447,6 +451,11 @@ where
             State::Permanent => return Heard::Permanent,
             State::Valid | State::Ending if entry.address == address => {
                 self.believe(place, address, now);
+                // The last one to make room.
+                if entry.heard {
+                    self.set_heard(place, false);
+                    self.set_heard(place, true);
+                }
                 return Heard::Same;
             }
             _ => (),
@@ -480,10 +489,17 @@ where
                     self.set_heard(place, false);
                 }
             }
-            Neighbour::Valid(address) => match found {
+            Neighbour::Reachable(address)
+            | Neighbour::Stale(address)
+            | Neighbour::Probing(address) => match found {
                 None => {
-                    if let Some(place) = self.add(ip, Wish::Packet) {
+                    let stale = matches!(neighbour, Neighbour::Stale(_));
+                    let wish = if stale { Wish::Stranger } else { Wish::Packet };
+                    // What is doubted is not believed.
+                    let doubted = matches!(neighbour, Neighbour::Probing(_));
+                    if let Some(place) = (!doubted).then(|| self.add(ip, wish)).flatten() {
                         self.believe(place, address, now);
+                        self.set_heard(place, stale);
                     }
                 }
                 // It is to be told something else, or the same.
@@ -491,6 +507,9 @@ where
                 Some((_, entry))
                     if entry.address == address
                         && matches!(entry.state, State::Valid | State::Ending) => {}
+                // It is asked for already, or does not answer.
+                Some((_, entry))
+                    if matches!(neighbour, Neighbour::Probing(_)) && !entry.state.is_valid() => {}
                 Some((place, _)) => self.believe(place, address, now),
             },
             Neighbour::Unresolved => {
@@ -509,10 +528,11 @@ where
                     }
                 }
             }
-            // Nobody waits for an answer any more. What is known stays known.
+            // Nobody waits for an answer any more, or the user wants it to be tried again.
+            // What is known stays known.
             Neighbour::Dead => {
                 if let Some((place, entry)) = found {
-                    if matches!(entry.state, State::Incomplete { .. }) {
+                    if !entry.state.is_valid() {
                         self.release(place);
                     }
                 }
@@ -536,38 +556,30 @@ where
     }
 
     /// Moves to other slots and buckets, of which there must be at least as many, and
-    /// gives the old ones back.
-    pub fn move_to(&mut self, slots: E, buckets: B, secret: u32) -> (E, B) {
-        let old = core::mem::replace(&mut self.slots, Slots::new(slots, buckets, secret));
-        for entry in old.entries_from(0, old.capacity()) {
-            self.slots.insert(*entry);
+    /// gives the old ones back; fewer come back unused.
+    pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
+        if slots.len() < self.slots.capacity() {
+            return (slots, buckets);
         }
-        let Queues {
-            asking,
-            valid,
-            ending,
-            failed,
-            permanent,
-        } = &mut self.queues;
-        let aging = asking.iter_mut().chain([valid, ending, failed, permanent]);
-        for queue in aging.chain([&mut self.heard, &mut self.tell]) {
-            let before = queue.take();
-            let mut place = before.first();
-            while let Some(this) = place {
-                let ip = old.get(this).map(|entry| entry.ip);
-                if let Some(moved) = ip.and_then(|ip| self.slots.find(ip)) {
-                    self.slots.push(queue, moved);
-                }
-                place = old.next(&before, this);
-            }
-        }
-        old.into_parts()
+        self.slots.grow(slots, buckets)
     }
 
     /// The interface goes down: nothing is asked or learned any more. The entries are
     /// to be [dropped](Self::drop_some).
     pub fn down(&mut self) {
         self.up = false;
+    }
+
+    /// Gives at most so many of those that did not answer another chance, and tells
+    /// nobody. Answers whether there are more.
+    pub fn forgive(&mut self, budget: usize) -> bool {
+        for _ in 0..budget {
+            match self.queues.failed.first() {
+                Some(place) => self.release(place),
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Forgets at most so many entries, but none that the user has set unless `all`

@@ -272,7 +272,7 @@ fn bug_13_between_two_news_anything_may_happen() {
             }
             // The one that is told, as it is told, and the last one.
             5 => {
-                rig.neighbour(ip(5), Neighbour::Valid(hw(5)));
+                rig.neighbour(ip(5), Neighbour::Reachable(hw(5)));
                 rig.neighbour(ip(5), Neighbour::Dead);
                 rig.neighbour(ip(9), Neighbour::Failed);
             }
@@ -314,7 +314,7 @@ fn bug_14_who_waits_stops_nobody() {
 fn bug_15_what_nobody_waits_for_is_not_asked_for() {
     let mut rig = Rig::new();
     rig.incomplete(ip(2));
-    rig.neighbour(ip(2), Neighbour::Valid(hw(2)));
+    rig.neighbour(ip(2), Neighbour::Reachable(hw(2)));
     rig.incomplete(ip(3));
     rig.neighbour(ip(3), Neighbour::Dead);
     rig.incomplete(ip(4));

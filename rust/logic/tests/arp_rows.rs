@@ -29,7 +29,8 @@ use spans_logic::{
     address::Address,
     arp::{
         packet::{judge, Host, Operation, Packet, Refused, LEN},
-        table::{Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, State},
+        slots::Bucket,
+        table::{Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, Slot, State},
     },
 };
 use std::net::Ipv4Addr;
@@ -129,7 +130,7 @@ fn resolve_permanent_is_known() {
 #[test]
 fn kernel_valid_none_is_remembered() {
     let mut rig = Rig::new();
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.state(IT), Some(State::Valid));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     // It is the kernel who said so.
@@ -141,7 +142,7 @@ fn kernel_valid_none_is_remembered() {
 fn kernel_valid_incomplete_ends_the_search() {
     let mut rig = Rig::new();
     rig.incomplete(IT);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.tell(), []);
     assert_eq!(rig.pass(10 * MINUTE), []);
@@ -154,7 +155,7 @@ fn kernel_valid_valid_does_not_refresh() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.now += MINUTE;
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.view(IT).unwrap().age, MINUTE);
     assert_eq!(rig.tell(), []);
 }
@@ -164,7 +165,7 @@ fn kernel_valid_ending_does_not_refresh() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.pass(19 * MINUTE);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.state(IT), Some(State::Ending));
     rig.pass(MINUTE);
     assert_eq!(rig.table.lookup(IT), None);
@@ -175,7 +176,7 @@ fn kernel_valid_with_another_address_is_believed() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.now += MINUTE;
-    rig.neighbour(IT, Neighbour::Valid(OTHER));
+    rig.neighbour(IT, Neighbour::Reachable(OTHER));
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
     assert_eq!(rig.view(IT).unwrap().age, 0);
     assert_eq!(rig.tell(), []);
@@ -187,7 +188,7 @@ fn kernel_valid_locked_is_not_believed() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.hear(IT, OTHER, false);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
     assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
 }
@@ -197,7 +198,7 @@ fn kernel_valid_locked_is_not_believed() {
 fn kernel_valid_permanent_is_valid() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.state(IT), Some(State::Valid));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
 }
@@ -206,7 +207,7 @@ fn kernel_valid_permanent_is_valid() {
 fn kernel_valid_failed_is_believed() {
     let mut rig = Rig::new();
     rig.failed(IT);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.tell(), []);
 }
@@ -220,7 +221,7 @@ fn kernel_valid_asked_for_again_ends_the_search() {
     rig.hear(IT, OTHER, false);
     rig.now += SETTINGS.lifetime;
     assert_eq!(rig.resolve(IT), Resolution::Ask);
-    rig.neighbour(IT, Neighbour::Valid(ITS));
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.tell(), []);
 }
@@ -271,13 +272,100 @@ fn dead_permanent_stays_known() {
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
 
-/// The ancestor has no such state. The hold-down is about a host, not about who asked.
+/// The ancestor has no such state. Who deletes the neighbour wants it to be tried again.
 #[test]
-fn dead_failed_stays_held() {
+fn dead_failed_may_be_asked_again() {
     let mut rig = Rig::new();
     rig.failed(IT);
     rig.neighbour(IT, Neighbour::Dead);
-    assert_eq!(rig.resolve(IT), Resolution::Held);
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+}
+
+/// When the line is mended, too.
+#[test]
+fn forgiven_failed_may_be_asked_again() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.failed(ip(3));
+    assert!(rig.table.forgive(1));
+    assert!(!rig.table.forgive(5));
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
+}
+
+/// Whom the stack has answered, and nobody here has asked for, makes room as others do
+/// that were only heard.
+#[test]
+fn stale_none_is_heard() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Stale(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert!(rig
+        .table
+        .views(0, usize::MAX, rig.now)
+        .all(|view| view.heard));
+}
+
+/// The kernel doubts an address that nothing is known of here: that is no reason to
+/// believe it.
+#[test]
+fn probing_teaches_nothing_new() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Probing(ITS));
+    assert!(rig.is_none(IT));
+    rig.incomplete(IT);
+    rig.neighbour(IT, Neighbour::Probing(ITS));
+    assert_eq!(rig.resolve(IT), Resolution::Wait);
+}
+
+/// Whoever was heard of last makes room last.
+#[test]
+fn heard_again_makes_room_later() {
+    let settings = Settings {
+        limit: 2,
+        ..SETTINGS
+    };
+    let mut rig = Rig::with(settings, 10, 3);
+    for last in [2, 3, 2, 4] {
+        rig.hear(ip(last), hw(last), true);
+    }
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert_eq!(rig.table.lookup(ip(3)), None);
+}
+
+/// More room changes nothing of what is there, nor in which order it ends.
+#[test]
+fn grown_tables_hold_what_they_held() {
+    let mut rig = Rig::with(SETTINGS, 40, 7);
+    let mut other = Rig::with(SETTINGS, 40, 7);
+    for rig in [&mut rig, &mut other] {
+        for last in 2..30 {
+            rig.hear(ip(last), hw(last), true);
+            rig.pass(SECOND);
+        }
+        rig.tell();
+        rig.failed(ip(40));
+        rig.permanent(ip(41), hw(41));
+        rig.incomplete(ip(42));
+    }
+    let fewer = (vec![Slot::default(); 39], vec![Bucket::default(); 7]);
+    assert_eq!(rig.table.grow(fewer.0, fewer.1).0.len(), 39);
+    let more = (vec![Slot::default(); 100], vec![Bucket::default(); 50]);
+    assert_eq!(rig.table.grow(more.0, more.1).0.len(), 40);
+    assert_eq!(rig.table.capacity(), 100);
+    for last in 0..=255 {
+        assert_eq!(rig.table.lookup(ip(last)), other.table.lookup(ip(last)));
+    }
+    for rig in [&mut rig, &mut other] {
+        rig.hear(ip(5), hw(6), true);
+    }
+    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.pass(30 * MINUTE), other.pass(30 * MINUTE));
+    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.table.len(), other.table.len());
+    for last in 50..140 {
+        assert_eq!(rig.hear(ip(last), hw(last), true), Heard::New);
+    }
 }
 
 #[test]
@@ -738,7 +826,7 @@ fn add_while_down_is_permanent() {
     let mut rig = Rig::new();
     rig.table.down();
     rig.permanent(IT, ITS);
-    rig.table.up();
+    rig.up();
     assert_eq!(rig.tell(), [(IT, News::Permanent(ITS))]);
 }
 
@@ -850,7 +938,7 @@ fn delete_permanent_is_forgotten() {
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
     // Not told again either.
-    rig.table.up();
+    rig.up();
     assert_eq!(rig.tell(), []);
 }
 
@@ -875,7 +963,7 @@ fn unresolved_takes_only_permanence() {
 fn unresolved_locked_permanent_stays() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
-    rig.table.up();
+    rig.up();
     rig.neighbour(IT, Neighbour::Unresolved);
     assert_eq!(rig.tell(), [(IT, News::Permanent(ITS))]);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
@@ -997,13 +1085,13 @@ fn up_tells_what_the_user_has_set() {
     // The kernel has flushed its neighbours.
     rig.table.down();
     assert!(!rig.table.drop_some(usize::MAX, false));
-    rig.table.up();
+    rig.up();
     assert_eq!(
         rig.tell(),
         [4, 2, 3].map(|last| (ip(last), News::Permanent(hw(last))))
     );
     // Each time.
-    rig.table.up();
+    rig.up();
     assert_eq!(rig.tell().len(), 3);
 }
 

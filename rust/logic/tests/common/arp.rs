@@ -90,6 +90,12 @@ impl Rig {
         }
     }
 
+    /// The interface goes up.
+    pub(crate) fn up(&mut self) {
+        self.table.up();
+        self.table.tell_permanent();
+    }
+
     pub(crate) fn resolve(&mut self, ip: Ipv4Addr) -> Resolution {
         self.dice = self.dice.wrapping_add(1);
         self.table.resolve(ip, self.now, self.dice)

@@ -92,9 +92,11 @@ impl Event {
                 Self::Hear(packet, ends)
             }
             13..=17 => {
-                let neighbour = match what % 8 {
+                let neighbour = match what % 10 {
                     0 => Neighbour::Permanent(address(more)),
-                    1 | 2 => Neighbour::Valid(address(more)),
+                    1 | 2 => Neighbour::Reachable(address(more)),
+                    8 => Neighbour::Stale(address(more)),
+                    9 => Neighbour::Probing(address(more)),
                     3 => Neighbour::Unresolved,
                     4 | 5 => Neighbour::Failed,
                     _ => Neighbour::Dead,
@@ -403,7 +405,12 @@ impl Oracle {
         match heard {
             Heard::Changed { .. } => self.totals.changed += 1,
             Heard::Answer => self.totals.resolved += 1,
-            _ => return heard,
+            _ => {
+                if self.list[at].stranger.is_some() {
+                    self.list[at].stranger = Some(self.clock);
+                }
+                return heard;
+            }
         }
         self.announce(at);
         heard
@@ -419,12 +426,33 @@ impl Oracle {
                     self.become_(at, Is::Set { at: address }, now);
                 }
             }
-            Neighbour::Valid(address) => {
+            Neighbour::Reachable(address) => {
                 let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
                 if !locked && !same {
                     if let Some(at) = found.or_else(|| self.make(ip, true, false)) {
                         self.know(at, address, now);
                     }
+                }
+            }
+            Neighbour::Stale(address) => {
+                let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
+                if found.is_none() {
+                    if let Some(at) = self.make(ip, false, false) {
+                        self.know(at, address, now);
+                        self.list[at].stranger = Some(self.clock);
+                    }
+                } else if !locked && !same {
+                    self.know(found.unwrap(), address, now);
+                }
+            }
+            Neighbour::Probing(address) => {
+                let other = match is {
+                    Some(Is::Known { at, .. }) => at != address,
+                    Some(Is::Set { .. }) => true,
+                    _ => false,
+                };
+                if !locked && other {
+                    self.know(found.unwrap(), address, now);
                 }
             }
             Neighbour::Unresolved => {
@@ -438,7 +466,7 @@ impl Oracle {
                 }
             }
             Neighbour::Dead => {
-                if matches!(is, Some(Is::Asked { .. })) {
+                if matches!(is, Some(Is::Asked { .. } | Is::Silent)) {
                     self.forget(ip);
                 }
             }
@@ -681,6 +709,7 @@ impl Pair {
             }
             Event::Up => {
                 table.up();
+                table.tell_permanent();
                 oracle.up();
             }
             Event::Down => {
@@ -733,7 +762,7 @@ impl Pair {
         assert!(before.get(&ip).is_none_or(|view| !view.locked));
         if echo {
             let neighbour = match news {
-                News::Valid(address) => Neighbour::Valid(address),
+                News::Valid(address) => Neighbour::Reachable(address),
                 News::Permanent(address) => Neighbour::Permanent(address),
                 News::Failed | News::Gone => Neighbour::Failed,
             };
