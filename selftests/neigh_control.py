@@ -20,7 +20,8 @@ LIVE = [f"10.0.0.{i}" for i in range(2, 6)]
 NOBODY = [f"10.0.0.{i}" for i in range(200, 206)]
 ALL = LIVE + NOBODY
 
-KNOWN = ("REACHABLE", "STALE", "DELAY", "PROBE")
+KNOWN = ("REACHABLE", "STALE")
+DOUBTED = ("DELAY", "PROBE")
 
 
 def ip(*words, check=False):
@@ -55,6 +56,8 @@ def differences(table):
             good = (state, entry) == ("PERMANENT", "permanent") and lladdr == known
         elif state in KNOWN:
             good = entry == "valid" and lladdr == known
+        elif state in DOUBTED:
+            good = entry != "valid" or lladdr == known
         elif state in ("FAILED", "NONE"):
             good = entry in ("failed", None)
         elif state == "INCOMPLETE":

@@ -13,6 +13,11 @@ void rust_helper_neigh_release(struct neighbour *n)
 	neigh_release(n);
 }
 
+void rust_helper_neigh_var_set(struct neigh_parms *p, int index, int val)
+{
+	neigh_var_set(p, index, val);
+}
+
 void rust_helper_read_lock(rwlock_t *lock)
 {
 	read_lock(lock);
@@ -36,6 +41,11 @@ void rust_helper_spin_unlock(spinlock_t *lock)
 struct in_device *rust_helper___in_dev_get_rtnl(const struct net_device *dev)
 {
 	return __in_dev_get_rtnl(dev);
+}
+
+struct in_device *rust_helper___in_dev_get_rcu(const struct net_device *dev)
+{
+	return __in_dev_get_rcu(dev);
 }
 
 bool rust_helper_IN_DEV_ARP_NOTIFY(const struct in_device *in_dev)

@@ -8,11 +8,12 @@
 use super::{
     bindings,
     device::{Device, Operations},
+    neighbour::Parameters,
     rtnl::Rtnl,
     spinlock_bh::LocalBhDisabled,
 };
 use core::{net::Ipv4Addr, ptr::null};
-use kernel::sync::rcu;
+use kernel::{prelude::*, sync::rcu};
 
 /// `__be32`.
 pub(super) fn to_be32(ip: Ipv4Addr) -> bindings::__be32 {
@@ -57,16 +58,22 @@ impl<T: Operations> Device<T> {
     /// Whether an address is one of this device.
     pub fn has_address(&self, ip: Ipv4Addr, _: &LocalBhDisabled) -> bool {
         let _rcu = rcu::read_lock();
-        // SAFETY: The device is valid, and so is its namespace within a read-side section. The
-        // device that comes back is only compared.
+        // SAFETY: The device is valid, and so are its namespace and its IPv4 part within a
+        // read-side section.
         let found = unsafe {
-            bindings::__ip_dev_find(
+            let in_device = bindings::rust_helper___in_dev_get_rcu(self.as_raw());
+            if in_device.is_null() {
+                return false;
+            }
+            bindings::inet_confirm_addr(
                 bindings::rust_helper_dev_net(self.as_raw()),
+                in_device,
+                0,
                 to_be32(ip),
-                false,
+                bindings::rt_scope_t_RT_SCOPE_HOST as i32,
             )
         };
-        core::ptr::eq(found, self.as_raw())
+        found == to_be32(ip)
     }
 
     /// Asks who has `ip`: everybody, or who has this link address. Nothing happens if
@@ -154,6 +161,31 @@ impl<T: Operations> Device<T> {
         // SAFETY: The device is valid, and RTNL is held.
         let in_device = unsafe { bindings::rust_helper___in_dev_get_rtnl(self.as_raw()) };
         (!in_device.is_null()).then(|| f(in_device))
+    }
+
+    /// How the kernel treats the neighbours of this device, until the user changes that.
+    pub fn set_arp_parameters(&self, parameters: &Parameters, rtnl: &Rtnl) {
+        let parameters = [
+            (bindings::NEIGH_VAR_MCAST_PROBES, parameters.probes),
+            (bindings::NEIGH_VAR_MCAST_REPROBES, parameters.probes),
+            (
+                bindings::NEIGH_VAR_QUEUE_LEN_BYTES,
+                parameters.queue_len_bytes,
+            ),
+        ];
+        self.with_in_device(rtnl, |in_device| {
+            for (which, value) in parameters {
+                // SAFETY: It is valid as long as RTNL is held, and so are its parameters, which
+                // have these.
+                unsafe {
+                    bindings::rust_helper_neigh_var_set(
+                        (*in_device).arp_parms,
+                        which as c_int,
+                        value as c_int,
+                    );
+                }
+            }
+        });
     }
 
     /// Whether new addresses are to be announced: `arp_notify`.

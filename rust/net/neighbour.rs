@@ -32,9 +32,6 @@ use kernel::{
 /// `struct net_device_ops` has for them.
 #[vtable]
 pub trait Operations: device::Operations {
-    /// What new neighbours are given: `ndo_neigh_setup`.
-    const PARAMETERS: Parameters;
-
     /// `ndo_neigh_construct`: may there be a neighbour with this address? Any context but
     /// hard interrupts. If this fails, whoever wanted it gets the error.
     fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result;
@@ -50,11 +47,11 @@ pub trait Operations: device::Operations {
     fn neighbour_changed(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled);
 }
 
-/// `struct neigh_parms` of a new device, which the user can change with `ip ntable`.
+/// `struct neigh_parms` of a device, which the user can change with `ip ntable`.
 pub struct Parameters {
-    /// How often the kernel solicits a neighbour without a link address before it gives
-    /// up.
-    pub mcast_probes: u32,
+    /// How often the kernel solicits a neighbour before it gives up: without a link
+    /// address, and again after it had one.
+    pub probes: u32,
     /// How many bytes of packets wait for one link address, with all that belongs to
     /// them.
     pub queue_len_bytes: u32,
@@ -65,8 +62,12 @@ pub struct Parameters {
 pub enum State<const N: usize> {
     /// `NUD_PERMANENT` or `NUD_NOARP`.
     Permanent([u8; N]),
-    /// Another one of `NUD_VALID`.
-    Valid([u8; N]),
+    /// `NUD_REACHABLE`.
+    Reachable([u8; N]),
+    /// `NUD_STALE`.
+    Stale([u8; N]),
+    /// `NUD_DELAY` or `NUD_PROBE`.
+    Probing([u8; N]),
     /// `NUD_FAILED`.
     Failed,
     /// `NUD_NONE` or `NUD_INCOMPLETE`.
@@ -79,8 +80,8 @@ pub enum State<const N: usize> {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`, is one of `arp_tbl`, and its lock is not held by this
-/// thread.
+/// The pointer is valid for `'a`, is one of `arp_tbl` and of a device with room for
+/// [`Private`], and its lock is not held by this thread.
 pub struct Event<'a> {
     neighbour: *mut bindings::neighbour,
     _life: PhantomData<&'a ()>,
@@ -105,7 +106,8 @@ impl Event<'_> {
     }
 
     /// How it is doing at this moment, which may be later than the event. `None` if
-    /// link addresses are not `N` bytes long.
+    /// link addresses are not `N` bytes long, or if the driver has just
+    /// [failed](Solicitation::fail) it.
     pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
         let n = self.neighbour;
         // SAFETY: By the type invariant it is valid, its device lives as long, and this thread does
@@ -123,9 +125,16 @@ impl Event<'_> {
                 State::Dead
             } else if nud & (bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0 {
                 State::Permanent(address)
-            } else if nud & VALID != 0 {
-                State::Valid(address)
+            } else if nud & bindings::NUD_REACHABLE != 0 {
+                State::Reachable(address)
+            } else if nud & bindings::NUD_STALE != 0 {
+                State::Stale(address)
+            } else if nud & (bindings::NUD_DELAY | bindings::NUD_PROBE) != 0 {
+                State::Probing(address)
             } else if nud & bindings::NUD_FAILED != 0 {
+                if (*private(n)).silent.read() {
+                    return None;
+                }
                 State::Failed
             } else {
                 State::Unresolved
@@ -134,9 +143,13 @@ impl Event<'_> {
     }
 }
 
-/// `NUD_VALID`, but for what the user has set.
-const VALID: u32 =
-    bindings::NUD_REACHABLE | bindings::NUD_STALE | bindings::NUD_DELAY | bindings::NUD_PROBE;
+/// `NUD_VALID`.
+const VALID: u32 = bindings::NUD_REACHABLE
+    | bindings::NUD_STALE
+    | bindings::NUD_DELAY
+    | bindings::NUD_PROBE
+    | bindings::NUD_PERMANENT
+    | bindings::NUD_NOARP;
 
 /// # Safety
 ///
@@ -180,10 +193,16 @@ impl<T: Operations> Solicitation<'_, T> {
         }
     }
 
-    /// Nobody is asked: packets that wait are dropped, and whoever sent them is told.
+    /// Nobody is asked: packets that wait are dropped, and whoever sent them is told. The
+    /// driver is not told of it.
     pub fn fail(&self, _: &LocalBhDisabled) {
-        // SAFETY: By the type invariant; who calls us has a reference.
-        unsafe { fail(self.neighbour) };
+        // SAFETY: By the type invariant the private area was filled in, and the neighbour is kept by
+        // who calls us.
+        unsafe {
+            (*private(self.neighbour)).silent.write(true);
+            fail(self.neighbour);
+            (*private(self.neighbour)).silent.write(false);
+        }
     }
 }
 
@@ -210,6 +229,8 @@ struct Private {
     ops: *const bindings::neigh_ops,
     /// To be removed from the kernel's table.
     removed: Word<bool>,
+    /// The driver knows how it is.
+    silent: Word<bool>,
 }
 
 /// How much room neighbours of ours need behind them.
@@ -244,33 +265,6 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for the neighbours of a device, before the device has
-    /// addresses.
-    pub(super) unsafe extern "C" fn setup_callback(
-        _dev: *mut bindings::net_device,
-        parms: *mut bindings::neigh_parms,
-    ) -> c_int {
-        // SAFETY: The core gives us `parms`, which nobody else uses yet.
-        let (table, data) = unsafe { ((*parms).tbl, &mut (*parms).data) };
-        if table == &raw mut bindings::arp_tbl {
-            let parameters = [
-                (bindings::NEIGH_VAR_MCAST_PROBES, T::PARAMETERS.mcast_probes),
-                (
-                    bindings::NEIGH_VAR_QUEUE_LEN_BYTES,
-                    T::PARAMETERS.queue_len_bytes,
-                ),
-            ];
-            for (which, value) in parameters {
-                if let Some(parameter) = data.get_mut(which as usize) {
-                    *parameter = value as c_int;
-                }
-            }
-        }
-        0
-    }
-
-    /// # Safety
-    ///
     /// Called by the core for a new neighbour of `dev` that nobody else knows.
     pub(super) unsafe extern "C" fn construct_callback(
         dev: *mut bindings::net_device,
@@ -280,9 +274,7 @@ impl<T: Operations> Table<T> {
         let (table, kind, nud) =
             unsafe { ((*n).tbl, u32::from((*n).type_), u32::from((*n).nud_state)) };
         // Not IPv6, broadcast and multicast, and not our own address.
-        if table != &raw mut bindings::arp_tbl
-            || kind != bindings::RTN_UNICAST
-            || nud & (VALID | bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0
+        if table != &raw mut bindings::arp_tbl || kind != bindings::RTN_UNICAST || nud & VALID != 0
         {
             return 0;
         }
@@ -296,6 +288,7 @@ impl<T: Operations> Table<T> {
                 private(n).write(Private {
                     ops: (*n).ops,
                     removed: Word::new(false),
+                    silent: Word::new(false),
                 });
                 (*n).ops = Self::ops();
                 (*n).output = Self::ops().output;

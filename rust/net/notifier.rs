@@ -39,18 +39,26 @@ pub trait Events: Operations {
     /// `NETDEV_CHANGEADDR`: another link address. Neighbours were flushed.
     fn readdressed(dev: &Device<Self>, rtnl: &Rtnl);
 
-    /// `NETDEV_CHANGE`: flags or carrier.
+    /// `NETDEV_CHANGE` or `NETDEV_CHANGEUPPER`: flags, carrier, or who it belongs to (a
+    /// VRF, say). Neighbours may have been flushed.
     fn changed(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// The device has got another IPv4 address.
     fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl);
+
+    /// The device has lost an IPv4 address. If it was the last one, neighbours were
+    /// flushed.
+    fn address_removed(dev: &Device<Self>, rtnl: &Rtnl);
 }
 
 /// A chain of functions that the kernel calls.
 ///
 /// # Safety
 ///
-/// After `unregister` returned, `call` must not be called, nor be at work.
+/// - After `unregister` returned, the chain must not call, nor a call be at work.
+/// - `device` must answer null or a device that is valid during the call and, if it is of
+///   `T`, has its data.
+/// - Where `call` assumes RTNL, the chain must be called with it held.
 pub(super) unsafe trait Chain<T: Events> {
     /// # Safety
     ///
@@ -150,7 +158,8 @@ impl<T: Events, C: Chain<T>> PinnedDrop for Notifier<T, C> {
 /// `register_netdevice_notifier()`.
 pub(super) struct Devices;
 
-// SAFETY: A blocking chain, under RTNL.
+// SAFETY: The chain is called, and unregistering done, with RTNL held. Its events are about
+// devices that were given their data before they were registered.
 unsafe impl<T: Events> Chain<T> for Devices {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
         // SAFETY: The caller promises it.
@@ -175,7 +184,9 @@ unsafe impl<T: Events> Chain<T> for Devices {
             bindings::netdev_cmd_NETDEV_UNREGISTER => T::goes(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_UP => T::up(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_CHANGEADDR => T::readdressed(dev, &rtnl),
-            bindings::netdev_cmd_NETDEV_CHANGE => T::changed(dev, &rtnl),
+            bindings::netdev_cmd_NETDEV_CHANGE | bindings::netdev_cmd_NETDEV_CHANGEUPPER => {
+                T::changed(dev, &rtnl)
+            }
             _ => (),
         }
     }
@@ -184,7 +195,8 @@ unsafe impl<T: Events> Chain<T> for Devices {
 /// `register_inetaddr_notifier()`.
 pub(super) struct Addresses;
 
-// SAFETY: A blocking chain.
+// SAFETY: Unregistering waits for calls, and all who call hold RTNL (`net/ipv4/devinet.c`). The
+// device of an address is registered.
 unsafe impl<T: Events> Chain<T> for Addresses {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
         // SAFETY: The caller promises it.
@@ -202,11 +214,16 @@ unsafe impl<T: Events> Chain<T> for Addresses {
     }
 
     unsafe fn call(dev: &Device<T>, event: c_ulong, data: *mut c_void) {
-        if event as u32 == bindings::netdev_cmd_NETDEV_UP {
-            // SAFETY: As in `device`.
-            let ip = from_be32(unsafe { (*data.cast::<bindings::in_ifaddr>()).ifa_local });
-            // SAFETY: This chain is called with RTNL held.
-            T::address_added(dev, ip, &unsafe { Rtnl::assume() });
+        // SAFETY: Addresses are added and removed with RTNL held.
+        let rtnl = unsafe { Rtnl::assume() };
+        match event as u32 {
+            bindings::netdev_cmd_NETDEV_UP => {
+                // SAFETY: As in `device`.
+                let ip = from_be32(unsafe { (*data.cast::<bindings::in_ifaddr>()).ifa_local });
+                T::address_added(dev, ip, &rtnl);
+            }
+            bindings::netdev_cmd_NETDEV_DOWN => T::address_removed(dev, &rtnl),
+            _ => (),
         }
     }
 }
@@ -214,7 +231,8 @@ unsafe impl<T: Events> Chain<T> for Addresses {
 /// `register_netevent_notifier()`.
 pub(super) struct Neighbours;
 
-// SAFETY: An atomic chain; unregistering waits for an RCU grace period.
+// SAFETY: Unregistering waits for an RCU grace period, in which calls end. A neighbour has a
+// reference to its device.
 unsafe impl<T: Events> Chain<T> for Neighbours {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
         // SAFETY: The caller promises it.

@@ -9,7 +9,6 @@
 //! one thread at a time tells them; what others have to tell waits for it.
 
 use super::{
-    port::Port,
     show::{Ip, Link},
     Spans,
 };
@@ -24,6 +23,7 @@ use crate::{
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
         timer::{self, Timer},
+        word::Word,
         Device,
     },
     new_spinlock_bh,
@@ -52,9 +52,21 @@ const BATCHES: usize = 16;
 
 const MS: u64 = 1_000_000;
 
+/// The timer never waits longer, in milliseconds.
+const LONGEST: u64 = 60 * 60 * 1000;
+
 /// Between two removals from the kernel's table, at least: each goes through all of
-/// that.
+/// that, whatever device it is for.
 const REMOVAL: u64 = 100 * MS;
+
+/// When neighbours were removed last.
+static REMOVED: Word<u64> = Word::new(0);
+
+/// The table decides when to give up, long before the kernel would.
+const PARAMETERS: Parameters = Parameters {
+    probes: 1 << 20,
+    queue_len_bytes: 64 << 10,
+};
 
 /// The table of a device, and the timer with which it grows old.
 #[pin_data]
@@ -148,6 +160,17 @@ impl Arp {
         }
     }
 
+    /// Those that did not answer may be asked again.
+    fn forgive(&self) {
+        loop {
+            let bh = local_bh_disable();
+            let more = self.shared.lock(&bh).table.forgive(BATCH);
+            if !more {
+                return;
+            }
+        }
+    }
+
     /// What the user has set.
     pub(super) fn get(&self, knob: Knob) -> u32 {
         self.shared.lock(&local_bh_disable()).config.get(knob)
@@ -171,7 +194,7 @@ impl Arp {
 
         let bh = local_bh_disable();
         let mut shared = this.shared.lock(&bh);
-        let old = room.map(|(slots, buckets)| shared.table.move_to(slots, buckets, dice()));
+        let old = room.map(|(slots, buckets)| shared.table.grow(slots, buckets));
         shared.config = config;
         shared.table.set(settings);
         Self::rearm(this, &mut shared);
@@ -215,7 +238,8 @@ impl Arp {
         }
         shared.armed = Some(next);
         let wait = next.saturating_sub(ktime_get());
-        this.mod_timer(wait.div_ceil(MS).min(Msecs::MAX.into()) as Msecs);
+        // Looked at now and then in between, far below what fits into jiffies.
+        this.mod_timer(wait.div_ceil(MS).min(LONGEST) as Msecs);
     }
 
     /// A packet has come in. Answers what is known of it.
@@ -236,12 +260,7 @@ impl Arp {
             },
             for_us: device.inet_addr_type(packet.target.ip, bh) == AddressType::Local,
         };
-        let heard = {
-            let mut shared = this.shared.lock(bh);
-            let heard = shared.table.hear(packet, ends, ktime_get());
-            Self::rearm(this, &mut shared);
-            heard
-        };
+        let heard = this.shared.lock(bh).table.hear(packet, ends, ktime_get());
         match heard {
             Heard::Duplicate { asked } => {
                 log::warn_ratelimited(
@@ -286,6 +305,7 @@ impl Arp {
                     Some(news) => news,
                     None => {
                         shared.telling = false;
+                        Self::rearm(this, &mut shared);
                         return;
                     }
                 }
@@ -320,6 +340,18 @@ impl Arp {
         shared.table.pause();
         shared.telling = false;
         Self::soon(this, &mut shared);
+    }
+
+    /// Removes neighbours from the kernel's table, unless that was just done.
+    fn remove_neighbours(&self, bh: &LocalBhDisabled) {
+        let now = ktime_get();
+        let next = REMOVED.read().saturating_add(REMOVAL);
+        if now < next {
+            self.shared.lock(bh).removal.get_or_insert(next);
+        } else {
+            REMOVED.write(now);
+            Device::<Spans>::remove_neighbours(bh);
+        }
     }
 
     /// There are neighbours to be removed from the kernel's table.
@@ -383,7 +415,7 @@ impl timer::Callback for Arp {
         }
         Self::tell(this, &device, bh);
         if removal {
-            Device::<Spans>::remove_neighbours(bh);
+            this.remove_neighbours(bh);
         }
         let mut shared = this.shared.lock(bh);
         if more {
@@ -395,22 +427,8 @@ impl timer::Callback for Arp {
     }
 }
 
-impl Port {
-    fn arp_news(&self, device: &Device<Spans>, bh: &LocalBhDisabled) {
-        Arp::tell(self.arp(), device, bh);
-        let mut shared = self.arp().shared.lock(bh);
-        Arp::rearm(self.arp(), &mut shared);
-    }
-}
-
 #[vtable]
 impl neighbour::Operations for Spans {
-    /// The table decides when to give up, long before the kernel would.
-    const PARAMETERS: Parameters = Parameters {
-        mcast_probes: 1 << 20,
-        queue_len_bytes: 64 << 10,
-    };
-
     fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
         let port = dev.data();
         let bh = local_bh_disable();
@@ -425,22 +443,16 @@ impl neighbour::Operations for Spans {
     fn solicit(dev: &Device<Self>, solicitation: &Solicitation<'_, Self>, bh: &LocalBhDisabled) {
         let port = dev.data();
         let arp = port.arp();
-        let resolution = {
-            let mut shared = arp.shared.lock(bh);
-            let resolution = shared.table.resolve(solicitation.ip(), ktime_get(), dice());
-            Arp::rearm(arp, &mut shared);
-            resolution
-        };
+        let ip = solicitation.ip();
+        let resolution = arp.shared.lock(bh).table.resolve(ip, ktime_get(), dice());
         match resolution {
             Resolution::Ask => solicitation.ask(bh),
             Resolution::NoRoom => solicitation.fail(bh),
-            Resolution::Wait => (),
+            Resolution::Wait => return,
             Resolution::Known | Resolution::Held => (),
         }
         // Somebody may have had to make room.
-        if resolution != Resolution::Wait {
-            port.arp_news(dev, bh);
-        }
+        Arp::tell(arp, dev, bh);
     }
 
     fn neighbour_used(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
@@ -457,7 +469,9 @@ impl neighbour::Operations for Spans {
         };
         let neighbour = match state {
             State::Permanent(address) => Neighbour::Permanent(Address::new(address)),
-            State::Valid(address) => Neighbour::Valid(Address::new(address)),
+            State::Reachable(address) => Neighbour::Reachable(Address::new(address)),
+            State::Stale(address) => Neighbour::Stale(Address::new(address)),
+            State::Probing(address) => Neighbour::Probing(Address::new(address)),
             State::Failed => Neighbour::Failed,
             State::Unresolved => Neighbour::Unresolved,
             State::Dead => Neighbour::Dead,
@@ -478,6 +492,7 @@ impl notifier::Events for Spans {
     /// kernel does so when it is told to. The user may tell it otherwise.
     fn came(dev: &Device<Self>, rtnl: &Rtnl) {
         dev.set_arp_notify(true, rtnl);
+        dev.set_arp_parameters(&PARAMETERS, rtnl);
     }
 
     /// Addresses mean something else in another namespace.
@@ -494,9 +509,14 @@ impl notifier::Events for Spans {
     }
 
     fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
-        if !dev.carrier_ok() && dev.arp_evict_nocarrier(rtnl) {
-            dev.data().arp().forget(false);
+        let port = dev.data();
+        if dev.carrier_ok() {
+            // Who was asked over a line that was cut could not answer.
+            port.arp().forgive();
+        } else if dev.arp_evict_nocarrier(rtnl) {
+            port.arp().forget(false);
         }
+        tell_permanent(dev);
     }
 
     fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl) {
@@ -504,12 +524,20 @@ impl notifier::Events for Spans {
             dev.arp_announce(ip, rtnl);
         }
     }
+
+    fn address_removed(dev: &Device<Self>, _: &Rtnl) {
+        tell_permanent(dev);
+    }
 }
 
 /// The kernel has forgotten what the user has set.
 fn tell_permanent(dev: &Device<Spans>) {
+    // A device that is down has none.
+    if !dev.is_running() {
+        return;
+    }
     let port = dev.data();
     let bh = local_bh_disable();
     port.arp().shared.lock(&bh).table.tell_permanent();
-    port.arp_news(dev, &bh);
+    Arp::tell(port.arp(), dev, &bh);
 }

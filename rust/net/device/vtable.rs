@@ -235,7 +235,6 @@ impl<T: Operations + neighbour::Operations> VTable<T> {
         ops.ndo_change_mtu = Some(Self::change_mtu_callback);
         ops.ndo_change_carrier = Some(Self::change_carrier_callback);
         ops.ndo_get_stats64 = Some(Self::get_stats64_callback);
-        ops.ndo_neigh_setup = Some(neighbour::Table::<T>::setup_callback);
         ops.ndo_neigh_construct = Some(neighbour::Table::<T>::construct_callback);
         ops.ndo_get_phys_port_id = Some(Self::get_phys_port_id_callback);
         ops.ndo_get_port_parent_id = Some(Self::get_port_parent_id_callback);
