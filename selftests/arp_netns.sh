@@ -100,11 +100,11 @@ carrier_loss()
 	ping_host 1 2
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 	host 1 ip link set s0 carrier off
-	lost() { [ "$(get_spans 1 arp_entries) $(neigh 1 10.0.0.2)" = "1 " ]; }
+	lost() { [ "$(get_spans 1 arp_entries) $(neigh_entry 1 10.0.0.2)" = "1 " ]; }
 	busywait 5000 lost
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
-	expect "neighbour" "" "$(neigh 1 10.0.0.2)"
-	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh 1 10.0.0.7)"
+	expect "neighbour" "" "$(neigh_entry 1 10.0.0.2)"
+	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	host 1 ip link set s0 carrier on
 	ping_host 1 2
 	check_err $? "no answer after the carrier is back"
@@ -120,7 +120,7 @@ carrier_loss_without_eviction()
 	host 1 ip link set s0 carrier off
 	sleep 2
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
-	expect "neighbour's link address" "$(lladdr 2)" "$(neigh 1 10.0.0.2 | cut -d' ' -f2)"
+	expect "neighbour's link address" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
 	log_test "the carrier is lost, arp_evict_nocarrier=0"
 }
 
@@ -133,7 +133,7 @@ down_and_up()
 	host 1 ip link set s0 down
 	expect "entries while down" 1 "$(get_spans 1 arp_entries)"
 	host 1 ip link set s0 up
-	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh 1 10.0.0.7)"
+	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	ping_host 1 2
 	check_err $? "no answer after down and up"
 	log_test "down and up"

@@ -212,15 +212,52 @@ stall()
 	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
 }
 
-# arp_table I: the ARP table of host I, with a line of headings.
-arp_table() { cat "/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/arp"; }
+# The ARP of host I, by its front panels: arp_table I [ADDRESS] is all of its table or
+# what that says about an address, neigh I ADDRESS what `ip neigh` says about it.
+arp_table()
+{
+	awk -v address="${2:-}" 'NR > 1 && (address == "" || $1 == address)' \
+		"/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/arp"
+}
 
-# arp_entry I IP: state and link address of an entry of host I.
-arp_entry() { arp_table "$1" | awk -v "ip=$2" '$1 == ip { print $3, $2 }'; }
+neigh() { host "$1" ip neigh show "$2" dev s0; }
 
-# neigh I IP: state and link address of a neighbour of host I, as `ip neigh` shows it.
-neigh()
+# arp_entry I ADDRESS, neigh_entry I ADDRESS: state and link address only.
+arp_entry() { arp_table "$@" | awk '{ print $3, $2 }'; }
+
+neigh_entry()
 {
 	host "$1" ip -j neigh show "$2" dev s0 |
 		jq -r '.[] | (.state[0] + " " + (.lladdr // "-"))'
+}
+
+# send_arp I COUNT KEY=VALUE...: raw ARP from host I, see arp.py.
+send_arp() { host "$1" "$selftests/arp.py" send s0 "${@:2}"; }
+
+# hear_arp I: the ARP that comes to host I from now on goes to /tmp/arpI.
+hear_arp()
+{
+	start "$1" "$selftests/arp.py" hear s0 >"/tmp/arp$1"
+	defer kill_process $!
+	busywait 60000 grep -q ready "/tmp/arp$1" >/dev/null
+	check_err $? "nobody listens"
+}
+
+# asked I ADDRESS: how many requests for an address came to host I.
+asked() { awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }' "/tmp/arp$1"; }
+
+# now: milliseconds.
+now() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+# nap MS: sleep.
+nap() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
+
+# scaled MS: a time, longer where all takes longer.
+scaled() { if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo $(($1 * 3)); else echo "$1"; fi; }
+
+# between WHAT LEAST MOST FOUND
+between()
+{
+	((${4:-0} >= $2 && ${4:-0} <= $3))
+	check_err $? "$1: expected $2 to $3, found '$4'"
 }

@@ -1,0 +1,165 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Somebody else has our address, or a host gets another link address.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# Those that look at the log come first: it is rate limited.
+ALL_TESTS="
+	own_words_are_no_duplicate
+	other_address_of_known_host
+	logged
+	answered_and_not_learned
+	only_requests_are_answered
+	log_is_limited
+"
+
+three()
+{
+	hosts 3
+	quiet 3
+	# Nobody but host 1 hears what is sent to it, so nobody else writes to the log.
+	to="dst=$(lladdr 1)"
+	nap "$(scaled 300)"
+	mark="spans test $RANDOM$RANDOM"
+	echo "$mark" >/dev/kmsg
+}
+
+# The kernel log since the last mark. The log forgets early lines, not late ones.
+log() { dmesg | sed "1,/$mark/d"; }
+
+# answers: how often host 1 told host 3 where it is.
+answers() { grep -c " 2 $(lladdr 3) $(lladdr 1) $(lladdr 1) 10.0.0.1 " /tmp/arp3; }
+
+logged()
+{
+	RET=0
+	three
+	send_arp 3 1 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	in_log() { log | grep "spans.* 10\.0\.0\.1\b" | grep -q "$(lladdr 3)"; }
+	busywait 2000 in_log
+	check_err $? "not in the log, with both addresses: '$(log)'"
+	expect arp_duplicates 1 "$(get_spans 1 arp_duplicates)"
+	log_test "somebody else with our address is logged and counted"
+}
+
+answered_and_not_learned()
+{
+	RET=0
+	three
+	hear_arp 3
+	send_arp 3 20 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	busywait 5000 until_counter_is ">= 20" answers >/dev/null
+	expect "answers to who has our address" 20 "$(answers)"
+	expect arp_duplicates 20 "$(get_spans 1 arp_duplicates)"
+	expect arp_learned 0 "$(get_spans 1 arp_learned)"
+	expect arp_changed 0 "$(get_spans 1 arp_changed)"
+	expect "the table" "" "$(arp_table 1)"
+	expect "ip neigh" "" "$(neigh 1 10.0.0.1)"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "host 1 does not reach others any more"
+	log_test "our address is defended, and nothing is learned"
+}
+
+only_requests_are_answered()
+{
+	RET=0
+	three
+	hear_arp 3
+	send_arp 3 10 op=2 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	send_arp 3 10 op=2 spa=10.0.0.1 tpa=10.0.0.2 "$to"
+	nap "$(scaled 300)"
+	expect "what host 3 hears of host 1" 0 "$(grep -c " $(lladdr 1) " /tmp/arp3)"
+	# A request for somebody else in our name has to be corrected, too.
+	send_arp 3 10 op=1 spa=10.0.0.1 tpa=10.0.0.2 "$to"
+	busywait 5000 until_counter_is ">= 10" answers >/dev/null
+	expect "answers to who asks in our name" 10 "$(answers)"
+	expect arp_duplicates 30 "$(get_spans 1 arp_duplicates)"
+	expect arp_learned 0 "$(get_spans 1 arp_learned)"
+	expect "the table" "" "$(arp_table 1)"
+	log_test "requests in our name are answered, answers are not"
+}
+
+other_address_of_known_host()
+{
+	local before
+
+	RET=0
+	three
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	host 1 stdbuf -oL ip monitor neigh >/tmp/monitor &
+	defer kill_process $!
+	defer rm -f /tmp/monitor
+	# It hears when it hears this.
+	probe() {
+		host 1 ip neigh replace 10.0.0.200 lladdr "$(lladdr 200)" dev s0 nud permanent
+		grep -q 10.0.0.200 /tmp/monitor
+	}
+	busywait 5000 probe
+	check_err $? "ip monitor does not hear"
+
+	send_arp 3 1 op=2 spa=10.0.0.2 tpa=10.0.0.1 "$to"
+	expect "link address in the table" "$(lladdr 3)" "$(arp_table 1 10.0.0.2 | awk '{ print $2 }')"
+	taken() { neigh 1 10.0.0.2 | grep -q "lladdr $(lladdr 3)"; }
+	busywait "$(scaled 500)" taken
+	check_err $? "ip neigh says '$(neigh 1 10.0.0.2)'"
+	expect arp_changed 1 "$(get_spans 1 arp_changed)"
+	expect arp_duplicates 0 "$(get_spans 1 arp_duplicates)"
+	told() { grep -q "10.0.0.2 .*lladdr $(lladdr 3)" /tmp/monitor; }
+	busywait 2000 told
+	check_err $? "ip monitor neigh does not tell: '$(cat /tmp/monitor)'"
+	in_log() { log | grep "spans.* 10\.0\.0\.2 " | grep "$(lladdr 2)" | grep -q "$(lladdr 3)"; }
+	busywait 2000 in_log
+	check_err $? "not in the log, with both link addresses: '$(log)'"
+
+	before=$(queues 3 rx packets)
+	host 1 ping -q -c 1 -W 0.2 10.0.0.2 >/dev/null
+	expect "packets that go to the other address" $((before + 1)) "$(queues 3 rx packets)"
+
+	# The same once more is no change.
+	send_arp 3 5 op=2 spa=10.0.0.2 tpa=10.0.0.1 "$to"
+	expect arp_changed 1 "$(get_spans 1 arp_changed)"
+	log_test "another link address of a known host is taken, logged and counted"
+}
+
+# What we say ourselves, and a probe of somebody who has no address yet.
+own_words_are_no_duplicate()
+{
+	RET=0
+	three
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	host 1 ip addr del 10.0.0.1/24 dev s0
+	host 1 ip addr add 10.0.0.1/24 dev s0
+	host 1 ping -q -c 2 -i 0.2 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	hear_arp 3
+	send_arp 3 5 op=1 spa=0.0.0.0 tpa=10.0.0.1 "$to"
+	busywait 5000 until_counter_is ">= 5" answers >/dev/null
+	expect "answers to who probes" 5 "$(answers)"
+	expect "the table's word about 0.0.0.0" "" "$(arp_table 1 0.0.0.0)"
+	expect arp_duplicates 0 "$(get_spans 1 arp_duplicates)"
+	expect "lines in the log" "" "$(log | grep duplicate)"
+	log_test "our own words and probes are no duplicates"
+}
+
+# The last one, as little is logged for a while after it.
+log_is_limited()
+{
+	local lines
+
+	RET=0
+	three
+	send_arp 3 200 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	expect arp_duplicates 200 "$(get_spans 1 arp_duplicates)"
+	nap 300
+	lines=$(log | grep "spans.* 10\.0\.0\.1\b" | grep -c "$(lladdr 3)")
+	between "lines in the log" 1 20 "$lines"
+	log_test "200 duplicates are few lines in the log"
+}
+
+tests_run
+exit "$EXIT_STATUS"

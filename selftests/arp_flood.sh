@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Requests from more stations than the table holds.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	flood
+	used_is_renewed
+	who_goes_first
+	full_of_permanent
+	smaller_limit
+"
+
+if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then stations=5000; else stations=100000; fi
+
+# The kernel has a limit of its own for all namespaces, 1024 (gc_thresh3).
+limit=512
+
+three()
+{
+	hosts 3
+	quiet 3
+	host 1 ip addr add 10.0.0.1/8 dev s0
+	set_spans 1 arp_limit "${1:-$limit}"
+}
+
+# permanents COUNT: entries that must stay, all told.
+permanents()
+{
+	local i
+
+	for ((i = 1; i <= $1; i++)); do
+		echo "neigh add 10.1.0.$i lladdr $(lladdr $i) dev s0 nud permanent"
+	done | ip -n "$NS1" -batch -
+}
+
+# spoof FIRST COUNT: so many stations, from this one on, ask for host 1.
+spoof() { host 3 "$selftests/arp.py" flood s0 "$1" "$2" 10.0.0.1; }
+
+# talk: host 1 sends to host 2, until talked.
+talk()
+{
+	start 2 "$selftests/udp.py" hear /tmp/heard
+	defer kill_process $!
+	busywait 60000 test -s /tmp/heard >/dev/null
+	start 1 "$selftests/udp.py" send 10.0.0.2 0.02 600 >/tmp/sent
+	talker=$!
+	arrives() { [ "$(cat /tmp/heard)" -gt 0 ]; }
+	busywait 60000 arrives
+	check_err $? "nothing arrives: this test tests nothing"
+}
+
+talked()
+{
+	local sent errors
+
+	kill $talker
+	wait $talker
+	read -r sent errors </tmp/sent
+	all_came() { [ "$(cat /tmp/heard)" = "$sent" ]; }
+	busywait 5000 all_came
+	expect "datagrams to who is in use that arrived" "$sent" "$(cat /tmp/heard)"
+	expect "errors" 0 "$errors"
+}
+
+# grown: entries that are there, by the counters of what came and went by itself.
+grown()
+{
+	echo $(($(get_spans 1 arp_learned) - $(get_spans 1 arp_evicted) - $(get_spans 1 arp_expired)))
+}
+
+unreclaimed() { awk '$1 == "SUnreclaim:" { print $2 }' /proc/meminfo; }
+available() { awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo; }
+
+flood()
+{
+	local flooder entries base highest=0 slab memory warm=$((stations / 5)) rounds=0
+
+	RET=0
+	three
+	permanents 50
+	talk
+	expect arp_entries 51 "$(get_spans 1 arp_entries)"
+	base=$((51 - $(grown)))
+	spoof 0 $warm
+	slab=$(unreclaimed)
+	memory=$(available)
+	spoof $warm $((stations - warm)) &
+	flooder=$!
+	while kill -0 $flooder 2>/dev/null; do
+		entries=$(get_spans 1 arp_entries)
+		((entries > highest)) && highest=$entries
+		((++rounds))
+	done
+	wait $flooder
+	between "looks at the table" 5 1000000 $rounds
+	between "most entries" $((limit / 2)) $limit $highest
+	between "lines of the table" $((limit / 2)) $limit "$(arp_table 1 | wc -l)"
+	between "stations that were learned or refused" $stations $((stations + 2)) \
+		$(($(get_spans 1 arp_learned) + $(get_spans 1 arp_refused)))
+	expect "entries, by what came and went" "$(get_spans 1 arp_entries)" $((base + $(grown)))
+	expect "permanent entries" 50 "$(arp_table 1 | grep -c permanent)"
+	expect "permanent entries of ip neigh" 50 "$(host 1 ip neigh show nud permanent dev s0 | grep -c '^10\.1\.')"
+	expect "state of who is in use" valid "$(arp_table 1 10.0.0.2 | awk '{ print $3 }')"
+	talked
+	# Less than 40 bytes each. A kernel that looks for errors has its own ways.
+	if ((stations == 100000)); then
+		between "kB of kernel memory that 80000 stations cost" -100000 3000 $(($(unreclaimed) - slab))
+		between "kB of memory that 80000 stations cost" -100000 8000 $((memory - $(available)))
+	fi
+
+	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
+	check_err $? "cannot resolve anybody new: $(arp_table 1 10.0.0.3)"
+	log_test "$stations stations ask"
+}
+
+# Its life is much shorter than the flood.
+used_is_renewed()
+{
+	local before until
+
+	RET=0
+	three
+	set_spans 1 arp_tick_ms "$(scaled 100)"
+	talk
+	before=$(queues 2 rx packets)
+	until=$(($(now) + $(scaled 7000)))
+	while (($(now) < until)); do
+		spoof 0 1000
+	done
+	talked
+	((before < $(queues 2 rx packets)))
+	check_err $? "nothing arrived"
+	expect "state of who is in use" valid "$(arp_table 1 10.0.0.2 | awk '{ print $3 }')"
+	between arp_entries 1 $limit "$(get_spans 1 arp_entries)"
+	log_test "who is in use is renewed under a flood"
+}
+
+states() { arp_table 1 | awk '{ print $3 }' | sort | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = ", " }'; }
+heard_only() { arp_table 1 | awk '$5 ~ /H/' | wc -l; }
+
+# reach LAST: a packet to an address of host 2.
+reach() { host 1 ping -q -c 1 -W "${2:-5}" "10.0.1.$1" >/dev/null; }
+
+who_goes_first()
+{
+	local i
+
+	RET=0
+	three 8
+	for ((i = 1; i <= 9; i++)); do
+		host 2 ip addr add "10.0.1.$i/24" dev s0
+	done
+	set_spans 1 arp_tries 1
+	set_spans 1 arp_retry_ms 100
+	set_spans 1 arp_hold_ms 600000
+	reach 1 && reach 2 && reach 3
+	check_err $? "no answer"
+	reach 101 2
+	reach 102 2
+	spoof 0 3
+	expect "what is in the table" "2 failed, 6 valid" "$(states)"
+	expect "heard of, never used" 3 "$(heard_only)"
+
+	reach 4 && reach 5 && reach 6
+	check_err $? "no answer while others were heard of only"
+	expect "in the place of who was heard of" "2 failed, 6 valid" "$(states)"
+	expect "heard of, never used" 0 "$(heard_only)"
+	expect arp_evicted 3 "$(get_spans 1 arp_evicted)"
+
+	reach 7 && reach 8
+	check_err $? "no answer while others failed"
+	expect "in the place of who failed" "8 valid" "$(states)"
+	expect arp_evicted 5 "$(get_spans 1 arp_evicted)"
+
+	expect arp_refused 0 "$(get_spans 1 arp_refused)"
+	spoof 100 20
+	reach 9 0.5
+	check_fail $? "there was room for another one"
+	between arp_refused 20 100 "$(get_spans 1 arp_refused)"
+	for ((i = 1; i <= 8; i++)); do
+		expect "state of 10.0.1.$i" valid "$(arp_table 1 "10.0.1.$i" | awk '{ print $3 }')"
+	done
+
+	set_spans 1 arp_limit 9
+	reach 9
+	check_err $? "no answer after the limit was raised"
+	log_test "who goes first when the table is full"
+}
+
+full_of_permanent()
+{
+	RET=0
+	three 16
+	permanents 16
+	refused "No buffer space available" \
+		ip -n "$NS1" neigh add 10.1.0.99 lladdr "$(lladdr 99)" dev s0 nud permanent
+	spoof 0 50
+	between arp_refused 50 60 "$(get_spans 1 arp_refused)"
+	expect "what is in the table" "16 permanent" "$(states)"
+	expect arp_evicted 0 "$(get_spans 1 arp_evicted)"
+	ip -n "$NS1" neigh replace 10.1.0.7 lladdr "$(lladdr 77)" dev s0 nud permanent
+	check_err $? "cannot change one while the table is full"
+	ip -n "$NS1" neigh del 10.1.0.7 dev s0
+	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
+	check_err $? "there is room, but nobody is found"
+	log_test "a table full of permanent entries"
+}
+
+# Nobody who is used or permanent goes for a smaller limit; others make room.
+smaller_limit()
+{
+	RET=0
+	three 64
+	permanents 4
+	spoof 0 100
+	expect arp_entries 64 "$(get_spans 1 arp_entries)"
+	set_spans 1 arp_limit 16
+	spoof 200 100
+	between "arp_entries after the next ones" 4 64 "$(get_spans 1 arp_entries)"
+	expect "permanent entries" 4 "$(arp_table 1 | grep -c permanent)"
+	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
+	check_err $? "nobody new is found"
+	log_test "a limit that gets smaller"
+}
+
+tests_run
+exit "$EXIT_STATUS"

@@ -1,0 +1,228 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Permanent entries: what changes them, and what does not.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	used_as_told
+	never_aged
+	not_overwritten
+	down_and_up
+	address_change
+	moved_away
+	replaced
+	deleted
+	given_while_pending
+"
+
+tick=$(scaled 50)
+
+# three: 10.0.0.50 has the link address of host 3, and nobody the IP address.
+three()
+{
+	hosts 3
+	quiet 3
+	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
+	check_err $? "cannot add an entry"
+	still "after it was added" "$(lladdr 3)"
+}
+
+# still WHEN LLADDR: both front panels know it.
+still()
+{
+	expect "the table $1" "$2 permanent perm" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	expect "ip neigh $1" "10.0.0.50 lladdr $2 PERMANENT" "$(neigh 1 10.0.0.50 | sed 's/ *$//')"
+}
+
+gone()
+{
+	expect "the table $1" "" "$(arp_table 1 10.0.0.50)"
+	expect "ip neigh $1" "" "$(neigh 1 10.0.0.50)"
+}
+
+# goes_to I: a packet to 10.0.0.50 comes to host I, and nobody is asked.
+goes_to()
+{
+	local before requests
+
+	before=$(queues "$1" rx packets)
+	requests=$(get_spans 1 arp_requests)
+	host 1 python3 -c '
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"!", ("10.0.0.50", 9))'
+	busywait 5000 until_counter_is "> $before" queues "$1" rx packets >/dev/null
+	expect "packets that host $1 got" $((before + 1)) "$(queues "$1" rx packets)"
+	expect "requests" "$requests" "$(get_spans 1 arp_requests)"
+}
+
+used_as_told()
+{
+	RET=0
+	three
+	goes_to 3
+	log_test "a permanent entry is used"
+}
+
+never_aged()
+{
+	RET=0
+	three
+	set_spans 1 arp_tick_ms "$tick"
+	# Another one is there to prove that time passes.
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	nap $((70 * tick))
+	expect "who is not permanent" "" "$(arp_table 1 10.0.0.2)"
+	still "after three lives" "$(lladdr 3)"
+	goes_to 3
+	nap $((30 * tick))
+	still "after another life" "$(lladdr 3)"
+	log_test "a permanent entry does not age"
+}
+
+not_overwritten()
+{
+	local op
+
+	RET=0
+	three
+	for op in 1 2; do
+		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.1 dst="$(lladdr 1)"
+		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.50
+		nap "$(scaled 100)"
+		still "after somebody else claimed it by operation $op" "$(lladdr 3)"
+	done
+	expect arp_changed 0 "$(get_spans 1 arp_changed)"
+	goes_to 3
+	log_test "ARP does not overwrite a permanent entry"
+}
+
+down_and_up()
+{
+	local i
+
+	RET=0
+	three
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	for ((i = 0; i < 3; i++)); do
+		host 1 ip link set s0 down
+		host 1 ip link set s0 up
+		still "after down and up" "$(lladdr 3)"
+	done
+	expect "who is not permanent, after down and up" "" "$(arp_table 1 10.0.0.2)"
+	goes_to 3
+	host 1 ip link set s0 down
+	host 1 ip neigh del 10.0.0.50 dev s0 2>/dev/null
+	host 1 ip link set s0 up
+	log_test "permanent entries are back after down and up"
+}
+
+address_change()
+{
+	RET=0
+	three
+	host 1 ip link set s0 address "$(lladdr 111)"
+	check_err $? "cannot change the address"
+	still "after another address" "$(lladdr 3)"
+	goes_to 3
+	host 1 ip link set s0 down
+	host 1 ip link set s0 address "$(lladdr 112)"
+	host 1 ip link set s0 up
+	still "after another address while it was down" "$(lladdr 3)"
+	log_test "permanent entries are back after a change of the link address"
+}
+
+moved_away()
+{
+	local back
+
+	RET=0
+	three
+	back=$NS1
+	setup_ns NS4
+	ip -n "$NS1" link set s0 netns "$NS4"
+	check_err $? "cannot move the device"
+	NS1=$NS4
+	host 1 ip addr add 10.0.0.1/24 dev s0
+	host 1 ip link set s0 up
+	gone "in another namespace"
+	expect arp_entries 0 "$(get_spans 1 arp_entries)"
+	ip -n "$NS4" link set s0 netns "$back"
+	NS1=$back
+	host 1 ip addr add 10.0.0.1/24 dev s0
+	host 1 ip link set s0 up
+	gone "after it came back"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	log_test "permanent entries do not move to another namespace"
+}
+
+replaced()
+{
+	RET=0
+	three
+	refused "File exists" ip -n "$NS1" neigh add 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud permanent
+	still "after it could not be added once more" "$(lladdr 3)"
+	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud permanent
+	check_err $? "cannot replace it"
+	still "after it was replaced" "$(lladdr 2)"
+	goes_to 2
+	host 1 ip neigh change 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
+	check_err $? "cannot change it"
+	still "after it was changed" "$(lladdr 3)"
+	goes_to 3
+	# And back after down and up as it was said last.
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	still "after down and up" "$(lladdr 3)"
+	log_test "permanent entries are replaced"
+}
+
+deleted()
+{
+	RET=0
+	three
+	host 1 ip neigh del 10.0.0.50 dev s0
+	check_err $? "cannot delete it"
+	gone "after it was deleted"
+	expect arp_entries 0 "$(get_spans 1 arp_entries)"
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	gone "after down and up"
+	# From now on it is like any other.
+	host 2 ip addr add 10.0.0.50/24 dev s0
+	host 1 ping -q -c 1 -W 5 10.0.0.50 >/dev/null
+	check_err $? "no answer from who has the address"
+	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	log_test "permanent entries are deleted"
+}
+
+# What was held is sent to the link address that somebody told.
+given_while_pending()
+{
+	local before
+
+	RET=0
+	hosts 3
+	quiet 3
+	before=$(queues 3 rx packets)
+	host 1 python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(5):
+    s.sendto(b"!", ("10.0.0.50", 9))'
+	expect "state" "- incomplete lookup" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
+	still "after it was told" "$(lladdr 3)"
+	# A request, and five packets.
+	busywait 5000 until_counter_is ">= $((before + 6))" queues 3 rx packets >/dev/null
+	expect "packets that were held" $((before + 6)) "$(queues 3 rx packets)"
+	nap "$(scaled 200)"
+	expect "waiters" 0 "$(arp_table 1 10.0.0.50 | awk '{ print $6 }')"
+	log_test "an entry that is given while packets wait for it"
+}
+
+tests_run
+exit "$EXIT_STATUS"

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Datagrams, and what becomes of them.
+
+udp.py send ADDRESS INTERVAL SECONDS  send one each INTERVAL (seconds) until then or
+                                      SIGTERM; print how many, and how many errors
+udp.py hear FILE                      write to FILE how many came, again and again
+udp.py ask ADDRESS SECONDS            send one; print the error that comes back and
+                                      after how many ms, or "nothing"
+"""
+
+import errno
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+
+PORT = 4242
+IP_RECVERR = 11
+
+
+def talker(address):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_IP, IP_RECVERR, 1)
+    sock.connect((address, PORT))
+    return sock
+
+
+def send(address, interval, seconds):
+    sock = talker(address)
+    sent = errors = 0
+    until = time.monotonic() + float(seconds)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    while time.monotonic() < until and not stop.is_set():
+        try:
+            sock.send(b"%d" % sent)
+            sent += 1
+        except OSError:
+            errors += 1
+        stop.wait(float(interval))
+    print(sent, errors)
+
+
+def hear(path):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    sock.bind(("0.0.0.0", PORT))
+    heard = 0
+    with open(path, "w", encoding="ascii") as out:
+        while True:
+            out.seek(0)
+            out.write(f"{heard}\n")
+            out.flush()
+            sock.recv(2048)
+            heard += 1
+
+
+def ask(address, seconds):
+    sock = talker(address)
+    began = time.monotonic()
+    what = "nothing"
+    try:
+        sock.send(b"?")
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if poll.poll(float(seconds) * 1000):
+            sock.recv(2048)
+            what = "answer"
+    except OSError as error:
+        what = errno.errorcode[error.errno]
+    print(what, int((time.monotonic() - began) * 1000))
+
+
+if __name__ == "__main__":
+    {"send": send, "hear": hear, "ask": ask}[sys.argv[1]](*sys.argv[2:])
