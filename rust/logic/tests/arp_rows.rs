@@ -1138,6 +1138,7 @@ fn down_drops_some_at_a_time() {
     assert!(rig.table.drop_some(4, false));
     assert_eq!(rig.table.len(), 7);
     assert!(rig.table.drop_some(0, false));
+    assert_eq!(rig.table.len(), 7);
     assert!(rig.table.drop_some(5, false));
     // Just as many as there are.
     assert!(!rig.table.drop_some(1, false));

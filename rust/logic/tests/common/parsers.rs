@@ -62,7 +62,7 @@ pub(crate) fn check_cls(bytes: &[u8; cls::LEN]) {
     assert_eq!(cls::destination(bytes), address(&bytes[..8]));
     assert_eq!(
         cls::protocol(bytes),
-        u16::from(bytes[26]) << 8 | u16::from(bytes[27])
+        u16::from_be_bytes([bytes[26], bytes[27]])
     );
     let constant = &bytes[16..26];
     match cls::Header::parse(bytes) {
