@@ -58,8 +58,9 @@ impl Knob {
             // Net/3 `if_ether.c`: arp_maxtries, arpt_down.
             Self::Tries => 5,
             Self::HoldMs => 20_000,
-            // As `gc_thresh3` of the kernel's table.
-            Self::Limit => 1024,
+            // As `gc_thresh2` of the kernel's table, of which all devices get 1024 neighbours
+            // together (`gc_thresh3`).
+            Self::Limit => 512,
         }
     }
 }
