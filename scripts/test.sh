@@ -43,6 +43,7 @@ stage() {
 
 echo "TAP version 13"
 stage "logic" cargo test --manifest-path rust/logic/Cargo.toml --target-dir "$out/cargo"
+stage "fuzz" scripts/fuzz.sh 60
 stage "stock kernel" scripts/build.sh stock
 stage "check" env CLIPPY=1 scripts/check.sh
 stage "vm" scripts/vm-test.sh stock

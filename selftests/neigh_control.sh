@@ -141,6 +141,7 @@ random()
 	set_spans 1 arp_retry_ms 20
 	set_spans 1 arp_hold_ms 50
 	# In a namespace /sys is mounted anew, without debugfs.
+	# shellcheck disable=SC2016 # the other shell's variables
 	said=$(host 1 sh -c 'mount -t debugfs none /sys/kernel/debug && exec "$0" "$@"' \
 		"$selftests/neigh_control.py" "${NEIGH_SECONDS:-60}" \
 		"/sys/kernel/debug/spans-$(host 1 cat /sys/class/net/s0/phys_port_id)/arp" \

@@ -436,13 +436,15 @@ impl Oracle {
             }
             Neighbour::Stale(address) => {
                 let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
-                if found.is_none() {
-                    if let Some(at) = self.make(ip, false, false) {
-                        self.know(at, address, now);
-                        self.list[at].stranger = Some(self.clock);
+                match found {
+                    None => {
+                        if let Some(at) = self.make(ip, false, false) {
+                            self.know(at, address, now);
+                            self.list[at].stranger = Some(self.clock);
+                        }
                     }
-                } else if !locked && !same {
-                    self.know(found.unwrap(), address, now);
+                    Some(at) if !locked && !same => self.know(at, address, now),
+                    Some(_) => {}
                 }
             }
             Neighbour::Probing(address) => {
