@@ -43,6 +43,7 @@ spoof() { host 3 "$selftests/arp.py" flood s0 "$1" "$2" 10.0.0.1; }
 # talk: host 1 sends to host 2, until talked.
 talk()
 {
+	rm -f /tmp/heard
 	start 2 "$selftests/udp.py" hear /tmp/heard
 	defer kill_process $!
 	busywait 60000 test -s /tmp/heard >/dev/null

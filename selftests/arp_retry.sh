@@ -17,7 +17,7 @@ ALL_TESTS="
 
 retry=$(scaled 500)
 # What a busy machine may add.
-slack=$(scaled 150)
+slack=$(scaled 300)
 
 # three TRIES: host 1 asks, host 2 hears what is asked.
 three()

@@ -253,7 +253,14 @@ now() { echo $((${EPOCHREALTIME/./} / 1000)); }
 nap() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 
 # scaled MS: a time, longer where all takes longer.
-scaled() { if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo $(($1 * 3)); else echo "$1"; fi; }
+scaled()
+{
+	case ${SPANS_TIER:-} in
+	debug) echo $(($1 * 4)) ;;
+	stock) echo $(($1 * 2)) ;;
+	*) echo "$1" ;;
+	esac
+}
 
 # between WHAT LEAST MOST FOUND
 between()
