@@ -38,5 +38,5 @@ for test in "$@"; do
 	options+=(-t "$collection:$test")
 done
 
-if [ "$tier" = debug ]; then export TIMEOUT=${TIMEOUT:-3000}; else export TIMEOUT=${TIMEOUT:-1500}; fi
+if [ "$tier" = debug ]; then export TIMEOUT=${TIMEOUT:-4200}; else export TIMEOUT=${TIMEOUT:-2400}; fi
 exec "$top/scripts/vm.sh" "$tier" "$dir/run_kselftest.sh" "${options[@]}"

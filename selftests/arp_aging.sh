@@ -15,6 +15,7 @@ ALL_TESTS="
 	more_ticks
 	fewer_ticks
 "
+if_slow goes_at_20_ticks in_use
 
 # Fast ticks, with what a busy machine may add to 20 of them.
 ticks_of()

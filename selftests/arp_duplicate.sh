@@ -15,6 +15,7 @@ ALL_TESTS="
 	only_requests_are_answered
 	log_is_limited
 "
+if_slow logged answered_and_not_learned
 
 three()
 {

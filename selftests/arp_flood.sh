@@ -13,8 +13,13 @@ ALL_TESTS="
 	full_of_permanent
 	smaller_limit
 "
+if_slow flood who_goes_first
 
-if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then stations=5000; else stations=100000; fi
+case ${SPANS_TIER:-} in
+debug) stations=3000 ;;
+stock) stations=20000 ;;
+*) stations=100000 ;;
+esac
 
 # The kernel has a limit of its own for all namespaces, 1024 (gc_thresh3).
 limit=512

@@ -15,6 +15,7 @@ ALL_TESTS="
 	comes_to_life
 	announces_itself
 "
+if_slow given_up comes_to_life
 
 retry=$(scaled 200)
 hold=$(scaled 4000)

@@ -14,6 +14,7 @@ ALL_TESTS="
 	pending_are_independent
 	held_packets_are_sent
 "
+if_slow all_pending_are_asked held_packets_are_sent
 
 retry=$(scaled 500)
 # What a busy machine may add.
