@@ -132,13 +132,16 @@ in_use()
 	local sent errors asked
 
 	RET=0
+	# The answer has a tick of time.
+	ticks_of 500
 	two
+	set_spans 1 arp_ticks 8
 	rm -f /tmp/heard
 	start 2 "$selftests/udp.py" hear /tmp/heard
 	defer kill_process $!
 	hear_arp 2
 	busywait 20000 test -s /tmp/heard >/dev/null
-	read -r sent errors < <(host 1 "$selftests/udp.py" send 10.0.0.2 0.02 $((62 * tick / 1000)))
+	read -r sent errors < <(host 1 "$selftests/udp.py" send 10.0.0.2 0.02 $((25 * tick / 1000)))
 	between "datagrams" 50 100000 "$sent"
 	all_came() { [ "$(cat /tmp/heard)" = "$sent" ]; }
 	busywait 5000 all_came >/dev/null
@@ -153,8 +156,9 @@ in_use()
 	between "requests to the host itself" 2 4 "$asked"
 	# Nobody uses it any more: it goes.
 	late=$(now)
-	early=$((late - 20 * tick))
-	goes arp_table 0 $((40 * tick + slack))
+	early=$((late - 8 * tick))
+	goes arp_table 0 $((16 * tick + slack))
+	ticks_of 100
 	log_test "an entry in use never goes, one that is not does"
 }
 
