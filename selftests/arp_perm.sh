@@ -208,6 +208,8 @@ given_while_pending()
 	RET=0
 	hosts 3
 	quiet 3
+	# One request.
+	set_spans 1 arp_retry_ms 600000
 	before=$(queues 3 rx packets)
 	host 1 python3 -c '
 import socket

@@ -17,12 +17,13 @@ ALL_TESTS="
 	without_arp
 "
 
-# start_late: two hosts, of which the second answers 300 ms late.
+# start_late: two hosts, of which the second answers a second late.
 start_late()
 {
 	hosts 2
 	quiet 2
-	set_spans 2 delay_usecs 300000
+	set_spans 1 arp_retry_ms 600000
+	set_spans 2 delay_usecs 1000000
 }
 
 udp_received()
@@ -36,7 +37,8 @@ first_packets_are_held()
 	RET=0
 	start_late
 	send_udp 0 5
-	expect "arrived before the answer" 0 "$(udp_received)"
+	# Where it can be seen in time.
+	[ "${SPANS_TIER:-}" = debug ] || expect "arrived before the answer" 0 "$(udp_received)"
 	all_came() { [ "$(udp_received)" = 5 ]; }
 	busywait 10000 all_came
 	expect "arrived" 5 "$(udp_received)"
