@@ -75,6 +75,7 @@ pub mod spinlock_bh;
 pub mod stats;
 pub mod sysfs;
 pub mod timer;
+pub mod trace;
 pub mod word;
 
 pub use device::Device;

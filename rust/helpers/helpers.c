@@ -16,3 +16,4 @@
 #include "skbuff.c"
 #include "smp.c"
 #include "timer.c"
+#include "trace.c"

@@ -4,11 +4,13 @@
 //! and when it is asked for.
 //!
 //! - [`config`]: what the user can set.
+//! - [`event`]: what happens to a table, and what comes of it.
 //! - [`packet`]: the 32 bytes on the wire, and which of them teach something.
 //! - [`slots`]: where entries are kept: found by address, queued by age.
 //! - [`table`]: the state machine.
 
 pub mod config;
+pub mod event;
 pub mod packet;
 pub mod slots;
 pub mod table;

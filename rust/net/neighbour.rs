@@ -19,6 +19,7 @@ use super::{
     bindings,
     device::{self, Device},
     inet::{from_be32, to_be32},
+    rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
     word::Word,
 };
@@ -481,8 +482,9 @@ impl<T: Operations> Neighbour<T> {
         self.update(address, bindings::NUD_REACHABLE, flags);
     }
 
-    /// It has this link address for good.
-    pub fn permanent(&self, address: &[u8], _: &LocalBhDisabled) {
+    /// It has this link address for good. As all that the user may do to neighbours, with
+    /// RTNL.
+    pub fn permanent(&self, address: &[u8], _: &Rtnl) {
         let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE | bindings::SPANS_NEIGH_UPDATE_F_ADMIN;
         self.update(address, bindings::NUD_PERMANENT, flags);
     }

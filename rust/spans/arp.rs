@@ -7,6 +7,9 @@
 //! requests to be sent, and news for the kernel. The table's lock is never held when
 //! something is asked of the kernel's neighbours. So that news arrive in order, only
 //! one thread at a time tells them; what others have to tell waits for it.
+//!
+//! What the user has set is told with RTNL, as the user sets it: a thread without might
+//! undo what the user wants next.
 
 use super::{
     show::{Ip, Link},
@@ -23,6 +26,7 @@ use crate::{
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
         timer::{self, Timer},
+        trace,
         word::Word,
         Device,
     },
@@ -38,9 +42,10 @@ use spans_logic::{
     address::Address,
     arp::{
         config::{Config, Knob},
+        event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
         packet::Packet,
         slots::Bucket,
-        table::{self, Due, Ends, Heard, Neighbour, News, Resolution, Sender, Slot, Totals, View},
+        table::{self, Slot, Totals, View},
     },
 };
 
@@ -178,12 +183,13 @@ impl Arp {
 
     /// Sets something.
     pub(super) fn set(this: &Timer<Self>, knob: Knob, value: u32, _: &Rtnl) -> Result {
-        let bh = local_bh_disable();
-        let mut config = this.shared.lock(&bh).config.clone();
+        let (mut config, capacity) = {
+            let bh = local_bh_disable();
+            let shared = this.shared.lock(&bh);
+            (shared.config.clone(), shared.table.capacity())
+        };
         config.set(knob, value).map_err(|_| EINVAL)?;
         let settings = config.settings();
-        let capacity = this.shared.lock(&bh).table.capacity();
-        drop(bh);
         // Others set nothing meanwhile, as RTNL is held.
         let more = settings.limit.saturating_add(table::SPARE_SLOTS) > capacity;
         let room = if more {
@@ -242,12 +248,11 @@ impl Arp {
         this.mod_timer(wait.div_ceil(MS).min(LONGEST) as Msecs);
     }
 
-    /// A packet has come in. Answers what is known of it.
+    /// A packet has come in, which goes on to the stack.
     pub(super) fn hear(
         this: &Timer<Self>,
         device: &Device<Spans>,
         packet: &Packet,
-        own: Address,
         bh: &LocalBhDisabled,
     ) {
         let sender = packet.sender.ip;
@@ -272,8 +277,8 @@ impl Arp {
                     ),
                 );
                 if asked {
-                    let reply = packet.reply(own);
-                    device.arp_reply(sender, reply.target.hardware.as_bytes(), sender, bh);
+                    let to = packet.sender.hardware;
+                    device.arp_reply(sender, to.as_bytes(), sender, bh);
                 }
             }
             Heard::Changed { from } => {
@@ -316,19 +321,13 @@ impl Arp {
                         neighbour.reachable(address.as_bytes(), bh);
                     }
                 }
-                News::Permanent(address) => match device.make_neighbour(ip, bh) {
-                    Ok(neighbour) => neighbour.permanent(address.as_bytes(), bh),
-                    Err(error) => log::warn_ratelimited(
-                        device,
-                        fmt!("neighbour {} is not back: {error:?}", Ip(ip)),
-                    ),
-                },
                 News::Failed => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.failed(bh);
                     }
                 }
-                News::Gone => {
+                News::Gone(end) => {
+                    trace::spans_arp_gone(device, ip, why(end));
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.remove(bh);
                         this.remove_soon(bh);
@@ -500,12 +499,12 @@ impl notifier::Events for Spans {
         dev.data().arp().forget(true);
     }
 
-    fn up(dev: &Device<Self>, _: &Rtnl) {
-        tell_permanent(dev);
+    fn up(dev: &Device<Self>, rtnl: &Rtnl) {
+        restore(dev, rtnl);
     }
 
-    fn readdressed(dev: &Device<Self>, _: &Rtnl) {
-        tell_permanent(dev);
+    fn readdressed(dev: &Device<Self>, rtnl: &Rtnl) {
+        restore(dev, rtnl);
     }
 
     fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
@@ -516,7 +515,7 @@ impl notifier::Events for Spans {
         } else if dev.arp_evict_nocarrier(rtnl) {
             port.arp().forget(false);
         }
-        tell_permanent(dev);
+        restore(dev, rtnl);
     }
 
     fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl) {
@@ -525,19 +524,44 @@ impl notifier::Events for Spans {
         }
     }
 
-    fn address_removed(dev: &Device<Self>, _: &Rtnl) {
-        tell_permanent(dev);
+    fn address_removed(dev: &Device<Self>, rtnl: &Rtnl) {
+        restore(dev, rtnl);
     }
 }
 
-/// The kernel has forgotten what the user has set.
-fn tell_permanent(dev: &Device<Spans>) {
+/// Has the kernel know again what the user has set. What it has no room for waits for
+/// another occasion.
+fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
     // A device that is down has none.
     if !dev.is_running() {
         return;
     }
     let port = dev.data();
-    let bh = local_bh_disable();
-    port.arp().shared.lock(&bh).table.tell_permanent();
-    Arp::tell(port.arp(), dev, &bh);
+    let arp = port.arp();
+    loop {
+        // Each on its own: there may be many.
+        let bh = local_bh_disable();
+        let Some((ip, address)) = arp.shared.lock(&bh).table.forgotten() else {
+            return;
+        };
+        match dev.make_neighbour(ip, &bh) {
+            Ok(neighbour) => neighbour.permanent(address.as_bytes(), rtnl),
+            Err(error) => {
+                log::warn_ratelimited(dev, fmt!("neighbour {} is not back: {error:?}", Ip(ip)));
+                return;
+            }
+        }
+        arp.shared.lock(&bh).table.restored(ip);
+    }
+}
+
+/// Why an entry is gone, for those who trace.
+fn why(end: End) -> &'static CStr {
+    match end {
+        End::Expired => c"expired",
+        End::Forgiven => c"forgiven",
+        End::Evicted(Wish::Stranger) => c"evicted for a stranger",
+        End::Evicted(Wish::Packet) => c"evicted for a packet",
+        End::Evicted(Wish::User) => c"evicted for the user",
+    }
 }

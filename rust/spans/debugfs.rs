@@ -80,8 +80,8 @@ fn write_entry(f: &mut fmt::Formatter<'_>, view: &View) -> fmt::Result {
         State::Incomplete { tries, .. } => ("incomplete", "lookup", 1, tries),
         State::Valid | State::Ending => ("valid", "lookup", 0, 0),
         State::Failed => ("failed", "lookup", 0, 0),
-        State::Permanent => ("permanent", "perm", 0, 0),
-        State::Gone => return Ok(()),
+        State::Permanent | State::Forgotten => ("permanent", "perm", 0, 0),
+        State::Gone(_) => return Ok(()),
     };
     write!(f, "{state} {origin} ")?;
     let flags = [
@@ -89,6 +89,7 @@ fn write_entry(f: &mut fmt::Formatter<'_>, view: &View) -> fmt::Result {
         (view.locked, "L"),
         (view.heard, "H"),
         (view.state == State::Ending, "E"),
+        (view.state == State::Forgotten, "F"),
     ];
     let mut none = true;
     for (_, flag) in flags.iter().filter(|(set, _)| *set) {

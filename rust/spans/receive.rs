@@ -176,7 +176,7 @@ impl Queue {
         match judgement {
             Ok(packet) => {
                 let port = context.device().data();
-                Arp::hear(port.arp(), context.device(), &packet, own, context.bh());
+                Arp::hear(port.arp(), context.device(), &packet, context.bh());
                 Some(skb)
             }
             Err(packet::Refused::Malformed) => {

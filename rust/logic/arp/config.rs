@@ -2,7 +2,6 @@
 
 //! What the user can set of the table of a device.
 
-use super::table::Settings;
 use crate::config::OutOfRange;
 use core::ops::RangeInclusive;
 
@@ -102,6 +101,35 @@ impl Config {
             hold: ns(Knob::HoldMs),
             limit: self.get(Knob::Limit) as usize,
         }
+    }
+}
+
+/// What the table is to do, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an entry is believed after it was heard of last.
+    pub lifetime: u64,
+    /// How long before its end an entry that is in use is asked for again, at most.
+    pub tick: u64,
+    /// Between two requests, on average.
+    pub retry: u64,
+    /// Requests before it is given up.
+    pub tries: u8,
+    /// How long nobody is asked who did not answer.
+    pub hold: u64,
+    /// Entries.
+    pub limit: usize,
+}
+
+impl Settings {
+    /// How long before its end an entry is looked at.
+    pub(super) fn lead(&self) -> u64 {
+        self.tick.min(self.lifetime / 4)
+    }
+
+    /// How long an entry may not have been used and count as in use all the same.
+    pub fn idle(&self) -> u64 {
+        self.lifetime / 4
     }
 }
 

@@ -113,19 +113,6 @@ impl Packet {
         }
         bytes
     }
-
-    /// The answer to a request, in the name of whom the request is for, by the
-    /// interface `own`.
-    pub fn reply(&self, own: Address) -> Self {
-        Self {
-            operation: Operation::Reply,
-            sender: Host {
-                hardware: own,
-                ip: self.target.ip,
-            },
-            target: self.sender,
-        }
-    }
 }
 
 /// Judges a packet that came to the interface `own` in a frame of `source`, in the

@@ -291,13 +291,6 @@ where
         }
     }
 
-    /// The next younger entry of a queue.
-    #[inline]
-    pub(super) fn next(&self, queue: &Queue, place: Place) -> Option<Place> {
-        let next = self.slot(place.0)?.links.get(queue.chain as usize)?.next;
-        (next != NONE).then_some(Place(next))
-    }
-
     /// The entries of some slots, in the order of the slots, which says nothing.
     pub(super) fn entries_from(
         &self,

@@ -16,7 +16,8 @@
 //!     +--------------------+
 //!       heard of, and it asked for us
 //!
-//!   Permanent: from and to anything by the user only
+//!   Permanent: from and to anything by the user only; Forgotten while the kernel
+//!   does not know it
 //! ```
 //!
 //! What the ancestor calls waiters are the neighbours of the kernel: one that is
@@ -28,41 +29,17 @@
 //! Nothing is looked for when time passes: entries wait in queues in which all wait
 //! equally long.
 
+mod aging;
+mod room;
+
 use super::{
+    config::Settings,
+    event::{End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
     packet::{Operation, Packet},
     slots::{Bucket, Chain, Entry, Place, Queue, Slots},
 };
 use crate::address::Address;
 use core::{net::Ipv4Addr, ops::DerefMut};
-
-/// What the user can set, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// How long an entry is believed after it was heard of last.
-    pub lifetime: u64,
-    /// How long before its end an entry that is in use is asked for again, at most.
-    pub tick: u64,
-    /// Between two requests, on average.
-    pub retry: u64,
-    /// Requests before it is given up.
-    pub tries: u8,
-    /// How long nobody is asked who did not answer.
-    pub hold: u64,
-    /// Entries.
-    pub limit: usize,
-}
-
-impl Settings {
-    /// How long before its end an entry is looked at.
-    fn lead(&self) -> u64 {
-        self.tick.min(self.lifetime / 4)
-    }
-
-    /// How long an entry may not have been used and count as in use all the same.
-    pub fn idle(&self) -> u64 {
-        self.lifetime / 4
-    }
-}
 
 /// Slots beyond the limit, for entries that are gone and about which the neighbour
 /// framework was not told yet.
@@ -90,14 +67,20 @@ pub enum State {
     Failed,
     /// Set by the user: believed for good.
     Permanent,
+    /// Set by the user, and the kernel has forgotten it, as it does whenever a device
+    /// goes down: to be [restored](Table::forgotten).
+    Forgotten,
     /// Not there any more, and the neighbour framework does not know yet.
-    Gone,
+    Gone(End),
 }
 
 impl State {
     /// Whether there is an address to send to: `SAF_VALID`.
     pub const fn is_valid(self) -> bool {
-        matches!(self, Self::Valid | Self::Ending | Self::Permanent)
+        matches!(
+            self,
+            Self::Valid | Self::Ending | Self::Permanent | Self::Forgotten
+        )
     }
 }
 
@@ -112,6 +95,7 @@ struct Queues {
     ending: Queue,
     failed: Queue,
     permanent: Queue,
+    forgotten: Queue,
 }
 
 impl Queues {
@@ -122,7 +106,8 @@ impl Queues {
             State::Ending => Some(&mut self.ending),
             State::Failed => Some(&mut self.failed),
             State::Permanent => Some(&mut self.permanent),
-            State::Gone => None,
+            State::Forgotten => Some(&mut self.forgotten),
+            State::Gone(_) => None,
         }
     }
 }
@@ -150,110 +135,6 @@ pub struct Totals {
     pub duplicates: u64,
 }
 
-/// What becomes of a question for a link address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// Ask everybody.
-    Ask,
-    /// It was asked for already: `MAP_PROCEEDING`.
-    Wait,
-    /// It is known, and about to be told: `MAP_VALID`.
-    Known,
-    /// Nobody answered not long ago, which is about to be told.
-    Held,
-    /// There is no room to remember that it was asked for, or the interface is down.
-    NoRoom,
-}
-
-/// What the interface knows about the ends of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    /// What kind of IPv4 address the sender has.
-    pub sender: Sender,
-    /// The target is one of our addresses.
-    pub for_us: bool,
-}
-
-/// What kind of IPv4 address somebody has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// One of a single host.
-    Host,
-    /// One of ours.
-    Us,
-    /// None that a host can have: broadcast, multicast, none at all.
-    Nobody,
-}
-
-/// What a packet has taught.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing: neither is its sender known nor are we meant, or it is not a host's.
-    Nothing,
-    /// Its sender has one of our addresses. If it asked for it, it shall hear that it is
-    /// taken.
-    Duplicate {
-        /// It asked for that address.
-        asked: bool,
-    },
-    /// Its sender is new.
-    New,
-    /// Its sender is what was asked for.
-    Answer,
-    /// Its sender is still there.
-    Same,
-    /// Its sender has another link address now.
-    Changed {
-        /// The one it had.
-        from: Address,
-    },
-    /// Its sender is permanent: what the user set stays.
-    Permanent,
-    /// Its sender is new, and there is no room.
-    NoRoom,
-}
-
-/// What the kernel says of a neighbour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Neighbour {
-    /// `NUD_PERMANENT` or `NUD_NOARP`: set by the user.
-    Permanent(Address),
-    /// `NUD_REACHABLE`.
-    Reachable(Address),
-    /// `NUD_STALE`: it has a link address that nobody has asked for.
-    Stale(Address),
-    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is doubted.
-    Probing(Address),
-    /// A state without.
-    Unresolved,
-    /// `NUD_FAILED`.
-    Failed,
-    /// Not in the kernel's table any more.
-    Dead,
-}
-
-/// What the kernel is to be told of a neighbour, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
-    /// It has this address: `MAP_VALID`, `MAP_CHANGED`.
-    Valid(Address),
-    /// It has this address for good, even if there is no neighbour yet.
-    Permanent(Address),
-    /// It does not answer: `MAP_FAILED`.
-    Failed,
-    /// Nothing is known of it any more: `MAP_INVALID`.
-    Gone,
-}
-
-/// What is to be done as time has passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    /// Ask everybody for this address.
-    Ask(Ipv4Addr),
-    /// If it is in use, ask whether it is still there.
-    Verify(Ipv4Addr, Address),
-}
-
 /// An entry, for those who look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
@@ -269,17 +150,6 @@ pub struct View {
     pub heard: bool,
     /// How long it has been so, in nanoseconds.
     pub age: u64,
-}
-
-/// Who wants an entry, and who has to make room for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    /// Somebody on the segment: only others that nobody asked for.
-    Stranger,
-    /// A packet to be sent: those, and what does not answer.
-    Packet,
-    /// The user: all but what the user has set.
-    User,
 }
 
 /// The table of one interface.
@@ -321,6 +191,7 @@ where
                 ending: queue,
                 failed: queue,
                 permanent: queue,
+                forgotten: queue,
             },
             heard: Queue::new(Chain::Heard),
             tell: Queue::new(Chain::Tell),
@@ -370,13 +241,6 @@ where
         entry.state.is_valid().then_some(entry.address)
     }
 
-    /// Whether an entry for this address is there or could be made for a packet.
-    pub fn has_room(&self, ip: Ipv4Addr) -> bool {
-        self.known(ip).is_some()
-            || self.has_slot(ip)
-                && (self.len() < self.settings.limit || self.victim(Wish::Packet).is_some())
-    }
-
     /// A packet is to be sent to somebody whose link address the kernel does not know:
     /// the ancestor's `svcout`. `dice` is random.
     pub fn resolve(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Resolution {
@@ -396,7 +260,7 @@ where
                 self.totals.expired = self.totals.expired.wrapping_add(1);
                 self.ask(place, 0, now, dice)
             }
-            State::Valid | State::Ending | State::Permanent => {
+            State::Valid | State::Ending | State::Permanent | State::Forgotten => {
                 self.set_heard(place, false);
                 self.lock(place);
                 Resolution::Known
@@ -406,7 +270,7 @@ where
                 Resolution::Held
             }
             // What is gone is not known.
-            State::Failed | State::Gone => self.ask(place, 0, now, dice),
+            State::Failed | State::Gone(_) => self.ask(place, 0, now, dice),
         }
     }
 
@@ -448,7 +312,7 @@ where
             return Heard::New;
         };
         match entry.state {
-            State::Permanent => return Heard::Permanent,
+            State::Permanent | State::Forgotten => return Heard::Permanent,
             State::Valid | State::Ending if entry.address == address => {
                 self.believe(place, address, now);
                 // The last one to make room.
@@ -474,7 +338,9 @@ where
     }
 
     /// The kernel says how a neighbour is doing: because it was told so, because the
-    /// user wants it, or because nobody needs it any more.
+    /// user wants it, or because nobody needs it any more. One that was permanent
+    /// changes by the user's will only; what the kernel makes of one that it has
+    /// forgotten does not count.
     pub fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
         let found = self.known(ip);
         match neighbour {
@@ -502,6 +368,10 @@ where
                         self.set_heard(place, stale);
                     }
                 }
+                Some((_, entry)) if entry.state == State::Forgotten => (),
+                Some((place, entry)) if entry.state == State::Permanent => {
+                    self.believe(place, address, now);
+                }
                 // It is to be told something else, or the same.
                 Some((_, entry)) if entry.locked => (),
                 Some((_, entry))
@@ -514,7 +384,7 @@ where
             },
             Neighbour::Unresolved => {
                 if let Some((place, entry)) = found {
-                    if entry.state == State::Permanent && !entry.locked {
+                    if entry.state == State::Permanent {
                         self.release(place);
                     }
                 }
@@ -522,8 +392,12 @@ where
             // Unless it failed because it was told so, the user has deleted it.
             Neighbour::Failed => {
                 if let Some((place, entry)) = found {
-                    let echo = self.told == Some(ip) || entry.state == State::Failed;
-                    if !echo {
+                    let ours = match entry.state {
+                        State::Permanent => false,
+                        State::Failed | State::Forgotten => true,
+                        _ => self.told == Some(ip),
+                    };
+                    if !ours {
                         self.release(place);
                     }
                 }
@@ -532,8 +406,10 @@ where
             // What is known stays known.
             Neighbour::Dead => {
                 if let Some((place, entry)) = found {
-                    if !entry.state.is_valid() {
-                        self.release(place);
+                    match entry.state {
+                        State::Permanent => self.enter(place, State::Forgotten, entry.since),
+                        state if state.is_valid() => (),
+                        _ => self.release(place),
                     }
                 }
             }
@@ -545,162 +421,25 @@ where
         self.up = true;
     }
 
-    /// The kernel has forgotten all it knew, and is to be told again what the user has
-    /// set.
-    pub fn tell_permanent(&mut self) {
-        let mut place = self.queues.permanent.first();
-        while let Some(this) = place {
-            self.lock(this);
-            place = self.slots.next(&self.queues.permanent, this);
-        }
+    /// Something that the user has set and the kernel has forgotten.
+    pub fn forgotten(&self) -> Option<(Ipv4Addr, Address)> {
+        let entry = self.slots.get(self.queues.forgotten.first()?)?;
+        Some((entry.ip, entry.address))
     }
 
-    /// Moves to other slots and buckets, of which there must be at least as many, and
-    /// gives the old ones back; fewer come back unused.
-    pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
-        if slots.len() < self.slots.capacity() {
-            return (slots, buckets);
+    /// The kernel has it again.
+    pub fn restored(&mut self, ip: Ipv4Addr) {
+        if let Some((place, entry)) = self.known(ip) {
+            if entry.state == State::Forgotten {
+                self.enter(place, State::Permanent, entry.since);
+            }
         }
-        self.slots.grow(slots, buckets)
     }
 
     /// The interface goes down: nothing is asked or learned any more. The entries are
     /// to be [dropped](Self::drop_some).
     pub fn down(&mut self) {
         self.up = false;
-    }
-
-    /// Gives at most so many of those that did not answer another chance, and tells
-    /// nobody. Answers whether there are more.
-    pub fn forgive(&mut self, budget: usize) -> bool {
-        for _ in 0..budget {
-            match self.queues.failed.first() {
-                Some(place) => self.release(place),
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// Forgets at most so many entries, but none that the user has set unless `all`
-    /// shall go, and tells nobody: the kernel forgets them, too. Answers whether there
-    /// are more.
-    pub fn drop_some(&mut self, budget: usize, all: bool) -> bool {
-        let mut left = budget;
-        loop {
-            let permanent = self.queues.permanent.first().filter(|_| all);
-            let asking = self.queues.asking.iter().find_map(Queue::first);
-            let first = asking
-                .or(self.queues.valid.first())
-                .or(self.queues.ending.first())
-                .or(self.queues.failed.first())
-                .or(permanent);
-            let Some(place) = first else {
-                return false;
-            };
-            let Some(rest) = left.checked_sub(1) else {
-                return true;
-            };
-            left = rest;
-            self.release(place);
-        }
-    }
-
-    /// Time has passed: does at most `budget` of what is due, which goes to `out`.
-    /// `dice` throws random numbers. Answers whether there is more.
-    pub fn tick(
-        &mut self,
-        now: u64,
-        budget: usize,
-        mut dice: impl FnMut() -> u32,
-        mut out: impl FnMut(Due),
-    ) -> bool {
-        // What is still there is about to be dropped.
-        if !self.up {
-            return false;
-        }
-        let settings = self.settings;
-        let mut left = budget;
-        for pace in 0..PACES {
-            let wait = wait(settings.retry, pace);
-            while let Some(place) = self.due(|queues| queues.asking.get(pace), wait, now) {
-                let Some(rest) = left.checked_sub(1) else {
-                    return true;
-                };
-                left = rest;
-                let Some(&Entry { ip, state, .. }) = self.slots.get(place) else {
-                    break;
-                };
-                match state {
-                    State::Incomplete { tries, .. } if tries < settings.tries => {
-                        self.ask(place, tries, now, dice());
-                        out(Due::Ask(ip));
-                    }
-                    _ => {
-                        self.totals.failed = self.totals.failed.wrapping_add(1);
-                        self.enter(place, State::Failed, now);
-                        self.lock(place);
-                    }
-                }
-            }
-        }
-        let look = settings.lifetime.saturating_sub(settings.lead());
-        while let Some(place) = self.due(|queues| Some(&queues.valid), look, now) {
-            let Some(rest) = left.checked_sub(1) else {
-                return true;
-            };
-            left = rest;
-            let Some(&Entry {
-                ip, address, since, ..
-            }) = self.slots.get(place)
-            else {
-                break;
-            };
-            self.enter(place, State::Ending, since);
-            if now.saturating_sub(since) < settings.lifetime {
-                out(Due::Verify(ip, address));
-            }
-        }
-        while let Some(place) = self.due(|queues| Some(&queues.ending), settings.lifetime, now) {
-            let Some(rest) = left.checked_sub(1) else {
-                return true;
-            };
-            left = rest;
-            self.totals.expired = self.totals.expired.wrapping_add(1);
-            self.go(place);
-        }
-        while let Some(place) = self.due(|queues| Some(&queues.failed), settings.hold, now) {
-            let Some(rest) = left.checked_sub(1) else {
-                return true;
-            };
-            left = rest;
-            self.go(place);
-        }
-        false
-    }
-
-    /// When something is due next, if nothing happens until then.
-    pub fn next_timeout(&self) -> Option<u64> {
-        if !self.up {
-            return None;
-        }
-        let settings = &self.settings;
-        let at = |queue: &Queue, wait: u64| {
-            let entry = self.slots.get(queue.first()?)?;
-            Some(entry.since.saturating_add(wait))
-        };
-        let asking = self
-            .queues
-            .asking
-            .iter()
-            .enumerate()
-            .filter_map(|(pace, queue)| at(queue, wait(settings.retry, pace)));
-        let look = settings.lifetime.saturating_sub(settings.lead());
-        asking
-            .chain(at(&self.queues.valid, look))
-            .chain(at(&self.queues.ending, settings.lifetime))
-            .chain(at(&self.queues.failed, settings.hold))
-            .min()
     }
 
     /// Whether there is something to tell.
@@ -723,18 +462,19 @@ where
             } = self.slots.get(place)?;
             self.unlock(place);
             let news = match state {
-                State::Valid | State::Ending => News::Valid(address),
-                State::Permanent => News::Permanent(address),
+                State::Valid | State::Ending | State::Permanent | State::Forgotten => {
+                    News::Valid(address)
+                }
                 State::Failed => News::Failed,
-                State::Gone => {
+                State::Gone(end) => {
                     self.gone = self.gone.saturating_sub(1);
                     self.slots.remove(place);
-                    News::Gone
+                    News::Gone(end)
                 }
                 // Never locked.
                 State::Incomplete { .. } => continue,
             };
-            if matches!(news, News::Failed | News::Gone) {
+            if !matches!(news, News::Valid(_)) {
                 self.told = Some(ip);
             }
             return Some((ip, news));
@@ -746,7 +486,7 @@ where
     pub fn views(&self, first: usize, slots: usize, now: u64) -> impl Iterator<Item = View> + '_ {
         self.slots
             .entries_from(first, slots)
-            .filter(|entry| entry.state != State::Gone)
+            .filter(|entry| !matches!(entry.state, State::Gone(_)))
             .map(move |entry| View {
                 ip: entry.ip,
                 address: entry.state.is_valid().then_some(entry.address),
@@ -761,73 +501,7 @@ where
     fn known(&self, ip: Ipv4Addr) -> Option<(Place, Entry<State>)> {
         let place = self.slots.find(ip)?;
         let entry = *self.slots.get(place)?;
-        (entry.state != State::Gone).then_some((place, entry))
-    }
-
-    /// The first entry of a queue, if it has waited there for so long.
-    fn due(
-        &self,
-        queue: impl FnOnce(&Queues) -> Option<&Queue>,
-        wait: u64,
-        now: u64,
-    ) -> Option<Place> {
-        let place = queue(&self.queues)?.first()?;
-        let entry = self.slots.get(place)?;
-        (now >= entry.since.saturating_add(wait)).then_some(place)
-    }
-
-    /// An entry for an address of which nothing is known. It is gone until it enters
-    /// another state. There may have to be made room; if none can be, that is counted.
-    fn add(&mut self, ip: Ipv4Addr, wish: Wish) -> Option<Place> {
-        if !self.has_slot(ip) {
-            self.totals.refused = self.totals.refused.wrapping_add(1);
-            return None;
-        }
-        if self.len() >= self.settings.limit {
-            if let Some(victim) = self.victim(wish) {
-                self.totals.evicted = self.totals.evicted.wrapping_add(1);
-                self.go(victim);
-            } else {
-                self.totals.refused = self.totals.refused.wrapping_add(1);
-                return None;
-            }
-        }
-        if let Some(place) = self.slots.find(ip) {
-            return Some(place);
-        }
-        let place = self.slots.insert(Entry {
-            ip,
-            address: Address::BROADCAST,
-            since: 0,
-            state: State::Gone,
-            heard: false,
-            locked: false,
-        });
-        match place {
-            Some(_) => self.gone = self.gone.saturating_add(1),
-            None => self.totals.refused = self.totals.refused.wrapping_add(1),
-        }
-        place
-    }
-
-    /// Whether there is a slot for an entry, however many entries there may be.
-    fn has_slot(&self, ip: Ipv4Addr) -> bool {
-        self.slots.find(ip).is_some() || !self.slots.is_full()
-    }
-
-    /// Who has to make room.
-    fn victim(&self, wish: Wish) -> Option<Place> {
-        let heard = self.heard.first();
-        if wish == Wish::Stranger || heard.is_some() {
-            return heard;
-        }
-        let failed = self.queues.failed.first();
-        if wish == Wish::Packet || failed.is_some() {
-            return failed;
-        }
-        let asking = self.queues.asking.iter().find_map(Queue::first);
-        let known = self.queues.ending.first().or(self.queues.valid.first());
-        asking.or(known)
+        (!matches!(entry.state, State::Gone(_))).then_some((place, entry))
     }
 
     fn ask(&mut self, place: Place, tries: u8, now: u64, dice: u32) -> Resolution {
@@ -858,9 +532,9 @@ where
     }
 
     /// Nothing is known any more, which the kernel is to be told.
-    fn go(&mut self, place: Place) {
+    fn go(&mut self, place: Place, end: End) {
         self.set_heard(place, false);
-        self.enter(place, State::Gone, 0);
+        self.enter(place, State::Gone(end), 0);
         self.lock(place);
     }
 
@@ -915,13 +589,8 @@ where
     fn release(&mut self, place: Place) {
         self.set_heard(place, false);
         self.unlock(place);
-        self.enter(place, State::Gone, 0);
+        self.enter(place, State::Gone(End::Expired), 0);
         self.gone = self.gone.saturating_sub(1);
         self.slots.remove(place);
     }
-}
-
-/// How long an entry waits for an answer that waits at this pace.
-fn wait(retry: u64, pace: usize) -> u64 {
-    (retry / 16).saturating_mul(13 + 2 * pace as u64)
 }

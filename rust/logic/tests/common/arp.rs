@@ -8,12 +8,11 @@
 use spans_logic::{
     address::Address,
     arp::{
+        config::Settings,
+        event::{Due, Ends, Heard, Neighbour, News, Resolution, Sender},
         packet::{Host, Operation, Packet},
         slots::Bucket,
-        table::{
-            Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, Slot, State, Table,
-            View,
-        },
+        table::{Slot, State, Table, View},
     },
 };
 use std::net::Ipv4Addr;
@@ -90,10 +89,30 @@ impl Rig {
         }
     }
 
-    /// The interface goes up.
-    pub(crate) fn up(&mut self) {
+    /// The interface goes down, as the kernel has it: that forgets all neighbours.
+    pub(crate) fn down(&mut self) {
+        self.table.down();
+        for view in self.views() {
+            self.neighbour(view.ip, Neighbour::Dead);
+        }
+        while self.table.drop_some(1, false) {}
+    }
+
+    /// The interface goes up. Answers what the kernel is told.
+    pub(crate) fn up(&mut self) -> Vec<(Ipv4Addr, Address)> {
         self.table.up();
-        self.table.tell_permanent();
+        self.restore()
+    }
+
+    /// Has the kernel know again what the user has set.
+    pub(crate) fn restore(&mut self) -> Vec<(Ipv4Addr, Address)> {
+        let mut all = Vec::new();
+        while let Some((ip, address)) = self.table.forgotten() {
+            self.neighbour(ip, Neighbour::Permanent(address));
+            self.table.restored(ip);
+            all.push((ip, address));
+        }
+        all
     }
 
     pub(crate) fn resolve(&mut self, ip: Ipv4Addr) -> Resolution {

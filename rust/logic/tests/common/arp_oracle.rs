@@ -8,12 +8,11 @@
 use spans_logic::{
     address::Address,
     arp::{
+        config::Settings,
+        event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
         packet::{Host, Operation, Packet},
         slots::Bucket,
-        table::{
-            Due, Ends, Heard, Neighbour, News, Resolution, Sender, Settings, Slot, State, Table,
-            Totals, View,
-        },
+        table::{Slot, State, Table, Totals, View},
     },
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
@@ -41,6 +40,7 @@ pub(crate) enum Event {
     Hear(Packet, Ends),
     Neighbour(Ipv4Addr, Neighbour),
     Up,
+    Restore,
     Down,
     DropSome(usize, bool),
     /// With this budget and a seed for the dice.
@@ -106,7 +106,8 @@ impl Event {
             18 => Self::Up,
             // Seldom: there is little to be seen while down.
             19 if what < 64 => Self::Down,
-            19 => Self::Up,
+            19 if what < 96 => Self::Up,
+            19 => Self::Restore,
             20 => Self::DropSome(usize::from(what % 8), more % 4 == 0),
             21..=23 => {
                 let budget = if what % 4 == 0 {
@@ -157,14 +158,18 @@ enum Is {
     Asked { tries: u8, pace: u8 },
     Known { at: Address, looked_at: bool },
     Silent,
-    Set { at: Address },
-    Over,
+    Set { at: Address, forgotten: bool },
+    Over(End),
 }
 
 impl Plain {
+    fn is_over(&self) -> bool {
+        matches!(self.is, Is::Over(_))
+    }
+
     fn address(&self) -> Option<Address> {
         match self.is {
-            Is::Known { at, .. } | Is::Set { at } => Some(at),
+            Is::Known { at, .. } | Is::Set { at, .. } => Some(at),
             _ => None,
         }
     }
@@ -211,9 +216,7 @@ impl Oracle {
     }
 
     fn position(&self, ip: Ipv4Addr) -> Option<usize> {
-        self.list
-            .iter()
-            .position(|it| it.ip == ip && it.is != Is::Over)
+        self.list.iter().position(|it| it.ip == ip && !it.is_over())
     }
 
     fn become_(&mut self, at: usize, is: Is, since: u64) {
@@ -241,13 +244,13 @@ impl Oracle {
         self.list[at].news.get_or_insert(order);
     }
 
-    fn over(&mut self, at: usize) {
-        self.become_(at, Is::Over, 0);
+    fn over(&mut self, at: usize, end: End) {
+        self.become_(at, Is::Over(end), 0);
         self.announce(at);
     }
 
     fn len(&self) -> usize {
-        self.list.iter().filter(|it| it.is != Is::Over).count()
+        self.list.iter().filter(|it| !it.is_over()).count()
     }
 
     /// The oldest one of some.
@@ -308,14 +311,19 @@ impl Oracle {
         }
         if full {
             self.totals.evicted += 1;
-            self.over(victim.unwrap());
+            let wish = match (for_packet, for_user) {
+                (_, true) => Wish::User,
+                (true, _) => Wish::Packet,
+                _ => Wish::Stranger,
+            };
+            self.over(victim.unwrap(), End::Evicted(wish));
         }
         if let Some(at) = self.list.iter().position(|it| it.ip == ip) {
             return Some(at);
         }
         self.list.push(Plain {
             ip,
-            is: Is::Over,
+            is: Is::Over(End::Expired),
             since: 0,
             order: 0,
             stranger: None,
@@ -362,7 +370,7 @@ impl Oracle {
                 self.announce(at);
                 Resolution::Held
             }
-            Is::Over => unreachable!(),
+            Is::Over(_) => unreachable!(),
         }
     }
 
@@ -420,10 +428,28 @@ impl Oracle {
         let found = self.position(ip);
         let locked = found.is_some_and(|at| self.list[at].news.is_some());
         let is = found.map(|at| self.list[at].is);
+        // Whether the user has set it, and the kernel knows.
+        let set = match is {
+            Some(Is::Set { forgotten, .. }) => Some(!forgotten),
+            _ => None,
+        };
         match neighbour {
+            Neighbour::Reachable(address)
+            | Neighbour::Stale(address)
+            | Neighbour::Probing(address)
+                if set.is_some() =>
+            {
+                if set == Some(true) {
+                    self.know(found.unwrap(), address, now);
+                }
+            }
             Neighbour::Permanent(address) => {
                 if let Some(at) = found.or_else(|| self.make(ip, false, true)) {
-                    self.become_(at, Is::Set { at: address }, now);
+                    let is = Is::Set {
+                        at: address,
+                        forgotten: false,
+                    };
+                    self.become_(at, is, now);
                 }
             }
             Neighbour::Reachable(address) => {
@@ -450,7 +476,6 @@ impl Oracle {
             Neighbour::Probing(address) => {
                 let other = match is {
                     Some(Is::Known { at, .. }) => at != address,
-                    Some(Is::Set { .. }) => true,
                     _ => false,
                 };
                 if !locked && other {
@@ -458,20 +483,32 @@ impl Oracle {
                 }
             }
             Neighbour::Unresolved => {
-                if matches!(is, Some(Is::Set { .. })) && !locked {
+                if set == Some(true) {
                     self.forget(ip);
                 }
             }
             Neighbour::Failed => {
-                if self.telling != Some(ip) && is != Some(Is::Silent) && is.is_some() {
+                let goes = match is {
+                    None | Some(Is::Silent) => false,
+                    Some(Is::Set { forgotten, .. }) => !forgotten,
+                    _ => self.telling != Some(ip),
+                };
+                if goes {
                     self.forget(ip);
                 }
             }
-            Neighbour::Dead => {
-                if matches!(is, Some(Is::Asked { .. } | Is::Silent)) {
-                    self.forget(ip);
+            Neighbour::Dead => match is {
+                Some(Is::Asked { .. } | Is::Silent) => self.forget(ip),
+                Some(Is::Set { at, .. }) if set == Some(true) => {
+                    let it = found.unwrap();
+                    let forgotten = Is::Set {
+                        at,
+                        forgotten: true,
+                    };
+                    self.become_(it, forgotten, self.list[it].since);
                 }
-            }
+                _ => {}
+            },
         }
     }
 
@@ -479,19 +516,35 @@ impl Oracle {
         self.list.retain(|it| it.ip != ip);
     }
 
-    fn up(&mut self) {
-        self.up = true;
-        let mut set: Vec<_> = (0..self.list.len())
-            .filter(|at| matches!(self.list[*at].is, Is::Set { .. }))
-            .collect();
-        set.sort_by_key(|at| self.list[*at].order);
-        for at in set {
-            self.announce(at);
-        }
+    fn forgotten(&self) -> Option<usize> {
+        self.oldest(|it| {
+            matches!(
+                it.is,
+                Is::Set {
+                    forgotten: true,
+                    ..
+                }
+            )
+        })
+    }
+
+    fn restore(&mut self) -> Option<(Ipv4Addr, Address)> {
+        let it = self.forgotten()?;
+        let (ip, at, since) = (
+            self.list[it].ip,
+            self.list[it].address()?,
+            self.list[it].since,
+        );
+        let is = Is::Set {
+            at,
+            forgotten: false,
+        };
+        self.become_(it, is, since);
+        Some((ip, at))
     }
 
     fn drop_some(&mut self, budget: usize, all: bool) -> bool {
-        let goes = |it: &Plain| it.is != Is::Over && (all || !matches!(it.is, Is::Set { .. }));
+        let goes = |it: &Plain| !it.is_over() && (all || !matches!(it.is, Is::Set { .. }));
         for _ in 0..budget {
             let first = self
                 .oldest_asked()
@@ -506,7 +559,17 @@ impl Oracle {
                 }))
                 .or(self.oldest_known())
                 .or(self.oldest(|it| it.is == Is::Silent))
-                .or(self.oldest(goes));
+                .or(self.oldest(|it| {
+                    goes(it)
+                        && !matches!(
+                            it.is,
+                            Is::Set {
+                                forgotten: true,
+                                ..
+                            }
+                        )
+                }))
+                .or(self.forgotten().filter(|_| all));
             match first {
                 Some(at) => drop(self.list.remove(at)),
                 None => return false,
@@ -531,7 +594,7 @@ impl Oracle {
             ),
             Is::Known { .. } => (settings.lifetime, Turn::Expire),
             Is::Silent => (settings.hold, Turn::Forget),
-            Is::Set { .. } | Is::Over => return None,
+            Is::Set { .. } | Is::Over(_) => return None,
         };
         Some((it.since + after, turn))
     }
@@ -583,10 +646,10 @@ impl Oracle {
                 }
                 Is::Known { .. } => {
                     self.totals.expired += 1;
-                    self.over(at);
+                    self.over(at, End::Expired);
                 }
-                Is::Silent => self.over(at),
-                Is::Set { .. } | Is::Over => unreachable!(),
+                Is::Silent => self.over(at, End::Forgiven),
+                Is::Set { .. } | Is::Over(_) => unreachable!(),
             }
         }
         (false, out)
@@ -600,16 +663,15 @@ impl Oracle {
         self.list[at].news = None;
         let Plain { ip, is, .. } = self.list[at];
         let news = match is {
-            Is::Known { at, .. } => News::Valid(at),
-            Is::Set { at } => News::Permanent(at),
+            Is::Known { at, .. } | Is::Set { at, .. } => News::Valid(at),
             Is::Silent => News::Failed,
-            Is::Over => News::Gone,
+            Is::Over(end) => News::Gone(end),
             Is::Asked { .. } => unreachable!(),
         };
-        if matches!(is, Is::Silent | Is::Over) {
+        if matches!(is, Is::Silent | Is::Over(_)) {
             self.telling = Some(ip);
         }
-        if is == Is::Over {
+        if matches!(is, Is::Over(_)) {
             self.list.remove(at);
         }
         Some((ip, news))
@@ -618,7 +680,7 @@ impl Oracle {
     fn views(&self, now: u64) -> BTreeMap<Ipv4Addr, View> {
         self.list
             .iter()
-            .filter(|it| it.is != Is::Over)
+            .filter(|it| !it.is_over())
             .map(|it| {
                 let state = match it.is {
                     Is::Asked { tries, pace } => State::Incomplete { tries, pace },
@@ -627,8 +689,9 @@ impl Oracle {
                     } => State::Ending,
                     Is::Known { .. } => State::Valid,
                     Is::Silent => State::Failed,
+                    Is::Set { forgotten, .. } if forgotten => State::Forgotten,
                     Is::Set { .. } => State::Permanent,
-                    Is::Over => unreachable!(),
+                    Is::Over(_) => unreachable!(),
                 };
                 let view = View {
                     ip: it.ip,
@@ -711,8 +774,14 @@ impl Pair {
             }
             Event::Up => {
                 table.up();
-                table.tell_permanent();
-                oracle.up();
+                oracle.up = true;
+            }
+            Event::Restore => {
+                let forgotten = table.forgotten();
+                assert_eq!(forgotten, oracle.restore());
+                if let Some((ip, _)) = forgotten {
+                    table.restored(ip);
+                }
             }
             Event::Down => {
                 table.down();
@@ -758,22 +827,28 @@ impl Pair {
         // Only what was locked is told, once.
         match self.views.get(&ip) {
             Some(view) => assert!(view.locked),
-            None => assert_eq!(news, News::Gone),
+            None => assert!(matches!(news, News::Gone(_))),
         }
         let before = self.collect();
         assert!(before.get(&ip).is_none_or(|view| !view.locked));
         if echo {
             let neighbour = match news {
                 News::Valid(address) => Neighbour::Reachable(address),
-                News::Permanent(address) => Neighbour::Permanent(address),
-                News::Failed | News::Gone => Neighbour::Failed,
+                News::Failed | News::Gone(_) => Neighbour::Failed,
             };
+            // What the user has set is left alone.
+            if self
+                .views
+                .get(&ip)
+                .is_some_and(|view| view.state == State::Permanent)
+            {
+                self.views = before;
+                return;
+            }
             self.table.neighbour(ip, neighbour, self.now);
             self.oracle.neighbour(ip, neighbour, self.now);
-            // What was said and comes back changes nothing but the date of what never ends.
-            if !matches!(news, News::Permanent(_)) {
-                assert_eq!(self.collect(), before);
-            }
+            // What was said and comes back changes nothing.
+            assert_eq!(self.collect(), before);
         }
         self.views = self.collect();
     }
@@ -813,19 +888,20 @@ impl Pair {
                 Event::DropSome(_, all) => all,
                 _ => false,
             };
-            if before.state == State::Permanent && !by_user {
+            let set = |view: &View| matches!(view.state, State::Permanent | State::Forgotten);
+            if set(before) && !by_user {
                 let after = views.get(ip);
-                assert!(after.is_some_and(|after| {
-                    (after.state, after.address) == (before.state, before.address)
-                }));
+                assert!(after.is_some_and(|after| set(after) && after.address == before.address));
             }
         }
         for view in views.values() {
             match view.state {
                 State::Incomplete { tries, .. } => assert!(tries > 0 && !view.locked),
                 State::Failed => {}
-                State::Valid | State::Ending | State::Permanent => assert!(view.address.is_some()),
-                State::Gone => panic!("{view:?}"),
+                State::Valid | State::Ending | State::Permanent | State::Forgotten => {
+                    assert!(view.address.is_some());
+                }
+                State::Gone(_) => panic!("{view:?}"),
             }
             // Who is a stranger has said something, and nobody else.
             assert!(!view.heard || matches!(view.state, State::Valid | State::Ending));

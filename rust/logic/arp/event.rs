@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to a table, and what comes of it.
+
+use crate::address::Address;
+use core::net::Ipv4Addr;
+
+/// What the interface knows about the ends of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// What kind of IPv4 address the sender has.
+    pub sender: Sender,
+    /// The target is one of our addresses.
+    pub for_us: bool,
+}
+
+/// What kind of IPv4 address somebody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// One of a single host.
+    Host,
+    /// One of ours.
+    Us,
+    /// None that a host can have: broadcast, multicast, none at all.
+    Nobody,
+}
+
+/// What the kernel says of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Neighbour {
+    /// `NUD_PERMANENT` or `NUD_NOARP`: set by the user.
+    Permanent(Address),
+    /// `NUD_REACHABLE`.
+    Reachable(Address),
+    /// `NUD_STALE`: it has a link address that nobody has asked for.
+    Stale(Address),
+    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is doubted.
+    Probing(Address),
+    /// A state without.
+    Unresolved,
+    /// `NUD_FAILED`.
+    Failed,
+    /// Not in the kernel's table any more.
+    Dead,
+}
+
+/// What becomes of a question for a link address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Ask everybody.
+    Ask,
+    /// It was asked for already: `MAP_PROCEEDING`.
+    Wait,
+    /// It is known, and about to be told: `MAP_VALID`.
+    Known,
+    /// Nobody answered not long ago, which is about to be told.
+    Held,
+    /// There is no room to remember that it was asked for, or the interface is down.
+    NoRoom,
+}
+
+/// What a packet has taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing: neither is its sender known nor are we meant, or it is not a host's.
+    Nothing,
+    /// Its sender has one of our addresses. If it asked for it, it shall hear that it is
+    /// taken.
+    Duplicate {
+        /// It asked for that address.
+        asked: bool,
+    },
+    /// Its sender is new.
+    New,
+    /// Its sender is what was asked for.
+    Answer,
+    /// Its sender is still there.
+    Same,
+    /// Its sender has another link address now.
+    Changed {
+        /// The one it had.
+        from: Address,
+    },
+    /// Its sender is permanent: what the user set stays.
+    Permanent,
+    /// Its sender is new, and there is no room.
+    NoRoom,
+}
+
+/// What the kernel is to be told of a neighbour, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It has this address: `MAP_VALID`, `MAP_CHANGED`.
+    Valid(Address),
+    /// It does not answer: `MAP_FAILED`.
+    Failed,
+    /// Nothing is known of it any more: `MAP_INVALID`.
+    Gone(End),
+}
+
+/// Why an entry is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was not heard of for too long.
+    Expired,
+    /// It did not answer, and may be asked for again.
+    Forgiven,
+    /// It made room for somebody whom this one wants.
+    Evicted(Wish),
+}
+
+/// Who wants an entry, and who has to make room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Somebody on the segment: only others that nobody asked for.
+    Stranger,
+    /// A packet to be sent: those, and what does not answer.
+    Packet,
+    /// The user: all but what the user has set.
+    User,
+}
+
+/// What is to be done as time has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Ask everybody for this address.
+    Ask(Ipv4Addr),
+    /// If it is in use, ask whether it is still there.
+    Verify(Ipv4Addr, Address),
+}

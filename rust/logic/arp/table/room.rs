@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Room for entries, and who has to make it.
+
+use super::{Bucket, Queue, Slot, State, Table};
+use crate::{
+    address::Address,
+    arp::{
+        event::{End, Wish},
+        slots::{Entry, Place},
+    },
+};
+use core::{net::Ipv4Addr, ops::DerefMut};
+
+impl<E, B> Table<E, B>
+where
+    E: DerefMut<Target = [Slot]>,
+    B: DerefMut<Target = [Bucket]>,
+{
+    /// Whether an entry for this address is there or could be made for a packet.
+    pub fn has_room(&self, ip: Ipv4Addr) -> bool {
+        self.known(ip).is_some()
+            || self.has_slot(ip)
+                && (self.len() < self.settings.limit || self.victim(Wish::Packet).is_some())
+    }
+
+    /// Moves to other slots and buckets, of which there must be at least as many, and
+    /// gives the old ones back; fewer come back unused.
+    pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
+        if slots.len() < self.slots.capacity() {
+            return (slots, buckets);
+        }
+        self.slots.grow(slots, buckets)
+    }
+
+    /// Gives at most so many of those that did not answer another chance, and tells
+    /// nobody. Answers whether there are more.
+    pub fn forgive(&mut self, budget: usize) -> bool {
+        for _ in 0..budget {
+            match self.queues.failed.first() {
+                Some(place) => self.release(place),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Forgets at most so many entries, but none that the user has set unless `all`
+    /// shall go, and tells nobody: the kernel forgets them, too. Answers whether there
+    /// are more.
+    pub fn drop_some(&mut self, budget: usize, all: bool) -> bool {
+        let mut left = budget;
+        loop {
+            let set = self.queues.permanent.first();
+            let set = set.or(self.queues.forgotten.first()).filter(|_| all);
+            let asking = self.queues.asking.iter().find_map(Queue::first);
+            let first = asking
+                .or(self.queues.valid.first())
+                .or(self.queues.ending.first())
+                .or(self.queues.failed.first())
+                .or(set);
+            let Some(place) = first else {
+                return false;
+            };
+            let Some(rest) = left.checked_sub(1) else {
+                return true;
+            };
+            left = rest;
+            self.release(place);
+        }
+    }
+
+    /// An entry for an address of which nothing is known. It is gone until it enters
+    /// another state. There may have to be made room; if none can be, that is counted.
+    pub(super) fn add(&mut self, ip: Ipv4Addr, wish: Wish) -> Option<Place> {
+        if !self.has_slot(ip) {
+            self.totals.refused = self.totals.refused.wrapping_add(1);
+            return None;
+        }
+        if self.len() >= self.settings.limit {
+            if let Some(victim) = self.victim(wish) {
+                self.totals.evicted = self.totals.evicted.wrapping_add(1);
+                self.go(victim, End::Evicted(wish));
+            } else {
+                self.totals.refused = self.totals.refused.wrapping_add(1);
+                return None;
+            }
+        }
+        if let Some(place) = self.slots.find(ip) {
+            return Some(place);
+        }
+        let place = self.slots.insert(Entry {
+            ip,
+            address: Address::BROADCAST,
+            since: 0,
+            state: State::Gone(End::Expired),
+            heard: false,
+            locked: false,
+        });
+        match place {
+            Some(_) => self.gone = self.gone.saturating_add(1),
+            None => self.totals.refused = self.totals.refused.wrapping_add(1),
+        }
+        place
+    }
+
+    /// Whether there is a slot for an entry, however many entries there may be.
+    fn has_slot(&self, ip: Ipv4Addr) -> bool {
+        self.slots.find(ip).is_some() || !self.slots.is_full()
+    }
+
+    /// Who has to make room.
+    fn victim(&self, wish: Wish) -> Option<Place> {
+        let heard = self.heard.first();
+        if wish == Wish::Stranger || heard.is_some() {
+            return heard;
+        }
+        let failed = self.queues.failed.first();
+        if wish == Wish::Packet || failed.is_some() {
+            return failed;
+        }
+        let asking = self.queues.asking.iter().find_map(Queue::first);
+        let known = self.queues.ending.first().or(self.queues.valid.first());
+        asking.or(known)
+    }
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ARP input: what is judged, learned and on the wire.
+
+use super::*;
+
+// --- ARP input: what is judged ---------------------------------------------------------
+
+const PEER: (Ipv4Addr, Address) = (IT, ITS);
+
+#[test]
+fn input_hardware_type_and_protocol_must_fit() {
+    let good = packet(Operation::Request, PEER).to_bytes();
+    assert!(judge(&good, ITS, OWN).is_ok());
+    for at in 0..4 {
+        for bit in 0..8 {
+            let mut bytes = good;
+            bytes[at] ^= 1 << bit;
+            assert_eq!(judge(&bytes, ITS, OWN), Err(Refused::Malformed));
+        }
+    }
+}
+
+#[test]
+fn input_of_a_broadcast_sender_is_refused() {
+    let bytes = packet(Operation::Reply, (IT, Address::BROADCAST)).to_bytes();
+    assert_eq!(
+        judge(&bytes, Address::BROADCAST, OWN),
+        Err(Refused::BroadcastSender)
+    );
+}
+
+#[test]
+fn input_of_ourselves_is_refused() {
+    let bytes = packet(Operation::Request, (ip(1), OWN)).to_bytes();
+    assert_eq!(judge(&bytes, OWN, OWN), Err(Refused::OwnSender));
+}
+
+/// With a packet that is wrong in all ways, which are put right one after another.
+#[test]
+fn input_is_judged_in_the_order_of_the_ancestor() {
+    let mut it = packet(Operation::Reply, (IT, Address::BROADCAST));
+    let mut bytes = it.to_bytes();
+    bytes[0] = 0;
+    assert_eq!(judge(&bytes, ITS, OWN), Err(Refused::Malformed));
+    assert_eq!(
+        judge(&it.to_bytes(), ITS, Address::BROADCAST),
+        Err(Refused::BroadcastSender)
+    );
+    it.sender.hardware = OWN;
+    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Err(Refused::OwnSender));
+    // The ancestor does not look at the frame's source (B7).
+    it.sender.hardware = OTHER;
+    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Err(Refused::ForeignSender));
+    it.sender.hardware = ITS;
+    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Ok(it));
+}
+
+#[test]
+fn input_while_down_teaches_nothing() {
+    let mut rig = Rig::new();
+    rig.permanent(ip(3), hw(3));
+    rig.table.down();
+    assert_eq!(rig.hear(IT, ITS, true), Heard::Nothing);
+    assert!(rig.is_none(IT));
+    let us = Ends {
+        sender: Sender::Us,
+        for_us: true,
+    };
+    assert_eq!(
+        rig.hear_from(Operation::Request, ip(1), ITS, us),
+        Heard::Nothing
+    );
+    assert_eq!(rig.table.totals().duplicates, 0);
+}
+
+/// The ancestor makes us the target, so that a request is answered; who answers here is
+/// told that.
+#[test]
+fn input_from_our_own_ip_is_a_duplicate() {
+    let mut rig = Rig::new();
+    for for_us in [false, true] {
+        let ends = Ends {
+            sender: Sender::Us,
+            for_us,
+        };
+        assert_eq!(
+            rig.hear_from(Operation::Request, ip(1), ITS, ends),
+            Heard::Duplicate { asked: true }
+        );
+        assert_eq!(
+            rig.hear_from(Operation::Reply, ip(1), ITS, ends),
+            Heard::Duplicate { asked: false }
+        );
+    }
+    assert!(rig.is_none(ip(1)));
+    assert_eq!(rig.table.totals().duplicates, 4);
+    // Not even if it is known by mistake.
+    rig.permanent(ip(1), OTHER);
+    rig.hear_from(
+        Operation::Request,
+        ip(1),
+        ITS,
+        Ends {
+            sender: Sender::Us,
+            for_us: true,
+        },
+    );
+    assert_eq!(rig.table.lookup(ip(1)), Some(OTHER));
+}
+
+#[test]
+fn input_from_nobody_teaches_nothing() {
+    let mut rig = Rig::new();
+    let ends = Ends {
+        sender: Sender::Nobody,
+        for_us: true,
+    };
+    for ip in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST] {
+        assert_eq!(
+            rig.hear_from(Operation::Request, ip, ITS, ends),
+            Heard::Nothing
+        );
+        assert!(rig.is_none(ip));
+    }
+}
+
+// --- ARP input: what is learned --------------------------------------------------------
+
+/// Requests and replies teach alike, as there. The ancestor notifies nobody; here the
+/// kernel may have a neighbour of that address, which is told.
+#[test]
+fn input_none_for_us_is_learned() {
+    for operation in [Operation::Request, Operation::Reply] {
+        let mut rig = Rig::new();
+        let ends = Ends {
+            sender: Sender::Host,
+            for_us: true,
+        };
+        assert_eq!(rig.hear_from(operation, IT, ITS, ends), Heard::New);
+        assert_eq!(rig.state(IT), Some(State::Valid));
+        assert_eq!(rig.table.lookup(IT), Some(ITS));
+        assert!(rig.view(IT).unwrap().heard);
+        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+        assert_eq!(rig.table.totals().learned, 1);
+        assert_eq!(rig.table.totals().requests, 0);
+    }
+}
+
+#[test]
+fn input_none_for_others_teaches_nothing() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.hear(IT, ITS, false), Heard::Nothing);
+    assert!(rig.is_none(IT));
+}
+
+#[test]
+fn input_incomplete_is_the_answer() {
+    // Whomever it is for: its sender is known.
+    for for_us in [false, true] {
+        let mut rig = Rig::new();
+        rig.incomplete(IT);
+        rig.now += SECOND;
+        assert_eq!(rig.hear(IT, ITS, for_us), Heard::Answer);
+        assert_eq!(rig.state(IT), Some(State::Valid));
+        assert_eq!(rig.view(IT).unwrap().age, 0);
+        assert!(rig.view(IT).unwrap().locked);
+        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+        assert!(!rig.view(IT).unwrap().locked);
+        // Off the retry chain.
+        assert_eq!(rig.pass(10 * MINUTE), []);
+        assert_eq!(rig.table.totals().resolved, 1);
+    }
+}
+
+#[test]
+fn input_valid_refreshes_without_a_word() {
+    for for_us in [false, true] {
+        let mut rig = Rig::new();
+        rig.valid(IT, ITS);
+        rig.pass(19 * MINUTE);
+        assert_eq!(rig.hear(IT, ITS, for_us), Heard::Same);
+        assert_eq!(rig.state(IT), Some(State::Valid));
+        assert_eq!(rig.tell(), []);
+        rig.pass(20 * MINUTE - 1);
+        assert_eq!(rig.table.lookup(IT), Some(ITS));
+    }
+}
+
+/// The ancestor overwrites and tells nobody (B8).
+#[test]
+fn input_valid_with_another_address_is_told() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.now += MINUTE;
+    assert_eq!(rig.hear(IT, OTHER, false), Heard::Changed { from: ITS });
+    assert_eq!(rig.view(IT).unwrap().age, 0);
+    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
+    assert_eq!(rig.table.totals().changed, 1);
+}
+
+#[test]
+fn input_permanent_is_ignored() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.hear(IT, OTHER, true), Heard::Permanent);
+    assert_eq!(rig.hear(IT, ITS, true), Heard::Permanent);
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.tell(), []);
+}
+
+/// The ancestor has no such state. Who speaks is there.
+#[test]
+fn input_failed_is_the_answer() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    assert_eq!(rig.hear(IT, ITS, false), Heard::Answer);
+    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.resolve(IT), Resolution::Known);
+}
+
+/// What is gone is not known, even if the kernel does not know yet.
+#[test]
+fn input_gone_is_learned_only_for_us() {
+    let mut rig = Rig::new();
+    rig.gone(IT, ITS);
+    assert_eq!(rig.hear(IT, OTHER, false), Heard::Nothing);
+    assert_eq!(rig.hear(IT, OTHER, true), Heard::New);
+    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
+    assert_eq!(rig.table.len(), 1);
+}
+
+// --- ARP input: the wire -----------------------------------------------------------------
+
+#[test]
+fn packet_is_the_ancestors_to_the_byte() {
+    // With the header of 28 bytes: `ARP_PACKET_LEN`.
+    assert_eq!(LEN + spans_logic::cls::LEN, 60);
+    assert_eq!(
+        packet(Operation::Request, PEER).to_bytes(),
+        [
+            0x40, 0x40, 8, 0, 8, 4, 0, 1, //
+            2, 0, 0, 0, 0, 0, 0, 2, 10, 0, 0, 2, //
+            2, 0, 0, 0, 0, 0, 0, 1, 10, 0, 0, 1, //
+        ]
+    );
+}

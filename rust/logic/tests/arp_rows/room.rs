@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who makes room for whom.
+
+use super::*;
+
+// --- room --------------------------------------------------------------------------------
+
+/// A rig for two entries, with so many slots.
+fn two(slots: usize) -> Rig {
+    let settings = Settings {
+        limit: 2,
+        ..SETTINGS
+    };
+    Rig::with(settings, slots, 2)
+}
+
+/// The ancestor's pool has a limit in one revision, and then nobody gets anything.
+#[test]
+fn room_is_made_by_the_oldest_stranger() {
+    let mut rig = two(66);
+    rig.hear(ip(2), hw(2), true);
+    rig.hear(ip(3), hw(3), true);
+    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    assert_eq!(rig.table.lookup(ip(2)), None);
+    assert_eq!(rig.table.len(), 2);
+    assert_eq!(rig.table.totals().evicted, 1);
+    assert_eq!(
+        rig.tell(),
+        [
+            (ip(2), News::Gone(End::Evicted(Wish::Stranger))),
+            (ip(3), News::Valid(hw(3))),
+            (ip(4), News::Valid(hw(4))),
+        ]
+    );
+    assert_eq!(rig.resolve(ip(5)), Resolution::Ask);
+    assert_eq!(rig.table.lookup(ip(3)), None);
+}
+
+/// Whoever is asked for, or sent to, is no stranger any more.
+#[test]
+fn room_is_made_by_none_that_is_in_use() {
+    let mut rig = two(66);
+    rig.hear(ip(2), hw(2), true);
+    rig.hear(ip(3), hw(3), true);
+    assert_eq!(rig.resolve(ip(2)), Resolution::Known);
+    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert_eq!(rig.table.lookup(ip(3)), None);
+    rig.table.used(ip(4));
+    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
+    assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
+    assert_eq!(rig.table.totals().refused, 2);
+}
+
+#[test]
+fn room_for_a_packet_is_made_by_what_does_not_answer() {
+    let mut rig = two(66);
+    rig.failed(ip(2));
+    rig.permanent(ip(3), hw(3));
+    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::NoRoom);
+    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    assert_eq!(rig.state(ip(2)), None);
+    assert_eq!(
+        rig.tell(),
+        [(ip(2), News::Gone(End::Evicted(Wish::Packet)))]
+    );
+}
+
+/// In this order: strangers, what does not answer, what is asked for, what is known.
+#[test]
+fn room_for_the_user_is_made_by_all_but_the_users() {
+    let mut rig = Rig::with(
+        Settings {
+            limit: 4,
+            ..SETTINGS
+        },
+        68,
+        4,
+    );
+    rig.failed(ip(2));
+    rig.valid(ip(3), hw(3));
+    rig.incomplete(ip(4));
+    rig.hear(ip(5), hw(5), true);
+    for (new, old) in [(12, 5), (13, 2), (14, 4), (15, 3)] {
+        assert!(rig.view(ip(old)).is_some());
+        rig.permanent(ip(new), hw(new));
+        assert_eq!(rig.view(ip(old)), None);
+        assert_eq!(rig.table.len(), 4);
+    }
+    rig.neighbour(ip(16), Neighbour::Permanent(hw(16)));
+    assert_eq!(rig.table.lookup(ip(16)), None);
+    assert_eq!(rig.table.len(), 4);
+}
+
+/// What is gone keeps its slot until that is told.
+#[test]
+fn room_is_not_made_without_a_slot() {
+    let mut rig = two(3);
+    rig.hear(ip(2), hw(2), true);
+    rig.hear(ip(3), hw(3), true);
+    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    assert!(!rig.table.has_room(ip(5)));
+    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
+    assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
+    assert_eq!(rig.table.len(), 2);
+    assert_eq!(rig.table.totals().evicted, 1);
+    rig.tell();
+    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::New);
+}
+
+#[test]
+fn room_is_seen_where_there_is_some() {
+    let mut rig = two(66);
+    assert!(rig.table.has_room(ip(4)));
+    rig.valid(ip(2), hw(2));
+    rig.hear(ip(3), hw(3), true);
+    // A stranger would make room, and comes back in vain.
+    assert!(rig.table.has_room(ip(4)));
+    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    for last in [3, 5] {
+        assert!(!rig.table.has_room(ip(last)));
+        assert_eq!(rig.resolve(ip(last)), Resolution::NoRoom);
+    }
+    // There is one already.
+    assert!(rig.table.has_room(ip(2)) && rig.table.has_room(ip(4)));
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user does: `ADD_ARP`, `DEL_ARP`, `INF_ARP`, up and down.
+
+use super::*;
+
+// --- ADD_ARP ---------------------------------------------------------------------------
+
+#[test]
+fn add_none_is_permanent() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Permanent(ITS));
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.pass(10 * MINUTE), []);
+    assert_eq!(rig.table.totals().requests, 0);
+}
+
+/// Also while the interface is down: the kernel keeps that when it goes up.
+#[test]
+fn add_while_down_is_permanent() {
+    let mut rig = Rig::new();
+    rig.down();
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.up(), []);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+}
+
+/// The ancestor tells its waiters; here the one who waits is who said so.
+#[test]
+fn add_incomplete_is_permanent_and_not_asked_for() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.pass(10 * MINUTE), []);
+    assert_eq!(rig.tell(), []);
+}
+
+#[test]
+fn add_valid_is_permanent() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.permanent(IT, OTHER);
+    assert_eq!(rig.table.lookup(IT), Some(OTHER));
+    assert_eq!(rig.pass(100 * MINUTE), []);
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+    assert_eq!(rig.tell(), []);
+}
+
+#[test]
+fn add_permanent_has_the_new_address() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.now += MINUTE;
+    rig.permanent(IT, OTHER);
+    assert_eq!(rig.table.lookup(IT), Some(OTHER));
+    assert_eq!(rig.table.len(), 1);
+    assert_eq!(rig.view(IT).unwrap().age, 0);
+    assert_eq!(rig.tell(), []);
+}
+
+#[test]
+fn add_failed_is_permanent() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.resolve(IT), Resolution::Known);
+    assert_eq!(rig.pass(MINUTE), []);
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+}
+
+/// What a stranger said is the user's from then on, and makes room for nobody.
+#[test]
+fn add_heard_is_the_users() {
+    let mut rig = Rig::with(
+        Settings {
+            limit: 1,
+            ..SETTINGS
+        },
+        8,
+        8,
+    );
+    rig.hear(IT, ITS, true);
+    rig.permanent(IT, ITS);
+    assert!(!rig.view(IT).unwrap().heard);
+    assert_eq!(rig.hear(ip(3), hw(3), true), Heard::NoRoom);
+    assert_eq!(rig.resolve(ip(3)), Resolution::NoRoom);
+    rig.neighbour(ip(3), Neighbour::Permanent(hw(3)));
+    assert_eq!(rig.state(ip(3)), None);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+}
+
+// --- DEL_ARP ---------------------------------------------------------------------------
+
+#[test]
+fn delete_none_does_nothing() {
+    let mut rig = Rig::new();
+    rig.valid(ip(3), hw(3));
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.len(), 1);
+}
+
+/// Here and below, the ancestor tells its waiters `MAP_FAILED`; the kernel, who said
+/// so, has told them.
+#[test]
+fn delete_incomplete_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.next_timeout(), None);
+}
+
+#[test]
+fn delete_valid_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.next_timeout(), None);
+    rig.valid(IT, ITS);
+    rig.pass(19 * MINUTE);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.next_timeout(), None);
+}
+
+#[test]
+fn delete_permanent_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    // Nor does it come back.
+    rig.down();
+    assert_eq!(rig.up(), []);
+}
+
+/// `ip neigh change ... nud none`, or a neighbour that is made anew.
+#[test]
+fn unresolved_takes_only_permanence() {
+    let mut rig = Rig::new();
+    rig.failed(ip(5));
+    rig.permanent(IT, ITS);
+    rig.valid(ip(3), hw(3));
+    rig.incomplete(ip(4));
+    for last in 2..6 {
+        rig.neighbour(ip(last), Neighbour::Unresolved);
+    }
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.len(), 3);
+    assert_eq!(rig.table.lookup(ip(3)), Some(hw(3)));
+}
+
+/// What the kernel makes of a neighbour that it has forgotten is not the user's wish:
+/// it fails with a packet, or somebody says to be it.
+#[test]
+fn forgotten_is_changed_by_nobody_but_the_user() {
+    for neighbour in [
+        Neighbour::Unresolved,
+        Neighbour::Failed,
+        Neighbour::Dead,
+        Neighbour::Reachable(OTHER),
+        Neighbour::Stale(OTHER),
+        Neighbour::Probing(OTHER),
+    ] {
+        let mut rig = Rig::new();
+        rig.permanent(IT, ITS);
+        rig.neighbour(IT, Neighbour::Dead);
+        rig.neighbour(IT, neighbour);
+        assert_eq!(rig.resolve(IT), Resolution::Known);
+        rig.neighbour(IT, neighbour);
+        assert_eq!(rig.state(IT), Some(State::Forgotten), "{neighbour:?}");
+        assert_eq!(rig.hear(IT, OTHER, true), Heard::Permanent);
+        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+        assert_eq!(rig.restore(), [(IT, ITS)]);
+        assert_eq!(rig.state(IT), Some(State::Permanent));
+    }
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Dead);
+    rig.permanent(IT, OTHER);
+    assert_eq!(rig.restore(), []);
+    assert_eq!(rig.table.lookup(IT), Some(OTHER));
+}
+
+/// `ip neigh replace ... nud reachable`: nobody else can do that to one that is
+/// permanent. Also when there was something to tell.
+#[test]
+fn permanent_ends_by_the_users_wish() {
+    for neighbour in [
+        Neighbour::Reachable(OTHER),
+        Neighbour::Stale(OTHER),
+        Neighbour::Probing(OTHER),
+        Neighbour::Reachable(ITS),
+    ] {
+        for locked in [false, true] {
+            let mut rig = Rig::new();
+            rig.permanent(IT, ITS);
+            if locked {
+                rig.resolve(IT);
+            }
+            rig.neighbour(IT, neighbour);
+            assert_eq!(rig.state(IT), Some(State::Valid), "{neighbour:?}");
+            rig.pass(20 * MINUTE);
+            assert_eq!(rig.table.lookup(IT), None);
+            rig.down();
+            assert_eq!(rig.up(), []);
+        }
+    }
+}
+
+/// What was told while the user made it permanent was about what it was before.
+#[test]
+fn delete_permanent_is_no_echo() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.pass(20 * SECOND);
+    assert_eq!(rig.table.tell(), Some((IT, News::Failed)));
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+}
+
+/// The kernel may have no memory for it: then it stays to be restored.
+#[test]
+fn restored_is_what_the_kernel_took() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.table.restored(IT);
+    rig.table.restored(ip(3));
+    assert_eq!(rig.table.forgotten(), None);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert_eq!(rig.table.forgotten(), Some((IT, ITS)));
+    assert_eq!(rig.table.forgotten(), Some((IT, ITS)));
+    rig.table.restored(IT);
+    assert_eq!(rig.table.forgotten(), None);
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+}
+
+#[test]
+fn delete_locked_has_nothing_more_to_tell() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.hear(IT, ITS, true);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+}
+
+/// The ancestor has no such state. A neighbour that fails while the host is held down
+/// fails because of that, and the hold-down stays.
+#[test]
+fn delete_failed_stays_held() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert_eq!(rig.resolve(IT), Resolution::Held);
+}
+
+/// A neighbour fails because it is told so: that is no wish of the user, whatever was
+/// heard meanwhile.
+#[test]
+fn delete_what_is_being_told_is_an_echo() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.pass(20 * SECOND);
+    assert_eq!(rig.table.tell(), Some((IT, News::Failed)));
+    rig.hear(IT, ITS, true);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.table.tell(), Some((IT, News::Valid(ITS))));
+    // Told, and no echo any more.
+    assert_eq!(rig.table.tell(), None);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+}
+
+#[test]
+fn delete_after_gone_is_an_echo() {
+    let mut rig = Rig::new();
+    rig.gone(IT, ITS);
+    assert_eq!(rig.table.tell(), Some((IT, News::Gone(End::Expired))));
+    rig.resolve(IT);
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_incomplete(IT));
+}
+
+// --- INF_ARP ---------------------------------------------------------------------------
+
+#[test]
+fn views_show_all_that_is_known() {
+    let mut rig = Rig::new();
+    rig.permanent(ip(2), hw(2));
+    rig.now += SECOND;
+    rig.valid(ip(3), hw(3));
+    rig.now += SECOND;
+    rig.incomplete(ip(4));
+    rig.hear(ip(5), hw(5), true);
+    let mut views = rig.views();
+    views.sort_by_key(|view| view.ip);
+    let got: Vec<_> = views
+        .iter()
+        .map(|view| (view.ip, view.address, view.locked, view.heard, view.age))
+        .collect();
+    assert_eq!(
+        got,
+        [
+            (ip(2), Some(hw(2)), false, false, 2 * SECOND),
+            (ip(3), Some(hw(3)), false, false, SECOND),
+            (ip(4), None, false, false, 0),
+            (ip(5), Some(hw(5)), true, true, 0),
+        ]
+    );
+    assert_eq!(views[0].state, State::Permanent);
+    assert!(matches!(views[2].state, State::Incomplete { tries: 1, .. }));
+}
+
+/// The ancestor fills a buffer and says where it ended; here the reader comes again for
+/// the next slots, and misses nothing that stays.
+#[test]
+fn views_come_in_parts() {
+    let mut rig = Rig::new();
+    for last in 2..52 {
+        rig.permanent(ip(last), hw(last));
+    }
+    let mut seen = Vec::new();
+    for first in (0..rig.table.capacity()).step_by(7) {
+        let part: Vec<_> = rig.table.views(first, 7, rig.now).collect();
+        assert!(part.len() <= 7);
+        seen.extend(part.iter().map(|view| view.ip));
+    }
+    seen.sort();
+    assert_eq!(seen, (2..52).map(ip).collect::<Vec<_>>());
+}
+
+#[test]
+fn views_do_not_show_what_is_gone() {
+    let mut rig = Rig::new();
+    rig.gone(IT, ITS);
+    assert_eq!(rig.views(), []);
+    assert_eq!(rig.table.lookup(IT), None);
+    assert!(rig.table.is_empty());
+}
+
+// --- activation ------------------------------------------------------------------------
+
+#[test]
+fn up_tells_what_the_user_has_set() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.table.next_timeout(), None);
+    for last in [4, 2, 3] {
+        rig.permanent(ip(last), hw(last));
+    }
+    // The kernel forgets its neighbours, in any order.
+    for _ in 0..2 {
+        rig.down();
+        let mut told = rig.up();
+        told.sort();
+        assert_eq!(told, [2, 3, 4].map(|last| (ip(last), hw(last))));
+        assert_eq!(rig.tell(), []);
+    }
+    // And nothing that it has not forgotten.
+    rig.neighbour(ip(3), Neighbour::Dead);
+    assert_eq!(rig.up(), [(ip(3), hw(3))]);
+}
+
+/// The ancestor drops permanent entries, too. Here the user's stay until the device
+/// goes; and who waits is no reason to panic.
+#[test]
+fn down_drops_all_but_permanent() {
+    let mut rig = Rig::new();
+    rig.permanent(ip(2), hw(2));
+    rig.valid(ip(3), hw(3));
+    rig.failed(ip(4));
+    rig.incomplete(ip(5));
+    rig.valid(ip(6), hw(6));
+    rig.hear(ip(6), hw(66), false);
+    rig.hear(ip(7), hw(7), true);
+    rig.table.down();
+    assert!(!rig.table.drop_some(usize::MAX, false));
+    assert_eq!(rig.table.len(), 1);
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert_eq!(rig.table.next_timeout(), None);
+    assert_eq!(rig.tell(), []);
+    assert!(!rig.table.drop_some(usize::MAX, true));
+    assert!(rig.table.is_empty());
+}
+
+#[test]
+fn down_drops_what_is_ending() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.pass(19 * MINUTE);
+    rig.table.down();
+    assert!(!rig.table.drop_some(10, false));
+    assert!(rig.is_none(IT));
+}
+
+#[test]
+fn down_drops_some_at_a_time() {
+    let mut rig = Rig::new();
+    for last in 2..12 {
+        rig.incomplete(ip(last));
+    }
+    rig.permanent(ip(12), hw(12));
+    rig.table.down();
+    assert!(rig.table.drop_some(4, false));
+    assert_eq!(rig.table.len(), 7);
+    assert!(rig.table.drop_some(0, false));
+    assert_eq!(rig.table.len(), 7);
+    assert!(rig.table.drop_some(5, false));
+    // Just as many as there are.
+    assert!(!rig.table.drop_some(1, false));
+    assert!(!rig.table.drop_some(0, false));
+    assert_eq!(rig.table.len(), 1);
+    assert!(rig.table.drop_some(0, true));
+    assert!(!rig.table.drop_some(1, true));
+    assert!(rig.table.is_empty());
+}
+
+/// The timer may fire until all is dropped.
+#[test]
+fn down_asks_for_nothing() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.valid(ip(3), hw(3));
+    rig.table.down();
+    assert_eq!(rig.table.next_timeout(), None);
+    for minutes in 0..30 {
+        rig.now += MINUTE;
+        assert_eq!(rig.tick(), [], "after {minutes} minutes");
+    }
+    assert_eq!(rig.table.totals().requests, 2);
+}

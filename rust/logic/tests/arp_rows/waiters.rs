@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What those who wait for an address ask and say: `svcout`, `svcactive`, `vcclose`.
+
+use super::*;
+
+// --- svcout ------------------------------------------------------------------------
+
+#[test]
+fn resolve_none_asks_at_once_and_joins_the_retries() {
+    let mut rig = Rig::new();
+    let began = rig.now;
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert!(rig.is_incomplete(IT));
+    assert_eq!(rig.table.lookup(IT), None);
+    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.table.totals().requests, 1);
+    // The retry timer runs, and for longer than a moment.
+    let next = rig.table.next_timeout().unwrap();
+    assert!(next >= began + SETTINGS.retry / 2 && next <= began + SLOWEST);
+}
+
+/// There is no `MAP_FAILED` for an interface that is not there: it is answered as
+/// where there is no room, for the packet comes to the same end.
+#[test]
+fn resolve_while_down_is_refused() {
+    let mut rig = Rig::new();
+    rig.table.down();
+    assert_eq!(rig.resolve(IT), Resolution::NoRoom);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.totals().requests, 0);
+}
+
+#[test]
+fn resolve_incomplete_asks_no_second_time() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    let next = rig.table.next_timeout();
+    rig.now += SECOND;
+    assert_eq!(rig.resolve(IT), Resolution::Wait);
+    assert_eq!(rig.table.totals().requests, 1);
+    // Nor does it make the next request wait for longer.
+    assert_eq!(rig.table.next_timeout(), next);
+    assert_eq!(rig.tell(), []);
+}
+
+/// The ancestor answers `MAP_VALID` and is done; here the kernel asks because its
+/// neighbour does not know, so it is told.
+#[test]
+fn resolve_valid_is_known_and_does_not_refresh() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    let next = rig.table.next_timeout();
+    rig.now += MINUTE;
+    assert_eq!(rig.resolve(IT), Resolution::Known);
+    assert_eq!(rig.view(IT).unwrap().age, MINUTE);
+    assert_eq!(rig.table.next_timeout(), next);
+    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.table.totals().requests, 1);
+}
+
+#[test]
+fn resolve_ending_is_known_and_does_not_refresh() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.pass(19 * MINUTE);
+    assert_eq!(rig.state(IT), Some(State::Ending));
+    assert_eq!(rig.resolve(IT), Resolution::Known);
+    assert_eq!(rig.view(IT).unwrap().age, 19 * MINUTE);
+    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+}
+
+#[test]
+fn resolve_permanent_is_known() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.resolve(IT), Resolution::Known);
+    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.table.totals().requests, 0);
+}
+
+// --- svcactive -----------------------------------------------------------------------
+
+#[test]
+fn kernel_valid_none_is_remembered() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.state(IT), Some(State::Valid));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    // It is the kernel who said so.
+    assert_eq!(rig.tell(), []);
+}
+
+/// The ancestor's entry stays on the retry chain without a waiter (B15).
+#[test]
+fn kernel_valid_incomplete_ends_the_search() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.pass(10 * MINUTE), []);
+}
+
+/// The ancestor takes an open circuit for a sign of life. Here it would be our own
+/// telling that comes back: it proves nothing, and an entry would never end.
+#[test]
+fn kernel_valid_valid_does_not_refresh() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.now += MINUTE;
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.view(IT).unwrap().age, MINUTE);
+    assert_eq!(rig.tell(), []);
+}
+
+#[test]
+fn kernel_valid_ending_does_not_refresh() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.pass(19 * MINUTE);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.state(IT), Some(State::Ending));
+    rig.pass(MINUTE);
+    assert_eq!(rig.table.lookup(IT), None);
+}
+
+#[test]
+fn kernel_valid_with_another_address_is_believed() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.now += MINUTE;
+    rig.neighbour(IT, Neighbour::Reachable(OTHER));
+    assert_eq!(rig.table.lookup(IT), Some(OTHER));
+    assert_eq!(rig.view(IT).unwrap().age, 0);
+    assert_eq!(rig.tell(), []);
+}
+
+/// What the kernel says may be what it was told before.
+#[test]
+fn kernel_valid_locked_is_not_believed() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.hear(IT, OTHER, false);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(OTHER));
+    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
+}
+
+/// The user replaces a permanent entry by one that is not.
+#[test]
+fn kernel_valid_permanent_is_valid() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.state(IT), Some(State::Valid));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+}
+
+#[test]
+fn kernel_valid_failed_is_believed() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.tell(), []);
+}
+
+/// There is nothing to be told to a neighbour that waits, even if there was something
+/// before its address was asked for again.
+#[test]
+fn kernel_valid_asked_for_again_ends_the_search() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.hear(IT, OTHER, false);
+    rig.now += SETTINGS.lifetime;
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.tell(), []);
+}
+
+// --- vcclose -------------------------------------------------------------------------
+
+#[test]
+fn dead_none_does_nothing() {
+    let mut rig = Rig::new();
+    rig.valid(ip(3), hw(3));
+    rig.neighbour(IT, Neighbour::Dead);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.lookup(ip(3)), Some(hw(3)));
+}
+
+#[test]
+fn dead_incomplete_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.len(), 0);
+    assert_eq!(rig.table.next_timeout(), None);
+    assert_eq!(rig.pass(MINUTE), []);
+    // Other waiters of other addresses still wait.
+    rig.incomplete(IT);
+    rig.incomplete(ip(3));
+    rig.neighbour(IT, Neighbour::Dead);
+    assert!(rig.is_incomplete(ip(3)));
+}
+
+#[test]
+fn dead_valid_stays_known() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    rig.pass(19 * MINUTE);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert_eq!(rig.state(IT), Some(State::Ending));
+}
+
+#[test]
+fn dead_permanent_stays_known() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert_eq!(rig.state(IT), Some(State::Forgotten));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+}
+
+/// The ancestor has no such state. Who deletes the neighbour wants it to be tried again.
+#[test]
+fn dead_failed_may_be_asked_again() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.neighbour(IT, Neighbour::Dead);
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+}
+
+/// When the line is mended, too.
+#[test]
+fn forgiven_failed_may_be_asked_again() {
+    let mut rig = Rig::new();
+    rig.failed(IT);
+    rig.failed(ip(3));
+    assert!(rig.table.forgive(1));
+    assert!(!rig.table.forgive(5));
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
+}
+
+/// Whom the stack has answered, and nobody here has asked for, makes room as others do
+/// that were only heard.
+#[test]
+fn stale_none_is_heard() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Stale(ITS));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert!(rig
+        .table
+        .views(0, usize::MAX, rig.now)
+        .all(|view| view.heard));
+}
+
+/// The kernel doubts an address that nothing is known of here: that is no reason to
+/// believe it.
+#[test]
+fn probing_teaches_nothing_new() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Probing(ITS));
+    assert!(rig.is_none(IT));
+    rig.incomplete(IT);
+    rig.neighbour(IT, Neighbour::Probing(ITS));
+    assert_eq!(rig.resolve(IT), Resolution::Wait);
+}
+
+/// Whoever was heard of last makes room last.
+#[test]
+fn heard_again_makes_room_later() {
+    let settings = Settings {
+        limit: 2,
+        ..SETTINGS
+    };
+    let mut rig = Rig::with(settings, 10, 3);
+    for last in [2, 3, 2, 4] {
+        rig.hear(ip(last), hw(last), true);
+    }
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert_eq!(rig.table.lookup(ip(3)), None);
+}
+
+/// More room changes nothing of what is there, nor in which order it ends.
+#[test]
+fn grown_tables_hold_what_they_held() {
+    let mut rig = Rig::with(SETTINGS, 40, 7);
+    let mut other = Rig::with(SETTINGS, 40, 7);
+    for rig in [&mut rig, &mut other] {
+        for last in 2..30 {
+            rig.hear(ip(last), hw(last), true);
+            rig.pass(SECOND);
+        }
+        rig.tell();
+        rig.failed(ip(40));
+        rig.permanent(ip(41), hw(41));
+        rig.incomplete(ip(42));
+    }
+    let fewer = (vec![Slot::default(); 39], vec![Bucket::default(); 7]);
+    assert_eq!(rig.table.grow(fewer.0, fewer.1).0.len(), 39);
+    let more = (vec![Slot::default(); 100], vec![Bucket::default(); 50]);
+    assert_eq!(rig.table.grow(more.0, more.1).0.len(), 40);
+    assert_eq!(rig.table.capacity(), 100);
+    for last in 0..=255 {
+        assert_eq!(rig.table.lookup(ip(last)), other.table.lookup(ip(last)));
+    }
+    for rig in [&mut rig, &mut other] {
+        rig.hear(ip(5), hw(6), true);
+    }
+    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.pass(30 * MINUTE), other.pass(30 * MINUTE));
+    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.table.len(), other.table.len());
+    for last in 50..140 {
+        assert_eq!(rig.hear(ip(last), hw(last), true), Heard::New);
+    }
+}
+
+#[test]
+fn dead_locked_stays_and_is_told() {
+    let mut rig = Rig::new();
+    rig.gone(ip(4), hw(4));
+    rig.incomplete(IT);
+    rig.hear(IT, ITS, true);
+    rig.permanent(ip(3), hw(3));
+    rig.resolve(ip(3));
+    for last in 2..5 {
+        rig.neighbour(ip(last), Neighbour::Dead);
+    }
+    assert_eq!(
+        rig.tell(),
+        [
+            (ip(4), News::Gone(End::Expired)),
+            (IT, News::Valid(ITS)),
+            (ip(3), News::Valid(hw(3))),
+        ]
+    );
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert_eq!(rig.table.len(), 2);
+}
