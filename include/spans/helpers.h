@@ -44,6 +44,7 @@ struct in_device *rust_helper___in_dev_get_rcu(const struct net_device *dev);
 bool rust_helper_IN_DEV_ARP_NOTIFY(const struct in_device *in_dev);
 void rust_helper_IN_DEV_ARP_NOTIFY_set(struct in_device *in_dev, int value);
 bool rust_helper_IN_DEV_ARP_EVICT_NOCARRIER(const struct in_device *in_dev);
+bool rust_helper_IN_DEV_DROP_GRATUITOUS_ARP(const struct in_device *in_dev);
 
 /* netdevice.c */
 struct net *rust_helper_dev_net(const struct net_device *dev);

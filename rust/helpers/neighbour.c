@@ -62,3 +62,8 @@ bool rust_helper_IN_DEV_ARP_EVICT_NOCARRIER(const struct in_device *in_dev)
 {
 	return IN_DEV_ARP_EVICT_NOCARRIER(in_dev);
 }
+
+bool rust_helper_IN_DEV_DROP_GRATUITOUS_ARP(const struct in_device *in_dev)
+{
+	return IN_DEV_ORCONF(in_dev, DROP_GRATUITOUS_ARP);
+}

@@ -205,6 +205,16 @@ impl<T: Operations> Device<T> {
         });
     }
 
+    /// Whether the user wants gratuitous ARP to be dropped: `drop_gratuitous_arp`.
+    pub fn drops_gratuitous_arp(&self, _: &LocalBhDisabled) -> bool {
+        let _rcu = rcu::read_lock();
+        // SAFETY: The device is valid, and so is its IPv4 part within a read-side section.
+        unsafe {
+            let in_device = bindings::rust_helper___in_dev_get_rcu(self.as_raw());
+            !in_device.is_null() && bindings::rust_helper_IN_DEV_DROP_GRATUITOUS_ARP(in_device)
+        }
+    }
+
     /// Whether neighbours are forgotten with the carrier: `arp_evict_nocarrier`.
     pub fn arp_evict_nocarrier(&self, rtnl: &Rtnl) -> bool {
         // SAFETY: It is valid as long as RTNL is held.

@@ -498,8 +498,14 @@ impl<T: Operations> Neighbour<T> {
     }
 
     /// Nothing is known of it any more. It is removed from the kernel's table by
-    /// [`Device::remove_neighbours`], unless it is needed again before.
+    /// [`Device::remove_neighbours`], unless it is needed again before. One that the user
+    /// wants to be there stays as it is: `extern_learn`, `managed`, `extern_valid`.
     pub fn remove(&self, _: &LocalBhDisabled) {
+        // SAFETY: By the type invariant it is valid. READ_ONCE().
+        let flags = unsafe { (&raw const (*self.as_raw()).flags).read_volatile() };
+        if flags & bindings::SPANS_NTF_KEPT != 0 {
+            return;
+        }
         // SAFETY: By the type invariant there is a reference.
         unsafe { fail(self.as_raw()) };
         self.set_removed(true);

@@ -255,6 +255,10 @@ impl Arp {
         packet: &Packet,
         bh: &LocalBhDisabled,
     ) {
+        // What the stack drops unseen teaches nothing.
+        if packet.is_gratuitous() && device.drops_gratuitous_arp(bh) {
+            return;
+        }
         let sender = packet.sender.ip;
         let ends = Ends {
             sender: match device.inet_addr_type(sender, bh) {

@@ -94,6 +94,11 @@ impl Packet {
         })
     }
 
+    /// Whether it only says where its sender is, or asks whether there is another one.
+    pub fn is_gratuitous(&self) -> bool {
+        self.sender.ip == self.target.ip
+    }
+
     /// The packet as it goes on the wire.
     pub fn to_bytes(&self) -> [u8; LEN] {
         let operation: u16 = match self.operation {
