@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [NAME=VALUE...]: what does a packet cost, in instructions? Prints a
-# table. Runs in the build root.
+# bench.sh [NAME=VALUE...]: what does a packet cost, in instructions, and what the
+# ARP table? Prints a table of each. Runs in the build root.
 #
 # The guest is Debian's kernel on one emulated CPU whose clock counts instructions
 # (qemu -icount), so that the answer does not depend on this machine or on what
 # else it does. All devices are measured in one boot; a second boot must agree.
 #   BOOTS=1             a quick look
 #   K=1,64 STAGES=0,16  only these
-#   ROWS=dummy,spans    only these devices
+#   ROWS=dummy,spans    only these devices; "arp" is the ARP table
 #   PROFILE=spans       instructions of each function instead, for one device (and
 #                       the last of K and of STAGES)
 # N and ROUNDS are packets and repetitions, see scripts/guest/bench.sh.
@@ -69,10 +69,18 @@ if [ -n "$profile" ]; then
 	exit
 fi
 
+# As Debian's kernel compiles Rust.
+flags=(--edition=2021 -Copt-level=2 -Ccodegen-units=1 -Coverflow-checks=y -Cpanic=abort
+	-Cno-redzone=y "-Ctarget-feature=-sse,-sse2,-sse3,-ssse3,-sse4.1,-sse4.2,-avx,-avx2")
+logic=$results/libspans_logic.rlib
+rustc "${flags[@]}" --crate-type=rlib --crate-name=spans_logic -o "$logic" "$top/rust/logic/lib.rs"
+rustc "${flags[@]}" --extern "spans_logic=$logic" -o "$results/arp_cost" \
+	"$top/rust/logic/examples/arp_cost.rs"
+
 for ((boot = 1; boot <= boots; boot++)); do
 	say "==> boot $boot of $boots"
 	boot "$results/boot-$boot"
-	[ "$(grep -c '^result ' "$results/boot-$boot")" = "$(grep -c '^result ' "$results/boot-1")" ] ||
+	[ "$(grep -cE '^(result|arp) ' "$results/boot-$boot")" = "$(grep -cE '^(result|arp) ' "$results/boot-1")" ] ||
 		die "the boots have not measured the same"
 done
 
@@ -86,6 +94,7 @@ awk '
 		bad = 1
 	}
 	END {
+		if (!count) exit bad
 		printf "%-19s %5s %4s %12s %8s %8s %10s\n", "device", "stage", "k",
 			"instructions", "added", "of veth", "doorbells"
 		for (i = 1; i <= count; i++) {
@@ -101,5 +110,33 @@ awk '
 			printf "%-19s %5s %4s %12.1f %8s %8s %10.4f\n", field[1], field[2], field[3],
 				first[order[i]], added, of, bells[order[i]]
 		}
+		exit bad
+	}' "$results"/boot-*
+
+# arp NAME ENTRIES COST
+awk '
+	$1 != "arp" { next }
+	{ key = $2 " " $3 }
+	FILENAME ~ /-1$/ {
+		if (!($2 in seen)) order[++count] = $2
+		if (!($3 in sizes)) size[++widths] = $3
+		seen[$2] = sizes[$3] = 1
+		first[key] = $4
+		next
+	}
+	# What is next to nothing is measured less well.
+	($4 - first[key]) ^ 2 > (0.005 * $4 + 0.5) ^ 2 {
+		printf "bench: %s: %.1f in one boot, %.1f in another\n", key, first[key], $4 >"/dev/stderr"
+		bad = 1
+	}
+	END {
+		if (!count) exit bad
+		printf "\n%-19s", "ARP table, entries"
+		for (j = 1; j <= widths; j++) printf " %9s", size[j]
+		for (i = 1; i <= count; i++) {
+			printf "\n%-19s", order[i]
+			for (j = 1; j <= widths; j++) printf " %9.1f", first[order[i] " " size[j]]
+		}
+		printf "\n"
 		exit bad
 	}' "$results"/boot-*

@@ -5,7 +5,8 @@
 # packet cost? Prints a line "result DEVICE STAGE K NS DOORBELLS N" for each
 # measurement: N packets, K in each section with bottom halves off, took so many
 # nanoseconds, which are instructions, the least of ROUNDS after one to warm up.
-# scripts/bench.sh makes a table of it.
+# Then what operations on the ARP table cost, see rust/logic/examples/arp_cost.rs.
+# scripts/bench.sh makes tables of it.
 #
 # All devices are without a qdisc, but for the rows spans-mq. A measurement whose
 # packets did not all come to the expected end, or not in time, is an error.
@@ -155,6 +156,8 @@ if [ -z "${PROFILE:-}" ] && modprobe pktgen; then
 		pktgen spans e0 02:00:00:00:00:02
 	fi
 fi
+
+if wanted arp; then "$SPANS_TOP/build/bench/arp_cost"; fi
 
 # What scripts/profile.c saw are addresses of this boot.
 if [ -n "${PROFILE:-}" ]; then
