@@ -480,8 +480,12 @@ impl neighbour::Operations for Spans {
             State::Dead => Neighbour::Dead,
         };
         shared.table.neighbour(event.ip(), neighbour, ktime_get());
+        // Whoever tells goes on with what is new, and sets the timer in the end.
+        if shared.telling {
+            return;
+        }
         // The kernel's locks may be held: not now.
-        if shared.table.has_news() && !shared.telling {
+        if shared.table.has_news() {
             Arp::soon(arp, &mut shared);
         } else {
             Arp::rearm(arp, &mut shared);

@@ -39,6 +39,7 @@ use super::{
     slots::{Bucket, Chain, Entry, Place, Queue, Slots},
 };
 use crate::address::Address;
+use aging::Waits;
 use core::{net::Ipv4Addr, ops::DerefMut};
 
 /// Slots beyond the limit, for entries that are gone and about which the neighbour
@@ -171,6 +172,7 @@ where
     gone: usize,
     up: bool,
     settings: Settings,
+    waits: Waits,
     totals: Totals,
 }
 
@@ -198,6 +200,7 @@ where
             told: None,
             gone: 0,
             up: false,
+            waits: Waits::new(&settings),
             settings,
             totals: Totals::default(),
         }
@@ -231,6 +234,7 @@ where
     /// Sets something else. It is as if it had always been so, but that entries
     /// beyond a lower limit stay as long as they would have.
     pub fn set(&mut self, settings: Settings) {
+        self.waits = Waits::new(&settings);
         self.settings = settings;
     }
 
@@ -539,6 +543,7 @@ where
     }
 
     /// Changes the state of an entry.
+    #[inline]
     fn enter(&mut self, place: Place, state: State, since: u64) {
         let Some(entry) = self.slots.get_mut(place) else {
             return;

@@ -10,9 +10,11 @@
 use spans_logic::{
     address::Address,
     arp::{
+        config::Settings,
+        event::{Ends, Heard, Neighbour, Sender},
         packet::{Host, Operation, Packet},
         slots::Bucket,
-        table::{Ends, Heard, Neighbour, Sender, Settings, Slot, Table, SPARE_SLOTS},
+        table::{Slot, Table, SPARE_SLOTS},
     },
 };
 use std::{collections::HashSet, hint::black_box, net::Ipv4Addr, time::Instant};

@@ -4,10 +4,33 @@
 
 use super::{Bucket, Queue, Queues, Slot, State, Table, PACES};
 use crate::arp::{
+    config::Settings,
     event::{Due, End},
     slots::{Entry, Place},
 };
 use core::ops::DerefMut;
+
+/// How long entries stay in each queue, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    asking: [u64; PACES],
+    valid: u64,
+    ending: u64,
+    failed: u64,
+}
+
+impl Waits {
+    /// What follows from what the user has set.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let sixteenth = settings.retry / 16;
+        Self {
+            asking: core::array::from_fn(|pace| sixteenth.saturating_mul(13 + 2 * pace as u64)),
+            valid: settings.lifetime.saturating_sub(settings.lead()),
+            ending: settings.lifetime,
+            failed: settings.hold,
+        }
+    }
+}
 
 impl<E, B> Table<E, B>
 where
@@ -27,10 +50,9 @@ where
         if !self.up {
             return false;
         }
-        let settings = self.settings;
+        let (settings, waits) = (self.settings, self.waits);
         let mut left = budget;
-        for pace in 0..PACES {
-            let wait = wait(settings.retry, pace);
+        for (pace, wait) in waits.asking.into_iter().enumerate() {
             while let Some(place) = self.due(|queues| queues.asking.get(pace), wait, now) {
                 let Some(rest) = left.checked_sub(1) else {
                     return true;
@@ -52,8 +74,7 @@ where
                 }
             }
         }
-        let look = settings.lifetime.saturating_sub(settings.lead());
-        while let Some(place) = self.due(|queues| Some(&queues.valid), look, now) {
+        while let Some(place) = self.due(|queues| Some(&queues.valid), waits.valid, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
@@ -69,7 +90,7 @@ where
                 out(Due::Verify(ip, address));
             }
         }
-        while let Some(place) = self.due(|queues| Some(&queues.ending), settings.lifetime, now) {
+        while let Some(place) = self.due(|queues| Some(&queues.ending), waits.ending, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
@@ -77,7 +98,7 @@ where
             self.totals.expired = self.totals.expired.wrapping_add(1);
             self.go(place, End::Expired);
         }
-        while let Some(place) = self.due(|queues| Some(&queues.failed), settings.hold, now) {
+        while let Some(place) = self.due(|queues| Some(&queues.failed), waits.failed, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
@@ -92,26 +113,24 @@ where
         if !self.up {
             return None;
         }
-        let settings = &self.settings;
-        let at = |queue: &Queue, wait: u64| {
-            let entry = self.slots.get(queue.first()?)?;
-            Some(entry.since.saturating_add(wait))
-        };
-        let asking = self
-            .queues
-            .asking
-            .iter()
-            .enumerate()
-            .filter_map(|(pace, queue)| at(queue, wait(settings.retry, pace)));
-        let look = settings.lifetime.saturating_sub(settings.lead());
+        let (queues, waits) = (&self.queues, &self.waits);
+        let asking = queues.asking.iter().zip(waits.asking);
+        let others = [
+            (&queues.valid, waits.valid),
+            (&queues.ending, waits.ending),
+            (&queues.failed, waits.failed),
+        ];
         asking
-            .chain(at(&self.queues.valid, look))
-            .chain(at(&self.queues.ending, settings.lifetime))
-            .chain(at(&self.queues.failed, settings.hold))
+            .chain(others)
+            .filter_map(|(queue, wait)| {
+                let entry = self.slots.get(queue.first()?)?;
+                Some(entry.since.saturating_add(wait))
+            })
             .min()
     }
 
     /// The first entry of a queue, if it has waited there for so long.
+    #[inline]
     fn due(
         &self,
         queue: impl FnOnce(&Queues) -> Option<&Queue>,
@@ -122,9 +141,4 @@ where
         let entry = self.slots.get(place)?;
         (now >= entry.since.saturating_add(wait)).then_some(place)
     }
-}
-
-/// How long an entry waits for an answer that waits at this pace.
-fn wait(retry: u64, pace: usize) -> u64 {
-    (retry / 16).saturating_mul(13 + 2 * pace as u64)
 }
