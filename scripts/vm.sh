@@ -108,6 +108,8 @@ boot_qemu() {
 		append+=" mitigations=off"
 		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount "shift=$shift,sleep=off")
 	fi
+	# All but waiting takes longer.
+	if [[ ${accel[1]} != kvm ]]; then echo 'export SPANS_SCALE=3' >>"$run/settings"; fi
 	# In a shell, what is edited outside shall be seen inside.
 	if [ $# = 0 ]; then cache_mode=auto; fi
 	rm -f "$socket"

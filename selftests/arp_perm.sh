@@ -17,7 +17,7 @@ ALL_TESTS="
 	deleted
 	given_while_pending
 "
-if_slow not_overwritten down_and_up given_while_pending
+start_station
 
 tick=$(scaled 50)
 
@@ -34,7 +34,7 @@ three()
 # still WHEN LLADDR: both front panels know it.
 still()
 {
-	expect "the table $1" "$2 permanent perm" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	expect "the table $1" "$2 permanent perm" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	expect "ip neigh $1" "10.0.0.50 lladdr $2 PERMANENT" "$(neigh 1 10.0.0.50 | sed 's/ *$//')"
 }
 
@@ -51,10 +51,9 @@ goes_to()
 
 	before=$(queues "$1" rx packets)
 	requests=$(get_spans 1 arp_requests)
-	host 1 python3 -c '
-import socket
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"!", ("10.0.0.50", 9))'
-	busywait 5000 until_counter_is "> $before" queues "$1" rx packets >/dev/null
+	station 1 udp 10.0.0.50
+	check_err $? "cannot send"
+	nap 100
 	expect "packets that host $1 got" $((before + 1)) "$(queues "$1" rx packets)"
 	expect "requests" "$requests" "$(get_spans 1 arp_requests)"
 }
@@ -92,7 +91,7 @@ not_overwritten()
 	for op in 1 2; do
 		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.1 dst="$(lladdr 1)"
 		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.50
-		nap "$(scaled 100)"
+		nap 100
 		still "after somebody else claimed it by operation $op" "$(lladdr 3)"
 	done
 	expect arp_changed 0 "$(get_spans 1 arp_changed)"
@@ -196,7 +195,7 @@ deleted()
 	host 2 ip addr add 10.0.0.50/24 dev s0
 	host 1 ping -q -c 1 -W 5 10.0.0.50 >/dev/null
 	check_err $? "no answer from who has the address"
-	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	log_test "permanent entries are deleted"
 }
 
@@ -211,19 +210,15 @@ given_while_pending()
 	# One request.
 	set_spans 1 arp_retry_ms 600000
 	before=$(queues 3 rx packets)
-	host 1 python3 -c '
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for _ in range(5):
-    s.sendto(b"!", ("10.0.0.50", 9))'
-	expect "state" "- incomplete lookup" "$(arp_table 1 10.0.0.50 | cut -d ' ' -f 2-4)"
+	station 1 udp 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50
+	check_err $? "cannot send"
+	expect "state" "- incomplete lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
 	still "after it was told" "$(lladdr 3)"
 	# A request, and five packets.
-	busywait 5000 until_counter_is ">= $((before + 6))" queues 3 rx packets >/dev/null
+	nap 200
 	expect "packets that were held" $((before + 6)) "$(queues 3 rx packets)"
-	nap "$(scaled 200)"
-	expect "waiters" 0 "$(arp_table 1 10.0.0.50 | awk '{ print $6 }')"
+	expect "waiters" 0 "$(arp_table 1 10.0.0.50 6)"
 	log_test "an entry that is given while packets wait for it"
 }
 

@@ -17,6 +17,8 @@ ALL_TESTS="
 	without_arp
 "
 
+start_station
+
 # start_late: two hosts, of which the second answers a second late.
 start_late()
 {
@@ -34,13 +36,16 @@ udp_received()
 
 first_packets_are_held()
 {
+	local asked_at
+
 	RET=0
 	start_late
-	send_udp 0 5
-	# Where it can be seen in time.
-	[ "${SPANS_TIER:-}" = debug ] || expect "arrived before the answer" 0 "$(udp_received)"
-	all_came() { [ "$(udp_received)" = 5 ]; }
-	busywait 10000 all_came
+	asked_at=$(now)
+	station 1 udp 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2
+	check_err $? "cannot send"
+	nap_until $((asked_at + 900))
+	expect "arrived before the answer" 0 "$(udp_received)"
+	nap_until $((asked_at + 1300))
 	expect "arrived" 5 "$(udp_received)"
 	expect "requests" 1 "$(get_spans 1 arp_requests)"
 	expect "resolved" 1 "$(get_spans 1 arp_resolved)"
@@ -131,12 +136,12 @@ arp()
 	local body
 
 	body=${6:-4040}${7:-0800}${8:-08}${9:-04}$1${2//:/}$3$(printf '0%.0s' {1..16})$4
-	host 2 "$frames" send s0 1 "$("$frames" cls "$(lladdr 1)" "${5:-$2}" 0806 "$body")"
+	station 2 frames 1 "$(frame "$(lladdr 1)" "${5:-$2}" 0806 "$body")"
+	check_err $? "cannot send"
 }
 
 bad_arp_teaches_nothing()
 {
-	local frames=$selftests/frames.py
 	local peer own other ip=0a000063 us=0a000001
 
 	RET=0
@@ -156,7 +161,8 @@ bad_arp_teaches_nothing()
 	arp 0003 $other $ip $us
 	arp 0000 $other $ip $us
 	expect "error_arp" 6 "$(queues 1 rx error_arp)"
-	host 2 "$frames" send s0 1 "$("$frames" cls "$own" $other 0806 40400800)"
+	station 2 frames 1 "$(frame "$own" $other 0806 40400800)"
+	check_err $? "cannot send"
 	expect "error_short" 1 "$(queues 1 rx error_short)"
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
 	# From nobody and from everybody: heard, but not learned.

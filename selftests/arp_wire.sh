@@ -16,40 +16,27 @@ ALL_TESTS="
 	tcpdump_reads_it
 "
 
-frames=$selftests/frames.py
+start_station
+
 everybody=ff:ff:ff:ff:ff:ff:ff:ff
 zeroes=0000000000000000
 
-# hear I: what host I hears goes to /tmp/heard.I, without what is not ARP.
-hear()
-{
-	: >"/tmp/heard.$1"
-	start "$1" "$frames" hear s0 >>"/tmp/heard.$1"
-	defer kill_process $!
-	defer rm -f "/tmp/heard.$1"
-	busywait 10000 grep -q ready "/tmp/heard.$1"
-}
-
 # arp FROM TO OPERATION SPA THA TPA: a frame in hex.
-arp()
-{
-	"$frames" cls "$2" "$1" 0806 "404008000804$3${1//:/}$4${5//:/}$6"
-}
+arp() { frame "$2" "$1" 0806 "404008000804$3${1//:/}$4${5//:/}$6"; }
 
-# heard I FRAME: host I hears it, and hears no other ARP.
-heard()
+# hears I FRAME: host I hears it, and hears no other ARP.
+hears()
 {
-	came() { grep -qxF "$2" "/tmp/heard.$1"; }
-	busywait 10000 came "$@"
-	expect "ARP that host $1 heard" "$2" "$(grep -E '^.{52}0806' "/tmp/heard.$1")"
+	nap 100
+	expect "ARP that host $1 heard" "$2" "$(heard "$1" | grep -E '^.{52}0806')"
 }
 
 setup()
 {
 	hosts 2
 	quiet 2
-	hear 1
-	hear 2
+	hear 1 frames
+	hear 2 frames
 }
 
 request()
@@ -57,7 +44,7 @@ request()
 	RET=0
 	setup
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	heard 2 "$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)"
+	hears 2 "$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)"
 	log_test "a request"
 }
 
@@ -66,7 +53,7 @@ reply()
 	RET=0
 	setup
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	heard 1 "$(arp "$(lladdr 2)" "$(lladdr 1)" 0002 0a000002 "$(lladdr 1)" 0a000001)"
+	hears 1 "$(arp "$(lladdr 2)" "$(lladdr 1)" 0002 0a000002 "$(lladdr 1)" 0a000001)"
 	log_test "a reply"
 }
 
@@ -78,10 +65,11 @@ verification()
 	set_spans 1 arp_ticks 8
 	set_spans 1 arp_tick_ms 500
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	: >/tmp/heard.2
-	start 1 ping -q -c 100 -i 0.1 10.0.0.2 >/dev/null
-	defer kill_process $!
-	heard 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0001 0a000001 $zeroes 0a000002)"
+	heard 2 >/dev/null
+	: >/tmp/heard2
+	# It is used in the last quarter before that.
+	host 1 ping -q -c 16 -i 0.25 10.0.0.2 >/dev/null
+	hears 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0001 0a000001 $zeroes 0a000002)"
 	log_test "a request to who is known"
 }
 
@@ -96,9 +84,9 @@ bug_06_nothing_stale()
 		host 1 ip neigh flush dev s0
 		host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	done
-	expect "different requests" 1 "$(grep -E "^${everybody//:/}" /tmp/heard.2 | sort -u | wc -l)"
-	expect "requests" 20 "$(grep -cxF \
-		"$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)" /tmp/heard.2)"
+	expect "different requests" 1 "$(heard 2 | grep -E "^${everybody//:/}" | sort -u | wc -l)"
+	expect "requests" 20 "$(heard 2 | grep -cxF \
+		"$(arp "$(lladdr 1)" $everybody 0001 0a000001 $zeroes 0a000002)")"
 	log_test "requests hold nothing stale"
 }
 
@@ -110,8 +98,8 @@ bug_19_answers_are_as_long_as_they_should_be()
 	RET=0
 	setup
 	frame=$(arp "$(lladdr 2)" $everybody 0001 0a000002 $zeroes 0a000001)
-	host 2 "$frames" send s0 1 "${frame}deadbeefdeadbeef"
-	heard 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0002 0a000001 "$(lladdr 2)" 0a000002)"
+	station 2 frames 1 "${frame}deadbeefdeadbeef"
+	hears 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0002 0a000001 "$(lladdr 2)" 0a000002)"
 	log_test "answers are as long as they should be"
 }
 

@@ -19,6 +19,7 @@ ALL_TESTS="
 	long_frames
 	foreign_protocols
 "
+start_station
 
 addresses()
 {
@@ -116,8 +117,7 @@ nothing_left()
 	log_test "nothing is left of what was refused"
 }
 
-frame() { "$selftests/frames.py" cls "$@"; }
-send() { host 1 "$selftests/frames.py" send s0 "$@"; }
+send() { station 1 frames "$@"; }
 
 malformed_frames()
 {

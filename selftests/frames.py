@@ -3,8 +3,6 @@
 """Frames of the SPANS medium, byte for byte, through packet sockets.
 
 frames.py send IFACE COUNT HEX...   send each frame COUNT times
-frames.py hear IFACE                print the frames that arrive, in hex, and
-                                    "flush" when IFACE itself sends one of 88b6
 frames.py cls DST SRC PID [HEX]     print a frame with a CLS header
 """
 
@@ -12,7 +10,6 @@ import socket
 import sys
 
 ETH_P_ALL = 3
-PACKET_OUTGOING = 4
 
 
 def open_socket(iface):
@@ -29,21 +26,10 @@ def send(iface, count, *frames):
             sock.send(data)
 
 
-def hear(iface):
-    sock = open_socket(iface)
-    print("ready", flush=True)
-    while True:
-        data, (_, _, kind, _, _) = sock.recvfrom(65536)
-        if kind != PACKET_OUTGOING:
-            print(data.hex(), flush=True)
-        elif data[26:28] == b"\x88\xb6":
-            print("flush", flush=True)
-
-
 def cls(dst, src, pid, payload=""):
     header = dst.replace(":", "") + src.replace(":", "")
     print(header + "00000000" + "aaaa03" + "000000" + pid + payload)
 
 
 if __name__ == "__main__":
-    {"send": send, "hear": hear, "cls": cls}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "cls": cls}[sys.argv[1]](*sys.argv[2:])

@@ -11,6 +11,20 @@ done
 # shellcheck disable=SC1090
 source "$net_lib"
 
+# busywait MS COMMAND...: as in net/lib.sh, but with pauses that grow: a machine whose
+# clock jumps over idle time takes long for looking, not for waiting.
+busywait()
+{
+	local until=$((${EPOCHREALTIME/./} + $1 * 1000)) pause=10
+
+	shift
+	until "$@"; do
+		((${EPOCHREALTIME/./} < until)) || return 1
+		nap $pause
+		((pause = pause < 200 ? pause * 2 : pause))
+	done
+}
+
 # Where a test ended shows in the kernel log.
 echo "selftests: spans: $(basename "$0")" >/dev/kmsg
 
@@ -36,25 +50,64 @@ trap cleanup EXIT
 # lladdr I: the link address of host I.
 lladdr() { printf '02:00:00:00:00:00:00:%02x' "$1"; }
 
+# setup_ns NAME...: as in net/lib.sh, with fewer processes: these are most of what a
+# test costs on an emulated machine.
+setup_ns()
+{
+	local name
+
+	for name in "$@"; do
+		new_ns "$name" || return
+		ip netns exec "${!name}" sh -c "$ns_settings ip link set lo up"
+	done
+}
+
+ns_settings='
+	echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
+	echo 0 >/proc/sys/net/ipv4/conf/default/rp_filter
+'
+
+# new_ns NAME: a namespace with nothing in it.
+new_ns()
+{
+	local pids
+
+	if [ -n "${!1:-}" ]; then
+		pids=$(ip netns pids "${!1}" 2>/dev/null)
+		# shellcheck disable=SC2086 # several words
+		[ -z "$pids" ] || kill $pids
+		ip netns del "${!1}" 2>/dev/null
+	else
+		printf -v "$1" '%s-%s' "${1,,}" $((SRANDOM % 1000000))
+		NS_LIST+=("${!1}")
+	fi
+	ip netns add "${!1}"
+}
+
 # hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
 # with the address 10.0.0.I and the link address of lladdr I. Unless $announce is set,
 # they do not announce that, so that what is counted is what the test sends.
 hosts()
 {
-	local i ns
+	local i ns settings=$ns_settings
 
+	[ -n "${announce:-}" ] || settings+='echo 0 >/proc/sys/net/ipv4/conf/s0/arp_notify'
 	for ((i = 1; i <= $1; i++)); do
-		setup_ns "NS$i"
 		ns=NS$i
+		new_ns "$ns" || return
+		: >"/tmp/port.${!ns}"
 		if ((i == 1)); then
 			ip -n "${!ns}" link add s0 address "$(lladdr 1)" type spans
 		else
 			ip -n "$NS1" link add s0 link s0 netns "${!ns}" \
 				address "$(lladdr "$i")" type spans
 		fi || return
-		[ -n "${announce:-}" ] || host "$i" sysctl -qw net.ipv4.conf.s0.arp_notify=0
-		ip -n "${!ns}" addr add "10.0.0.$i/24" dev s0
-		ip -n "${!ns}" link set s0 up
+		host "$i" sh -c "$settings
+			ip -batch -" <<-END || return
+			link set lo up
+			addr add 10.0.0.$i/24 dev s0
+			link set s0 up
+		END
 	done
 }
 
@@ -212,18 +265,29 @@ stall()
 	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
 }
 
-# The ARP of host I, by its front panels: arp_table I [ADDRESS] is all of its table or
-# what that says about an address, neigh I ADDRESS what `ip neigh` says about it.
+# The ARP of host I, by its front panels: arp_table I [ADDRESS [FIELDS]] is all of its
+# table or what that says about an address, or some fields of that; neigh I ADDRESS is
+# what `ip neigh` says about it.
 arp_table()
 {
-	awk -v address="${2:-}" 'NR > 1 && (address == "" || $1 == address)' \
-		"/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/arp"
+	local ns=NS$1 port
+
+	# hosts forgets what it was before.
+	port=/tmp/port.${!ns}
+	[ -s "$port" ] || host "$1" cat /sys/class/net/s0/phys_port_id >"$port"
+	read -r port <"$port"
+	awk -v address="${2:-}" -v "fields=${3:-0}" 'NR > 1 && (address == "" || $1 == address) {
+		n = split(fields, field)
+		line = $field[1]
+		for (i = 2; i <= n; i++) line = line " " $field[i]
+		print line
+	}' "/sys/kernel/debug/spans-$port/arp"
 }
 
 neigh() { host "$1" ip neigh show "$2" dev s0; }
 
 # arp_entry I ADDRESS, neigh_entry I ADDRESS: state and link address only.
-arp_entry() { arp_table "$@" | awk '{ print $3, $2 }'; }
+arp_entry() { arp_table "$1" "${2:-}" "3 2"; }
 
 neigh_entry()
 {
@@ -231,44 +295,83 @@ neigh_entry()
 		jq -r '.[] | (.state[0] + " " + (.lladdr // "-"))'
 }
 
-# send_arp I COUNT KEY=VALUE...: raw ARP from host I, see arp.py.
-send_arp() { host "$1" "$selftests/arp.py" send s0 "${@:2}"; }
-
-# hear_arp I: the ARP that comes to host I from now on goes to /tmp/arpI.
-hear_arp()
+# start_station: from now on station I COMMAND... does what station.py says, on host I.
+# order and answered are its two halves, for what takes its time.
+start_station()
 {
-	start "$1" "$selftests/arp.py" hear s0 >"/tmp/arp$1"
+	local pipes
+
+	pipes=$(mktemp -d)
+	mkfifo "$pipes/to" "$pipes/from"
+	"$selftests/station.py" <"$pipes/to" >"$pipes/from" &
 	defer kill_process $!
-	busywait 60000 grep -q ready "/tmp/arp$1" >/dev/null
-	check_err $? "nobody listens"
+	exec {to_station}>"$pipes/to" {from_station}<"$pipes/from"
+	rm -r "$pipes"
+}
+
+order()
+{
+	local ns=NS$1
+
+	echo "${!ns} ${*:2}" >&"$to_station"
+}
+
+answered()
+{
+	local status said
+
+	read -r status said <&"$from_station"
+	echo -n "$said"
+	[ "$status" = ok ]
+}
+
+station() { order "$@" && answered; }
+
+# send_arp I COUNT KEY=VALUE...: raw ARP from host I.
+send_arp()
+{
+	local said
+
+	said=$(station "$1" arp "${@:2}")
+	check_err $? "cannot send: $said"
+}
+
+# hear I arp|frames: what comes to host I from now on is what heard I prints.
+hear()
+{
+	: >"/tmp/heard$1"
+	station "$1" hear "$2" "/tmp/heard$1"
+	check_err $? "cannot hear"
+	defer station "$1" deaf
+}
+
+heard()
+{
+	station "$1" sync
+	cat "/tmp/heard$1"
 }
 
 # asked I ADDRESS: how many requests for an address came to host I.
-asked() { awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }' "/tmp/arp$1"; }
+asked() { heard "$1" | awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }'; }
+
+# frame DST SRC PID [HEX]: a frame with a CLS header, in hex.
+frame() { echo "${1//:/}${2//:/}00000000aaaa03000000$3${4:-}"; }
 
 # now: milliseconds.
 now() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# nap MS: sleep.
-nap() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
+# nap MS: sleep. nap_until MS: until now says so.
+nap() { sleep "$1e-3"; }
 
-# scaled MS: a time, longer where all takes longer.
-scaled()
+nap_until()
 {
-	case ${SPANS_TIER:-} in
-	debug) echo $(($1 * 4)) ;;
-	stock) echo $(($1 * 2)) ;;
-	*) echo "$1" ;;
-	esac
+	local left=$(($1 - ${EPOCHREALTIME/./} / 1000))
+
+	((left <= 0)) || nap $left
 }
 
-# if_slow TEST...: where all takes long, only these are run. Such a kernel is to find
-# what others do not notice; the rest is for those.
-if_slow()
-{
-	# shellcheck disable=SC2034 # for tests_run
-	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then ALL_TESTS=$*; fi
-}
+# scaled MS: a time, longer where all but waiting takes longer.
+scaled() { echo $(($1 * ${SPANS_SCALE:-1})); }
 
 # between WHAT LEAST MOST FOUND
 between()

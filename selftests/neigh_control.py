@@ -132,10 +132,12 @@ def main():
             operations += 1
         # What is under way ends soon.
         patience = time.monotonic() + 20
+        pause = 0.02
         while found := differences(table):
             if time.monotonic() > patience:
                 sys.exit(f"SEED={seed}, after {operations} operations: " + "; ".join(found))
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.5)
         permanent = {a: l for a, (s, l) in entries(table)[0].items() if s == "permanent"}
         if permanent != user:
             sys.exit(f"SEED={seed}, after {operations} operations: permanent {permanent}, set {user}")

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: real
 #
 # One transmit subqueue per CPU, and what is counted of each.
 
@@ -188,7 +189,7 @@ queue_stats_add_up()
 	hosts 2
 	quiet 2
 	host 1 "$selftests/frames.py" send s0 10 \
-		"$("$selftests/frames.py" cls "$(lladdr 2)" "$(lladdr 1)" 88b5 0011223344)"
+		"$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 0011223344)"
 	expect "bytes of ten frames of 33 sent" 330 "$(stat 1 tx bytes)"
 	expect "bytes of ten frames of 33 received" 330 "$(stat 2 rx bytes)"
 	log_test "statistics of the queues add up to those of the device"

@@ -19,43 +19,29 @@ ALL_TESTS="
 	conservation
 "
 
-# hear I...: note what arrives at these hosts from now on, until the test ends.
-hear()
+start_station
+
+# listen I...: note what arrives at these hosts from now on, until the test ends.
+listen()
 {
 	local i
 
 	for i in "$@"; do
-		start "$i" "$selftests/frames.py" hear s0 >"/tmp/ear$i"
-		defer kill_process $!
-		busywait 60000 grep -q ready "/tmp/ear$i" >/dev/null
+		hear "$i" frames
 	done
 }
 
-frames_at() { grep -c '^[0-9a-f]*$' "/tmp/ear$1"; }
-flushes_at() { grep -c flush "/tmp/ear$1"; }
-
-# heard WHERE I COUNT: so many frames must have arrived there. What host I sends
-# itself, to nobody, comes after them.
-heard()
+# arrived WHERE I COUNT: so many frames must have arrived there.
+arrived()
 {
-	local flushes
-
-	flushes=$(flushes_at "$2")
-	send "$2" 1 "$(frame "$(lladdr 99)" "$(lladdr "$2")" 88b6)"
-	busywait 20000 until_counter_is "> $flushes" flushes_at "$2" >/dev/null
-	expect "frames $1" "$3" "$(frames_at "$2")"
-}
-
-frame()
-{
-	"$selftests/frames.py" cls "$@"
+	nap 50
+	expect "frames $1" "$3" "$(heard "$2" | wc -l)"
 }
 
 send()
 {
-	local from=$1 count=$2
-	shift 2
-	host "$from" "$selftests/frames.py" send s0 "$count" "$@"
+	station "$1" frames "${@:2}"
+	check_err $? "cannot send"
 }
 
 bytes_on_the_wire()
@@ -65,18 +51,17 @@ bytes_on_the_wire()
 	RET=0
 	hosts 2
 	quiet 2
-	hear 2
+	listen 2
 	host 1 ping -q -c 1 10.0.0.2 >/dev/null
-	busywait 20000 until_counter_is ">= 2" frames_at 2 >/dev/null
 	# Broadcast, source, IEEE 802.6 and LLC/SNAP constants, ARP; hardware type
 	# 0x4040, IP, lengths 8 and 4, request, and who asks for whom.
 	arp=ffffffffffffffff020000000000000100000000aaaa030000000806
 	arp+=404008000804000102000000000000010a000001
-	expect "ARP request" "$arp" "$(sed -n 2p /tmp/ear2 | cut -c 1-96)"
-	expect "target of the ARP request" 0a000002 "$(sed -n 2p /tmp/ear2 | cut -c 113-120)"
+	expect "ARP request" "$arp" "$(heard 2 | sed -n 1p | cut -c 1-96)"
+	expect "target of the ARP request" 0a000002 "$(heard 2 | sed -n 1p | cut -c 113-120)"
 	expect "header of the IP packet" \
 		0200000000000002020000000000000100000000aaaa030000000800 \
-		"$(sed -n 3p /tmp/ear2 | cut -c 1-56)"
+		"$(heard 2 | sed -n 2p | cut -c 1-56)"
 	log_test "bytes on the wire"
 }
 
@@ -85,23 +70,23 @@ unicast_reaches_only_its_owner()
 	RET=0
 	hosts 4
 	quiet 4
-	hear 2 3 4
+	listen 2 3 4
 	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
-	heard "at the owner" 3 10
-	heard "at another" 2 0
-	heard "at another" 4 0
+	arrived "at the owner" 3 10
+	arrived "at another" 2 0
+	arrived "at another" 4 0
 	log_test "unicast reaches only its owner"
 }
 
 broadcast_reaches_all_others()
 {
 	RET=0
-	hear 1 2 3 4
+	listen 1 2 3 4
 	send 2 10 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 2)" 88b5)"
-	heard "at host 1" 1 10
-	heard "at host 3" 3 10
-	heard "at host 4" 4 10
-	heard "at the sender" 2 0
+	arrived "at host 1" 1 10
+	arrived "at host 3" 3 10
+	arrived "at host 4" 4 10
+	arrived "at the sender" 2 0
 	log_test "broadcast reaches all but the sender"
 }
 
@@ -109,15 +94,15 @@ shared_address_reaches_both()
 {
 	RET=0
 	host 4 ip link set s0 address "$(lladdr 3)"
-	hear 2 3 4
+	listen 2 3 4
 	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
-	heard "at the first" 3 10
-	heard "at the second" 4 10
-	heard "at another" 2 0
+	arrived "at the first" 3 10
+	arrived "at the second" 4 10
+	arrived "at another" 2 0
 	# To one's own address: the other one who has it hears.
 	send 3 5 "$(frame "$(lladdr 3)" "$(lladdr 3)" 88b5)"
-	heard "to oneself at the other" 4 15
-	heard "to oneself" 3 10
+	arrived "to oneself at the other" 4 15
+	arrived "to oneself" 3 10
 	log_test "two with one address both hear"
 }
 
@@ -155,10 +140,10 @@ segments_are_apart()
 	setup_ns NS3
 	ip -n "$NS3" link add s0 address "$(lladdr 3)" type spans
 	ip -n "$NS3" link set s0 up
-	hear 3
+	listen 3
 	send 1 5 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)" \
 		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
-	heard "on another segment" 3 0
+	arrived "on another segment" 3 0
 	log_test "segments are apart"
 }
 
@@ -200,7 +185,7 @@ full()
 	host 1 ip link set s7 down
 	host 1 ip link set s1024 up
 	check_err $? "cannot take the place of one that went"
-	host 1 "$selftests/frames.py" send s0 1 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
+	send 1 1 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
 	expect "at the last one" 1 \
 		"$(host 1 ip -j -s link show s1024 | jq '.[0].stats64.rx.packets')"
 	log_test "a segment has 1024 devices up"

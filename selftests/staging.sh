@@ -57,7 +57,7 @@ section()
 {
 	local frame
 
-	frame=$("$selftests/frames.py" cls "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
+	frame=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
 	# It says "try again" when all went well, so that it does not stay loaded.
 	host 1 taskset -c 0 insmod "$SPANS_GEN" dev=s0 header=28 frame="$frame" k="$1" n="$2" "${@:3}" 2>/dev/null
 	return 0

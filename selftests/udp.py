@@ -1,16 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Datagrams, and what becomes of them.
+"""Datagrams, and whether they arrive.
 
 udp.py send ADDRESS INTERVAL SECONDS  send one each INTERVAL (seconds) until then or
                                       SIGTERM; print how many, and how many errors
 udp.py hear FILE                      write to FILE how many came, again and again
-udp.py ask ADDRESS SECONDS            send one; print the error that comes back and
-                                      after how many ms, or "nothing"
 """
 
-import errno
-import select
 import signal
 import socket
 import sys
@@ -58,21 +54,5 @@ def hear(path):
             heard += 1
 
 
-def ask(address, seconds):
-    sock = talker(address)
-    began = time.monotonic()
-    what = "nothing"
-    try:
-        sock.send(b"?")
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        if poll.poll(float(seconds) * 1000):
-            sock.recv(2048)
-            what = "answer"
-    except OSError as error:
-        what = errno.errorcode[error.errno]
-    print(what, int((time.monotonic() - began) * 1000))
-
-
 if __name__ == "__main__":
-    {"send": send, "hear": hear, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "hear": hear}[sys.argv[1]](*sys.argv[2:])
