@@ -21,7 +21,7 @@ busywait()
 	until "$@"; do
 		((${EPOCHREALTIME/./} < until)) || return 1
 		nap $pause
-		((pause = pause < 200 ? pause * 2 : pause))
+		((pause = pause < 500 ? pause * 2 : pause))
 	done
 }
 
@@ -79,8 +79,8 @@ new_ns()
 		ip netns del "${!1}" 2>/dev/null
 	else
 		printf -v "$1" '%s-%s' "${1,,}" $((SRANDOM % 1000000))
-		NS_LIST+=("${!1}")
 	fi
+	[[ " ${NS_LIST[*]} " == *" ${!1} "* ]] || NS_LIST+=("${!1}")
 	ip netns add "${!1}"
 }
 
