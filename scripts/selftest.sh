@@ -1,8 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# selftest.sh TIER [TEST...]: run the kselftests, all or the named ones, in one
-# boot of a test kernel. Runs in the build root.
+# selftest.sh TIER [TEST...]: run the kselftests, all or the named ones, in freshly
+# booted test kernels. Runs in the build root.
+#
+# A test that needs CPUs which are at it at once has a line "# clock: real". The others
+# run on a virtual clock (see vm.sh), where they are quicker and know the time, and these
+# after them, in a guest of their own. "virtual" and "real" instead of a test are all of
+# that kind. CLOCK=virtual and CLOCK=real run whatever is asked for in one guest.
 #
 # They are installed beside the kernel's own libraries, as if they were
 # tools/testing/selftests/drivers/net/spans of its source.
@@ -14,7 +19,8 @@ tier=$1
 shift
 kernel=$("$top/scripts/kernel.sh" "$tier")
 ksft=$(readlink -f "$kernel/build/source")/tools/testing/selftests
-dir=$out/kselftest
+# Two kernels may be tested at once.
+dir=$out/kselftest-$tier
 collection=drivers/net/spans
 
 mkdir -p "$dir"
@@ -31,12 +37,41 @@ mkdir -p "$dir"
 		>"$dir/kselftest-list.txt"
 ) 9>"$out/.kselftest.lock"
 
-options=()
-for test in "$@"; do
-	grep -qxF "$collection:$test" "$dir/kselftest-list.txt" ||
-		die "there is no test '$test'; there are: $(sed 's/.*://' "$dir/kselftest-list.txt" | xargs)"
-	options+=(-t "$collection:$test")
+mapfile -t all < <(sed 's/.*://' "$dir/kselftest-list.txt")
+[ $# -gt 0 ] || set -- virtual real
+
+clock_of() {
+	if grep -qx '# clock: real' "$dir/$collection/$1"; then echo real; else echo virtual; fi
+}
+
+virtual=() real=()
+for name in "$@"; do
+	asked=no
+	for test in "${all[@]}"; do
+		clock=$(clock_of "$test")
+		[[ $name == "$test" || $name == "$clock" ]] || continue
+		asked=yes
+		if [ "$clock" = real ]; then real+=("$test"); else virtual+=("$test"); fi
+	done
+	[ $asked = yes ] || die "there is no test '$name'; there are: ${all[*]}"
 done
 
+# run CLOCK TEST...: in one guest.
+run() {
+	local clock=$1 options=() test
+
+	shift
+	[ $# -gt 0 ] || return 0
+	for test in "$@"; do options+=(-t "$collection:$test"); done
+	CLOCK=$clock "$top/scripts/vm.sh" "$tier" "$dir/run_kselftest.sh" "${options[@]}"
+}
+
 if [ "$tier" = debug ]; then export TIMEOUT=${TIMEOUT:-4200}; else export TIMEOUT=${TIMEOUT:-2400}; fi
-exec "$top/scripts/vm.sh" "$tier" "$dir/run_kselftest.sh" "${options[@]}"
+if [ -n "${CLOCK:-}" ] || [ "$tier" = uml ]; then
+	run "${CLOCK:-}" "${virtual[@]}" "${real[@]}"
+else
+	status=0
+	run virtual "${virtual[@]}" || status=$?
+	run real "${real[@]}" || status=$?
+	exit $status
+fi

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: real
 #
 # More than rings hold, as the other side of the doorbell or the receiver is slow:
 # with a qdisc nothing is lost, without one what is lost is counted.

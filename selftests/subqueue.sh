@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: real
 #
 # What a subqueue and its ring hold, when it leaves, and where it ends if it does
 # not.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: real
 #
 # rmmod, whatever the devices are doing.
 
