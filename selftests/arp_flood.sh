@@ -156,12 +156,21 @@ heard_only() { arp_table 1 | awk '$5 ~ /H/' | wc -l; }
 # reach LAST: a packet to an address of host 2.
 reach() { host 1 ping -q -c 1 -W "${2:-5}" "10.0.1.$1" >/dev/null; }
 
+gone=/sys/kernel/tracing/events/spans/spans_arp_gone/enable
+# why REASON: how many entries are said to be gone for this reason.
+why() { grep -c "spans_arp_gone: dev=s0 ip=[0-9.]* why=$1\$" /sys/kernel/tracing/trace; }
+
 who_goes_first()
 {
 	local i
 
 	RET=0
 	three 8
+	if [ -e $gone ]; then
+		echo >/sys/kernel/tracing/trace
+		echo 1 >$gone
+		defer eval "echo 0 >$gone"
+	fi
 	for ((i = 1; i <= 9; i++)); do
 		host 2 ip addr add "10.0.1.$i/24" dev s0
 	done
@@ -181,11 +190,13 @@ who_goes_first()
 	expect "in the place of who was heard of" "2 failed, 6 valid" "$(states)"
 	expect "heard of, never used" 0 "$(heard_only)"
 	expect arp_evicted 3 "$(get_spans 1 arp_evicted)"
+	[ ! -e $gone ] || expect "traced" 3 "$(why "evicted for a packet")"
 
 	reach 7 && reach 8
 	check_err $? "no answer while others failed"
 	expect "in the place of who failed" "8 valid" "$(states)"
 	expect arp_evicted 5 "$(get_spans 1 arp_evicted)"
+	[ ! -e $gone ] || expect "traced" 5 "$(why "evicted for a packet")"
 
 	expect arp_refused 0 "$(get_spans 1 arp_refused)"
 	spoof 100 20

@@ -12,6 +12,7 @@ ALL_TESTS="
 	link_address_changes
 	quiet_if_told_so
 	others_learn
+	dropped_if_told_so
 "
 
 announce=yes
@@ -103,6 +104,24 @@ others_learn()
 	host 2 ping -q -c 1 -W 1 10.0.0.1 >/dev/null
 	check_err $? "no answer from the new address"
 	log_test "others learn a new link address"
+}
+
+# By the stack, and so not learned either.
+dropped_if_told_so()
+{
+	RET=0
+	hosts 2
+	quiet 2
+	host 2 ping -q -c 1 -W 5 10.0.0.1 >/dev/null
+	host 2 sysctl -qw net.ipv4.conf.s0.drop_gratuitous_arp=1
+	host 1 ip link set s0 address 02:00:00:00:00:00:00:41
+	nap 100
+	expect "with drop_gratuitous_arp" "valid $(lladdr 1)" "$(arp_entry 2 10.0.0.1)"
+	host 2 sysctl -qw net.ipv4.conf.s0.drop_gratuitous_arp=0
+	host 1 ip link set s0 address 02:00:00:00:00:00:00:42
+	nap 100
+	expect "without" "valid 02:00:00:00:00:00:00:42" "$(arp_entry 2 10.0.0.1)"
+	log_test "drop_gratuitous_arp=1"
 }
 
 tests_run

@@ -108,9 +108,18 @@ down_and_up()
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	for ((i = 0; i < 3; i++)); do
 		host 1 ip link set s0 down
+		expect "ip neigh while down" "" "$(neigh 1 10.0.0.50)"
 		host 1 ip link set s0 up
 		still "after down and up" "$(lladdr 3)"
 	done
+	# Whatever the kernel has forgotten, for whatever reason.
+	for i in "addr flush dev s0" "link set s0 arp off" "link set s0 arp on"; do
+		# shellcheck disable=SC2086 # several words
+		host 1 ip $i
+		nap 100
+		still "after ip $i" "$(lladdr 3)"
+	done
+	host 1 ip addr add 10.0.0.1/24 dev s0
 	expect "who is not permanent, after down and up" "" "$(arp_table 1 10.0.0.2)"
 	goes_to 3
 	host 1 ip link set s0 down
@@ -177,6 +186,15 @@ replaced()
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
 	still "after down and up" "$(lladdr 3)"
+	# By what is not permanent: then it does not come back, whatever happens.
+	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
+	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
+	host 1 ip addr add 10.0.9.1/24 dev s0
+	host 1 ip addr del 10.0.9.1/24 dev s0
+	expect "ip neigh" "STALE $(lladdr 2)" "$(neigh_entry 1 10.0.0.50)"
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	gone "after down and up, not being permanent"
 	log_test "permanent entries are replaced"
 }
 

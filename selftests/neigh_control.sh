@@ -14,6 +14,7 @@ ALL_TESTS="
 	proxy
 	ntable
 	full
+	kept
 	random
 "
 
@@ -130,6 +131,22 @@ full()
 	expect "entries" 5 "$(get_spans 1 arp_entries)"
 	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.1.3)"
 	log_test "the table is full, and grows"
+}
+
+kept()
+{
+	RET=0
+	hosts 1
+	quiet 1
+	set_spans 1 arp_tick_ms 20
+	host 1 ip neigh add 10.0.0.7 lladdr $perm dev s0 nud reachable extern_learn
+	host 1 ip neigh add 10.0.0.8 lladdr $perm dev s0 nud reachable
+	nap 1000
+	expect "arp_expired" 2 "$(get_spans 1 arp_expired)"
+	expect "ip neigh, nobody's" "" "$(neigh 1 10.0.0.8)"
+	neigh 1 10.0.0.7 | grep -q "lladdr $perm extern_learn REACHABLE"
+	check_err $? "somebody else's is gone: $(neigh 1 10.0.0.7)"
+	log_test "neighbours of somebody else"
 }
 
 random()
