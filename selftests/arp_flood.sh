@@ -13,6 +13,7 @@ ALL_TESTS="
 	full_of_permanent
 	smaller_limit
 "
+if_slow flood who_goes_first
 start_station
 
 stations=100000

@@ -15,6 +15,7 @@ ALL_TESTS="
 	comes_to_life
 	announces_itself
 "
+if_slow given_up comes_to_life
 start_station
 
 retry=$(scaled 200)

@@ -373,6 +373,14 @@ nap_until()
 # scaled MS: a time, longer where all but waiting takes longer.
 scaled() { echo $(($1 * ${SPANS_SCALE:-1})); }
 
+# if_slow TEST...: where all takes long, only these are run. Such a kernel is to find
+# what others do not notice; the rest is for those.
+if_slow()
+{
+	# shellcheck disable=SC2034 # for tests_run
+	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then ALL_TESTS=$*; fi
+}
+
 # between WHAT LEAST MOST FOUND
 between()
 {
