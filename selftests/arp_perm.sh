@@ -124,8 +124,11 @@ down_and_up()
 	expect "who is not permanent, after down and up" "" "$(arp_table 1 10.0.0.2)"
 	goes_to 3
 	host 1 ip link set s0 down
-	host 1 ip neigh del 10.0.0.50 dev s0 2>/dev/null
+	refused "No such file" ip -n "$NS1" neigh del 10.0.0.50 dev s0
+	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
+	check_err $? "cannot replace it while down"
 	host 1 ip link set s0 up
+	expect "what was set while down" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.50)"
 	log_test "permanent entries are back after down and up"
 }
 

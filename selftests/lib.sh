@@ -40,6 +40,7 @@ cleanup()
 {
 	defer_scopes_cleanup
 	cleanup_all_ns
+	umount -l /tmp/sys.* 2>/dev/null
 	# Whatever a failed test left in this namespace.
 	ip -o link show type spans 2>/dev/null |
 		sed 's/^[0-9]*: \([^:@]*\).*/\1/' |
@@ -56,32 +57,38 @@ setup_ns()
 {
 	local name
 
+	new_ns "$@" || return
 	for name in "$@"; do
-		new_ns "$name" || return
 		ip netns exec "${!name}" sh -c "$ns_settings ip link set lo up"
 	done
 }
 
-ns_settings='
-	echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
-	echo 0 >/proc/sys/net/ipv4/conf/default/rp_filter
-'
+ns_settings=
+for setting in all default; do
+	setting=/proc/sys/net/ipv4/conf/$setting/rp_filter
+	[ "$(<$setting)" = 0 ] || ns_settings+="echo 0 >$setting; "
+done
 
-# new_ns NAME: a namespace with nothing in it.
+# new_ns NAME...: namespaces with nothing in them, with a /sys that shows them in
+# /tmp/sys.NAMESPACE.
 new_ns()
 {
-	local pids
+	local name pids batch=
 
-	if [ -n "${!1:-}" ]; then
-		pids=$(ip netns pids "${!1}" 2>/dev/null)
-		# shellcheck disable=SC2086 # several words
-		[ -z "$pids" ] || kill $pids
-		ip netns del "${!1}" 2>/dev/null
-	else
-		printf -v "$1" '%s-%s' "${1,,}" $((SRANDOM % 1000000))
-	fi
-	[[ " ${NS_LIST[*]} " == *" ${!1} "* ]] || NS_LIST+=("${!1}")
-	ip netns add "${!1}"
+	for name in "$@"; do
+		if [ -n "${!name:-}" ]; then
+			pids=$(ip netns pids "${!name}" 2>/dev/null)
+			# shellcheck disable=SC2086 # several words
+			[ -z "$pids" ] || kill $pids
+			[ ! -e "/run/netns/${!name}" ] || batch+="netns del ${!name}"$'\n'
+			umount -l "/tmp/sys.${!name}" 2>/dev/null
+		else
+			printf -v "$name" '%s-%s' "${name,,}" $((SRANDOM % 1000000))
+		fi
+		[[ " ${NS_LIST[*]} " == *" ${!name} "* ]] || NS_LIST+=("${!name}")
+		batch+="netns add ${!name}"$'\n'
+	done
+	ip -batch - <<<"$batch"
 }
 
 # hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
@@ -89,21 +96,22 @@ new_ns()
 # they do not announce that, so that what is counted is what the test sends.
 hosts()
 {
-	local i ns settings=$ns_settings
+	local i ns settings=$ns_settings batch
 
 	[ -n "${announce:-}" ] || settings+='echo 0 >/proc/sys/net/ipv4/conf/s0/arp_notify'
+	# shellcheck disable=SC2046 # several words
+	new_ns $(seq -f NS%.0f "$1") || return
+	batch="link add s0 address $(lladdr 1) type spans"$'\n'
+	for ((i = 2; i <= $1; i++)); do
+		ns=NS$i
+		batch+="link add s0 link s0 netns ${!ns} address $(lladdr "$i") type spans"$'\n'
+	done
+	ip -n "$NS1" -batch - <<<"$batch" || return
 	for ((i = 1; i <= $1; i++)); do
 		ns=NS$i
-		new_ns "$ns" || return
 		: >"/tmp/port.${!ns}"
-		if ((i == 1)); then
-			ip -n "${!ns}" link add s0 address "$(lladdr 1)" type spans
-		else
-			ip -n "$NS1" link add s0 link s0 netns "${!ns}" \
-				address "$(lladdr "$i")" type spans
-		fi || return
 		host "$i" sh -c "$settings
-			ip -batch -" <<-END || return
+			exec ip -batch -" <<-END || return
 			link set lo up
 			addr add 10.0.0.$i/24 dev s0
 			link set s0 up
@@ -116,8 +124,11 @@ host()
 {
 	local ns=NS$1
 
-	shift
-	ip netns exec "${!ns}" "$@"
+	if [ "$2" = ip ]; then
+		ip -n "${!ns}" "${@:3}"
+	else
+		ip netns exec "${!ns}" "${@:2}"
+	fi
 }
 
 # start I COMMAND...: run something on host I in the background. $! is the command
@@ -128,6 +139,19 @@ start()
 
 	shift
 	ip netns exec "${!ns}" "$@" &
+}
+
+# sys I: where /sys is as host I sees it.
+sys()
+{
+	local ns=NS$1 dir
+
+	dir=/tmp/sys.${!ns}
+	if [ ! -d "$dir/class" ]; then
+		mkdir -p "$dir"
+		nsenter --net="/run/netns/${!ns}" mount -t sysfs sys "$dir"
+	fi
+	echo "$dir"
 }
 
 # stat I DIRECTION NAME: a counter of `ip -s -s link` on host I.
@@ -253,15 +277,15 @@ dropped()
 }
 
 # set_spans I FILE VALUE, get_spans I FILE: a setting of host I.
-set_spans() { echo "$3" | host "$1" tee "/sys/class/net/s0/spans/$2" >/dev/null; }
-get_spans() { host "$1" cat "/sys/class/net/s0/spans/$2"; }
+set_spans() { echo "$3" >"$(sys "$1")/class/net/s0/spans/$2"; }
+get_spans() { echo "$(<"$(sys "$1")/class/net/s0/spans/$2")"; }
 
 # stall I [RING]: has a transmit ring of host I hang, -1 for none, or tells which does.
 stall()
 {
 	local switch
 
-	switch=/sys/kernel/debug/spans-$(host "$1" cat /sys/class/net/s0/phys_port_id)/stall
+	switch=/sys/kernel/debug/spans-$(<"$(sys "$1")/class/net/s0/phys_port_id")/stall
 	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
 }
 
@@ -274,7 +298,7 @@ arp_table()
 
 	# hosts forgets what it was before.
 	port=/tmp/port.${!ns}
-	[ -s "$port" ] || host "$1" cat /sys/class/net/s0/phys_port_id >"$port"
+	[ -s "$port" ] || echo "$(<"$(sys "$1")/class/net/s0/phys_port_id")" >"$port"
 	read -r port <"$port"
 	awk -v address="${2:-}" -v "fields=${3:-0}" 'NR > 1 && (address == "" || $1 == address) {
 		n = split(fields, field)

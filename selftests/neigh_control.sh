@@ -3,6 +3,8 @@
 #
 # `ip neigh` is the front panel: what it did is what the table holds, in both
 # directions. SEED=N repeats a run.
+#
+# clock: real
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"

@@ -61,6 +61,7 @@ const size_t spans_layout[] = {
 	FIELD(neighbour, nud_state),
 	FIELD(neighbour, type),
 	FIELD(neighbour, dead),
+	FIELD(neighbour, flags),
 	FIELD(neighbour, ha),
 	FIELD(neighbour, output),
 	FIELD(neighbour, ops),

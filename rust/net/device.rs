@@ -182,12 +182,16 @@ impl<T: Operations> Device<T> {
 
     /// The name, as it is at this moment.
     pub fn name(&self) -> Name {
-        // SAFETY: The device is valid. Who renames it meanwhile makes this a mixture of both names.
-        Name(unsafe {
-            (&raw const (*self.as_raw()).name)
-                .cast::<[u8; bindings::IFNAMSIZ as usize]>()
-                .read_volatile()
-        })
+        Name(core::array::from_fn(|at| {
+            // SAFETY: The device is valid, and its name this long. Who renames it meanwhile makes
+            // this a mixture of both names.
+            unsafe {
+                (&raw const (*self.as_raw()).name)
+                    .cast::<u8>()
+                    .add(at)
+                    .read_volatile()
+            }
+        }))
     }
 
     /// Whether it speaks ARP: not with `ip link set DEVICE arp off`.

@@ -73,7 +73,8 @@ impl<T: Operations> Device<T> {
                 bindings::rt_scope_t_RT_SCOPE_HOST as i32,
             )
         };
-        found == to_be32(ip)
+        // C takes none for any.
+        found != 0 && found == to_be32(ip)
     }
 
     /// Asks who has `ip`: everybody, or who has this link address. Nothing happens if

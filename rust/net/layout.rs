@@ -72,6 +72,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(neighbour, nud_state),
     field(neighbour, type_),
     field(neighbour, dead),
+    field(neighbour, flags),
     field(neighbour, ha),
     field(neighbour, output),
     field(neighbour, ops),

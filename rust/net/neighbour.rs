@@ -13,7 +13,9 @@
 //! `arp_tbl.lock` is taken before a driver's own locks: [`Operations::neighbour_changed`]
 //! may be called with it. The lock of a neighbour is taken after them: nothing of the
 //! driver is called with that. So a driver's lock may be held for [`Event::state`], and
-//! must not be for any function of [`Neighbour`], nor when one is dropped.
+//! must not be for any function of [`Neighbour`], nor when one is dropped. Whoever may have
+//! `arp_tbl.lock` waits for ever in [`Device::neighbour`], [`Device::make_neighbour`] and
+//! [`Device::remove_neighbours`].
 
 use super::{
     bindings,
@@ -108,11 +110,13 @@ impl Event<'_> {
 
     /// How it is doing at this moment, which may be later than the event. `None` if
     /// link addresses are not `N` bytes long, or if the driver has just
-    /// [failed](Solicitation::fail) it.
+    /// [failed](Solicitation::fail) it, or if it was dead before: then there may be another
+    /// one with its address. Events of one neighbour must be looked at one after the other.
     pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
         let n = self.neighbour;
         // SAFETY: By the type invariant it is valid, its device lives as long, and this thread does
-        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes.
+        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes. Its
+        // private area is zero if it is not ours.
         unsafe {
             if usize::from((*(*n).dev).addr_len) != N {
                 return None;
@@ -122,6 +126,11 @@ impl Event<'_> {
             let (dead, nud) = ((*n).dead != 0, u32::from((*n).nud_state));
             let address = (&raw const (*n).ha).cast::<[u8; N]>().read();
             bindings::rust_helper_read_unlock(lock);
+            let private = private(n);
+            if dead && (*private).dead.read() {
+                return None;
+            }
+            (*private).dead.write(dead);
             Some(if dead {
                 State::Dead
             } else if nud & (bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0 {
@@ -133,7 +142,7 @@ impl Event<'_> {
             } else if nud & (bindings::NUD_DELAY | bindings::NUD_PROBE) != 0 {
                 State::Probing(address)
             } else if nud & bindings::NUD_FAILED != 0 {
-                if (*private(n)).silent.read() {
+                if (*private).silent.read() {
                     return None;
                 }
                 State::Failed
@@ -197,8 +206,8 @@ impl<T: Operations> Solicitation<'_, T> {
     /// Nobody is asked: packets that wait are dropped, and whoever sent them is told. The
     /// driver is not told of it.
     pub fn fail(&self, _: &LocalBhDisabled) {
-        // SAFETY: By the type invariant the private area was filled in, and the neighbour is kept by
-        // who calls us.
+        // SAFETY: By the type invariant the private area was filled in. Who calls us is its timer,
+        // which has a reference, or in an RCU read-side section, behind which neighbours are freed.
         unsafe {
             (*private(self.neighbour)).silent.write(true);
             fail(self.neighbour);
@@ -209,10 +218,15 @@ impl<T: Operations> Solicitation<'_, T> {
 
 /// # Safety
 ///
-/// The caller must have a reference, and not its lock.
+/// The caller must have a reference or be in an RCU read-side section, and not have its lock.
 unsafe fn fail(neighbour: *mut bindings::neighbour) {
-    // SAFETY: The caller promises it. It has no effect on what the user has set.
+    // SAFETY: The caller promises it. It has no effect on what the user has set, nor on one that
+    // is dead. READ_ONCE().
     unsafe {
+        let flags = (&raw const (*neighbour).flags).read_volatile();
+        if flags & bindings::SPANS_NTF_EXT_VALIDATED != 0 {
+            return;
+        }
         bindings::neigh_update(
             neighbour,
             core::ptr::null(),
@@ -232,6 +246,8 @@ struct Private {
     removed: Word<bool>,
     /// The driver knows how it is.
     silent: Word<bool>,
+    /// The driver knows that it is dead.
+    dead: Word<bool>,
 }
 
 /// How much room neighbours of ours need behind them.
@@ -290,6 +306,7 @@ impl<T: Operations> Table<T> {
                     ops: (*n).ops,
                     removed: Word::new(false),
                     silent: Word::new(false),
+                    dead: Word::new(false),
                 });
                 (*n).ops = Self::ops();
                 (*n).output = Self::ops().output;
@@ -306,7 +323,8 @@ impl<T: Operations> Table<T> {
         neighbour: *mut bindings::neighbour,
         skb: *mut bindings::sk_buff,
     ) {
-        // SAFETY: It has a reference to its device, which was set up for `T`.
+        // SAFETY: Its device was set up for `T`, and goes after an RCU grace period, as the
+        // neighbour does.
         let device = unsafe { Device::<T>::from_raw((*neighbour).dev) };
         // SAFETY: The core has them off, in the timer and in `__neigh_event_send()`.
         let bh = unsafe { LocalBhDisabled::assume() };
@@ -347,8 +365,8 @@ impl<T: Operations> Table<T> {
         // SAFETY: The neighbour is valid. READ_ONCE().
         let nud = unsafe { (&raw const (*neighbour).nud_state).read_volatile() };
         if u32::from(nud) == bindings::NUD_STALE {
-            // SAFETY: It has a reference to its device, which was set up for `T`, and is one of
-            // `arp_tbl`.
+            // SAFETY: Its device was set up for `T`, and goes after an RCU grace period, as the
+            // neighbour does, which is one of `arp_tbl`.
             let (device, ip) = unsafe { (Device::<T>::from_raw((*neighbour).dev), ip(neighbour)) };
             // A process that sends has them on here.
             T::neighbour_used(device, ip, &local_bh_disable());
@@ -363,6 +381,8 @@ impl<T: Operations> Table<T> {
     unsafe extern "C" fn release_callback(neighbour: *mut bindings::neighbour) -> c_int {
         // SAFETY: The neighbour is valid, and locked.
         unsafe {
+            // Neighbours of any device come here. Equal operations are ours: no other table has
+            // our functions.
             if !core::ptr::eq((*neighbour).ops, Self::ops())
                 || !(*private(neighbour)).removed.read()
                 || u32::from((*neighbour).nud_state) != bindings::NUD_FAILED
@@ -380,8 +400,8 @@ impl<T: Operations> Table<T> {
 ///
 /// # Invariants
 ///
-/// The pointer is valid, one of `arp_tbl` and of a device of `T`. The value owns a
-/// reference.
+/// The pointer is valid, one of `arp_tbl` and of a device of `T`, which has room for
+/// [`Private`]. The value owns a reference.
 pub struct Neighbour<T: Operations> {
     neighbour: NonNull<bindings::neighbour>,
     _driver: PhantomData<T>,
@@ -429,10 +449,10 @@ impl<T: Operations> Device<T> {
     }
 
     /// Removes those from the kernel's table that are to be [removed](Neighbour::remove),
-    /// of all devices of `T`. Takes time for each neighbour of any device.
+    /// of all devices of `T`. Takes time for each neighbour of any device. Not to be called
+    /// from [`Operations::neighbour_changed`].
     pub fn remove_neighbours(_: &LocalBhDisabled) {
-        // SAFETY: The lock is initialised, and this thread does not hold it: where the kernel calls
-        // with it, the driver has only an `Event`.
+        // SAFETY: The lock is initialised. A thread that holds it waits for ever.
         unsafe {
             let lock = &raw mut bindings::arp_tbl.lock;
             bindings::rust_helper_spin_lock(lock);
@@ -452,8 +472,9 @@ impl<T: Operations> Neighbour<T> {
 
     /// Whether it is the driver's business.
     fn is_ours(&self) -> bool {
-        // SAFETY: By the type invariant it is valid; they are set before it is known to others.
-        core::ptr::eq(unsafe { (*self.as_raw()).ops }, Table::<T>::ops())
+        // SAFETY: By the type invariant it has a private area, which is zero if it is not ours, and
+        // filled in before it is known to others if it is.
+        !unsafe { (*private(self.as_raw())).ops }.is_null()
     }
 
     /// Marks it as to be removed, or not.
@@ -511,7 +532,7 @@ impl<T: Operations> Neighbour<T> {
         self.set_removed(true);
     }
 
-    /// Asks everybody for its link address, in the name of nobody in particular.
+    /// Asks for its link address, as the kernel would: everybody, if it has none.
     pub fn ask(&self, bh: &LocalBhDisabled) {
         if self.is_ours() {
             // INVARIANT: It has our operations, and this reference keeps it.

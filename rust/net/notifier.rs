@@ -55,7 +55,8 @@ pub trait Events: Operations {
 ///
 /// # Safety
 ///
-/// - After `unregister` returned, the chain must not call, nor a call be at work.
+/// - After `unregister` returned, or `register` an error, the chain must not call, nor a call
+///   be at work.
 /// - `device` must answer null or a device that is valid during the call and, if it is of
 ///   `T`, has its data.
 /// - Where `call` assumes RTNL, the chain must be called with it held.
@@ -137,8 +138,8 @@ impl<T: Events, C: Chain<T>> Notifier<T, C> {
         let dev = unsafe { C::device(event, data) };
         // SAFETY: The device is valid during the call.
         if !dev.is_null() && unsafe { (*dev).rtnl_link_ops } == kind {
-            // SAFETY: It is one of `T`. An event of it is sent only while it is registered, in
-            // which time it has its data, or for who holds a reference to it.
+            // SAFETY: It is one of `T`. It has its data before `register_netdevice()` sends the
+            // first event of it, and until its destructor, after the last one.
             let device = unsafe { Device::from_raw(dev) };
             // SAFETY: The kernel gives us `data`, and it is about this device.
             unsafe { C::call(device, event, data) };

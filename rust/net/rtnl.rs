@@ -126,7 +126,9 @@ impl<T: LinkOperations> Registration<T> {
         try_pin_init!(&this in Self {
             // All that is unsafe here relies on it.
             _: { layout::check()? },
-            // Before there are devices. SAFETY: Devices of this kind are of `T`.
+            // Before there are devices.
+            // SAFETY: `this` is the memory of `Self`, of which only the place of a field is taken;
+            // devices with these operations are of `T`.
             neighbours <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
             // SAFETY: As above.
             addresses <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },

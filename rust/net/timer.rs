@@ -73,7 +73,6 @@ impl<T: Callback> Timer<T> {
 
     /// Has the callback called after so many milliseconds, and not before, even if it
     /// was due. Any context.
-    #[cold]
     pub fn mod_timer(&self, after: Msecs) {
         let after = msecs_to_jiffies(after);
         // SAFETY: The timer is initialised, and `drop` waits for it. `jiffies` may be read at any
@@ -84,8 +83,8 @@ impl<T: Callback> Timer<T> {
         }
     }
 
-    /// Waits until the callback is not at work, and has it not called any more. It must
-    /// not arm the timer again by itself. No lock that it takes may be held.
+    /// Waits until the callback is not at work, and has it not called any more. It nobody
+    /// else may arm the timer meanwhile. No lock that it takes may be held.
     pub fn cancel(&self, _: &Rtnl) {
         // SAFETY: The timer is initialised; who has an `Rtnl` is in process context.
         unsafe { bindings::timer_delete_sync(self.timer.get()) };

@@ -129,10 +129,12 @@ impl Arp {
     }
 
     /// The device goes up.
-    pub(super) fn open(&self, device: &Device<Spans>, bh: &LocalBhDisabled) {
-        let mut shared = self.shared.lock(bh);
+    pub(super) fn open(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
+        let mut shared = this.shared.lock(bh);
         shared.device = Some(device.into());
         shared.table.up();
+        // The user may have set neighbours while it was down.
+        Self::soon(this, &mut shared);
     }
 
     /// The device goes down. What the user has set stays.
@@ -156,20 +158,21 @@ impl Arp {
     /// Forgets all but what the user has set, or that, too. The kernel does so by
     /// itself.
     fn forget(&self, all: bool) {
-        loop {
-            let bh = local_bh_disable();
-            let more = self.shared.lock(&bh).table.drop_some(BATCH, all);
-            if !more {
-                return;
-            }
-        }
+        self.in_batches(|table| table.drop_some(BATCH, all));
     }
 
     /// Those that did not answer may be asked again.
     fn forgive(&self) {
-        loop {
+        self.in_batches(|table| table.forgive(BATCH));
+    }
+
+    /// Does something with entries until there are no more, but not longer than for all that
+    /// there can be: others may come meanwhile.
+    fn in_batches(&self, step: impl Fn(&mut Table) -> bool) {
+        let batches = self.shared.lock(&local_bh_disable()).table.capacity() / BATCH;
+        for _ in 0..=batches {
             let bh = local_bh_disable();
-            let more = self.shared.lock(&bh).table.forgive(BATCH);
+            let more = step(&mut self.shared.lock(&bh).table);
             if !more {
                 return;
             }
@@ -311,7 +314,13 @@ impl Arp {
             let (ip, news) = {
                 let mut shared = this.shared.lock(bh);
                 match shared.table.tell() {
-                    Some(news) => news,
+                    Some((ip, news)) => {
+                        if matches!(news, News::Gone(_)) {
+                            let removal = ktime_get().saturating_add(REMOVAL);
+                            shared.removal.get_or_insert(removal);
+                        }
+                        (ip, news)
+                    }
                     None => {
                         shared.telling = false;
                         Self::rearm(this, &mut shared);
@@ -334,7 +343,6 @@ impl Arp {
                     trace::spans_arp_gone(device, ip, why(end));
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.remove(bh);
-                        this.remove_soon(bh);
                     }
                 }
             }
@@ -355,12 +363,6 @@ impl Arp {
             REMOVED.write(now);
             Device::<Spans>::remove_neighbours(bh);
         }
-    }
-
-    /// There are neighbours to be removed from the kernel's table.
-    fn remove_soon(&self, bh: &LocalBhDisabled) {
-        let at = ktime_get().saturating_add(REMOVAL);
-        self.shared.lock(bh).removal.get_or_insert(at);
     }
 
     /// Has the timer go on with what is left.
@@ -520,6 +522,7 @@ impl notifier::Events for Spans {
         if dev.carrier_ok() {
             // Who was asked over a line that was cut could not answer.
             port.arp().forgive();
+            Arp::tell(port.arp(), dev, &local_bh_disable());
         } else if dev.arp_evict_nocarrier(rtnl) {
             port.arp().forget(false);
         }
@@ -546,7 +549,8 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
     }
     let port = dev.data();
     let arp = port.arp();
-    loop {
+    let capacity = arp.shared.lock(&local_bh_disable()).table.capacity();
+    for _ in 0..capacity {
         // Each on its own: there may be many.
         let bh = local_bh_disable();
         let Some((ip, address)) = arp.shared.lock(&bh).table.forgotten() else {

@@ -64,7 +64,7 @@ impl device::Operations for Spans {
         let membership = port.segment().join(port.clone(), rtnl)?;
 
         port.open(dev, &local_bh_disable());
-        port.arp().open(dev, &local_bh_disable());
+        Arp::open(port.arp(), dev, &local_bh_disable());
         watchdog.arm(watchdog::PERIOD);
         dev.start_all_queues(rtnl);
         Ok(running.write(Running {

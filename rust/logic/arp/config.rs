@@ -43,7 +43,8 @@ impl Knob {
             Self::Ticks => 1..=10_000,
             Self::Tries => 1..=100,
             Self::HoldMs => 0..=DAY_MS,
-            Self::Limit => 1..=1 << 20,
+            // Growing takes a moment for each, in which no packet is looked at.
+            Self::Limit => 1..=1 << 17,
         }
     }
 

@@ -306,16 +306,17 @@ where
 
     /// Moves to more slots and buckets, and gives the old ones back. Entries keep their
     /// places.
-    pub(super) fn grow(&mut self, mut slots: E, buckets: B) -> (E, B) {
+    pub(super) fn grow(&mut self, mut slots: E, mut buckets: B) -> (E, B) {
+        buckets.fill(Bucket::default());
         let mut free = self.free;
         for (index, slot) in slots.iter_mut().enumerate() {
-            match self.slots.get(index) {
-                Some(old) => *slot = *old,
-                None => {
-                    slot.after = free;
-                    free = index as Index;
-                }
-            }
+            *slot = match self.slots.get(index) {
+                Some(old) => *old,
+                None => Slot {
+                    after: core::mem::replace(&mut free, index as Index),
+                    ..Slot::default()
+                },
+            };
         }
         self.free = free;
         let old = (

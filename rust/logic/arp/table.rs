@@ -264,7 +264,7 @@ where
                 self.totals.expired = self.totals.expired.wrapping_add(1);
                 self.ask(place, 0, now, dice)
             }
-            State::Valid | State::Ending | State::Permanent | State::Forgotten => {
+            State::Valid | State::Ending | State::Forgotten => {
                 self.set_heard(place, false);
                 self.lock(place);
                 Resolution::Known
@@ -273,8 +273,9 @@ where
                 self.lock(place);
                 Resolution::Held
             }
-            // What is gone is not known.
-            State::Failed | State::Gone(_) => self.ask(place, 0, now, dice),
+            // What is gone is not known. For one that is permanent the kernel does not ask: the
+            // user has just made it something else.
+            State::Failed | State::Gone(_) | State::Permanent => self.ask(place, 0, now, dice),
         }
     }
 
@@ -343,8 +344,8 @@ where
 
     /// The kernel says how a neighbour is doing: because it was told so, because the
     /// user wants it, or because nobody needs it any more. One that was permanent
-    /// changes by the user's will only; what the kernel makes of one that it has
-    /// forgotten does not count.
+    /// changes by the user's will only, while the kernel may make anything of one that it
+    /// has forgotten, but not while the interface is down.
     pub fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
         let found = self.known(ip);
         match neighbour {
@@ -372,8 +373,15 @@ where
                         self.set_heard(place, stale);
                     }
                 }
-                Some((_, entry)) if entry.state == State::Forgotten => (),
-                Some((place, entry)) if entry.state == State::Permanent => {
+                // The same is what it was told last.
+                Some((_, entry)) if entry.state == State::Forgotten && entry.address == address => {
+                }
+                Some((place, entry)) if entry.state == State::Forgotten && self.up => {
+                    self.lock(place);
+                }
+                Some((place, entry))
+                    if matches!(entry.state, State::Permanent | State::Forgotten) =>
+                {
                     self.believe(place, address, now);
                 }
                 // It is to be told something else, or the same.
@@ -398,7 +406,7 @@ where
                 if let Some((place, entry)) = found {
                     let ours = match entry.state {
                         State::Permanent => false,
-                        State::Failed | State::Forgotten => true,
+                        State::Failed => true,
                         _ => self.told == Some(ip),
                     };
                     if !ours {

@@ -121,6 +121,7 @@ fn bug_04_what_is_said_to_be_known_has_an_address() {
     let mut rig = Rig::new();
     rig.incomplete(ip(2));
     rig.permanent(ip(2), hw(2));
+    rig.neighbour(ip(2), Neighbour::Dead);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.resolve(ip(2)), Resolution::Known);
     assert_eq!(rig.tell(), [(ip(2), News::Valid(hw(2)))]);

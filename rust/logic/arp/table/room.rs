@@ -33,12 +33,12 @@ where
         self.slots.grow(slots, buckets)
     }
 
-    /// Gives at most so many of those that did not answer another chance, and tells
-    /// nobody. Answers whether there are more.
+    /// Gives at most so many of those that did not answer another chance. Answers whether
+    /// there are more.
     pub fn forgive(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
             match self.queues.failed.first() {
-                Some(place) => self.release(place),
+                Some(place) => self.go(place, End::Forgiven),
                 None => return false,
             }
         }
@@ -89,6 +89,7 @@ where
         if let Some(place) = self.slots.find(ip) {
             return Some(place);
         }
+        // There is a slot.
         let place = self.slots.insert(Entry {
             ip,
             address: Address::BROADCAST,
@@ -96,12 +97,9 @@ where
             state: State::Gone(End::Expired),
             heard: false,
             locked: false,
-        });
-        match place {
-            Some(_) => self.gone = self.gone.saturating_add(1),
-            None => self.totals.refused = self.totals.refused.wrapping_add(1),
-        }
-        place
+        })?;
+        self.gone = self.gone.saturating_add(1);
+        Some(place)
     }
 
     /// Whether there is a slot for an entry, however many entries there may be.

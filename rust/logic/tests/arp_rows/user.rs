@@ -66,7 +66,7 @@ fn add_failed_is_permanent() {
     let mut rig = Rig::new();
     rig.failed(IT);
     rig.permanent(IT, ITS);
-    assert_eq!(rig.resolve(IT), Resolution::Known);
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.pass(MINUTE), []);
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
@@ -156,26 +156,29 @@ fn unresolved_takes_only_permanence() {
 }
 
 /// What the kernel makes of a neighbour that it has forgotten is not the user's wish:
-/// it fails with a packet, or somebody says to be it.
+/// somebody says to be it, and the kernel is told otherwise.
 #[test]
 fn forgotten_is_changed_by_nobody_but_the_user() {
-    for neighbour in [
-        Neighbour::Unresolved,
-        Neighbour::Failed,
-        Neighbour::Dead,
-        Neighbour::Reachable(OTHER),
-        Neighbour::Stale(OTHER),
-        Neighbour::Probing(OTHER),
+    for (neighbour, wrong) in [
+        (Neighbour::Unresolved, false),
+        (Neighbour::Dead, false),
+        (Neighbour::Reachable(ITS), false),
+        (Neighbour::Reachable(OTHER), true),
+        (Neighbour::Stale(OTHER), true),
+        (Neighbour::Probing(OTHER), true),
     ] {
         let mut rig = Rig::new();
         rig.permanent(IT, ITS);
         rig.neighbour(IT, Neighbour::Dead);
         rig.neighbour(IT, neighbour);
-        assert_eq!(rig.resolve(IT), Resolution::Known);
-        rig.neighbour(IT, neighbour);
         assert_eq!(rig.state(IT), Some(State::Forgotten), "{neighbour:?}");
+        let news = if wrong {
+            vec![(IT, News::Valid(ITS))]
+        } else {
+            vec![]
+        };
+        assert_eq!(rig.tell(), news, "{neighbour:?}");
         assert_eq!(rig.hear(IT, OTHER, true), Heard::Permanent);
-        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
         assert_eq!(rig.restore(), [(IT, ITS)]);
         assert_eq!(rig.state(IT), Some(State::Permanent));
     }
@@ -185,6 +188,39 @@ fn forgotten_is_changed_by_nobody_but_the_user() {
     rig.permanent(IT, OTHER);
     assert_eq!(rig.restore(), []);
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
+}
+
+/// `ip neigh del`, while the kernel could not take it back.
+#[test]
+fn delete_forgotten() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Dead);
+    rig.resolve(IT);
+    rig.tell();
+    rig.neighbour(IT, Neighbour::Failed);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.restore(), []);
+}
+
+/// While the device is down nobody else says anything, but what it was told last.
+#[test]
+fn replace_while_down() {
+    for neighbour in [
+        Neighbour::Reachable(OTHER),
+        Neighbour::Stale(OTHER),
+        Neighbour::Probing(OTHER),
+    ] {
+        let mut rig = Rig::new();
+        rig.permanent(IT, ITS);
+        rig.down();
+        rig.neighbour(IT, Neighbour::Reachable(ITS));
+        assert_eq!(rig.state(IT), Some(State::Forgotten));
+        rig.neighbour(IT, neighbour);
+        assert_eq!(rig.up(), []);
+        assert_eq!(rig.table.lookup(IT), Some(OTHER));
+        assert_eq!(rig.state(IT), Some(State::Valid));
+    }
 }
 
 /// `ip neigh replace ... nud reachable`: nobody else can do that to one that is
@@ -199,10 +235,11 @@ fn permanent_ends_by_the_users_wish() {
     ] {
         for locked in [false, true] {
             let mut rig = Rig::new();
-            rig.permanent(IT, ITS);
             if locked {
-                rig.resolve(IT);
+                rig.hear(IT, OTHER, true);
             }
+            rig.permanent(IT, ITS);
+            assert_eq!(rig.view(IT).unwrap().locked, locked);
             rig.neighbour(IT, neighbour);
             assert_eq!(rig.state(IT), Some(State::Valid), "{neighbour:?}");
             rig.pass(20 * MINUTE);

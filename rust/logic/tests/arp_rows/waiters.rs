@@ -70,13 +70,29 @@ fn resolve_ending_is_known_and_does_not_refresh() {
     assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
 }
 
+/// What the user has set, while the kernel does not know it.
 #[test]
-fn resolve_permanent_is_known() {
+fn resolve_forgotten_is_known() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
+    rig.neighbour(IT, Neighbour::Dead);
     assert_eq!(rig.resolve(IT), Resolution::Known);
     assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.state(IT), Some(State::Forgotten));
     assert_eq!(rig.table.totals().requests, 0);
+}
+
+/// For one that is permanent the kernel does not ask. So the user has just deleted it, and
+/// somebody sends to it before the kernel says so.
+#[test]
+fn resolve_permanent_is_asked_for() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    rig.neighbour(IT, Neighbour::Unresolved);
+    assert!(rig.is_incomplete(IT));
+    rig.down();
+    assert_eq!(rig.up(), []);
 }
 
 // --- svcactive -----------------------------------------------------------------------
@@ -244,6 +260,10 @@ fn forgiven_failed_may_be_asked_again() {
     rig.failed(ip(3));
     assert!(rig.table.forgive(1));
     assert!(!rig.table.forgive(5));
+    assert_eq!(
+        rig.tell(),
+        [IT, ip(3)].map(|ip| (ip, News::Gone(End::Forgiven)))
+    );
     assert_eq!(rig.resolve(IT), Resolution::Ask);
     assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
 }
@@ -330,10 +350,10 @@ fn dead_locked_stays_and_is_told() {
     rig.incomplete(IT);
     rig.hear(IT, ITS, true);
     rig.permanent(ip(3), hw(3));
-    rig.resolve(ip(3));
     for last in 2..5 {
         rig.neighbour(ip(last), Neighbour::Dead);
     }
+    rig.resolve(ip(3));
     assert_eq!(
         rig.tell(),
         [

@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Neighbour(Ipv4Addr, Neighbour),
     Up,
     Restore,
+    Forgive(usize),
+    Grow(usize),
     Down,
     DropSome(usize, bool),
     /// With this budget and a seed for the dice.
@@ -107,7 +109,9 @@ impl Event {
             // Seldom: there is little to be seen while down.
             19 if what < 64 => Self::Down,
             19 if what < 96 => Self::Up,
-            19 => Self::Restore,
+            19 if what < 160 => Self::Restore,
+            19 if what < 200 => Self::Forgive(usize::from(more % 4)),
+            19 => Self::Grow(usize::from(more % 4)),
             20 => Self::DropSome(usize::from(what % 8), more % 4 == 0),
             21..=23 => {
                 let budget = if what % 4 == 0 {
@@ -357,10 +361,17 @@ impl Oracle {
                 self.ask(at, 1, now, dice);
                 Resolution::Ask
             }
-            Is::Known { .. } | Is::Set { .. } => {
+            Is::Known { .. }
+            | Is::Set {
+                forgotten: true, ..
+            } => {
                 self.list[at].stranger = None;
                 self.announce(at);
                 Resolution::Known
+            }
+            Is::Set { .. } => {
+                self.ask(at, 1, now, dice);
+                Resolution::Ask
             }
             Is::Silent if age >= self.settings.hold => {
                 self.ask(at, 1, now, dice);
@@ -439,8 +450,12 @@ impl Oracle {
             | Neighbour::Probing(address)
                 if set.is_some() =>
             {
-                if set == Some(true) {
-                    self.know(found.unwrap(), address, now);
+                let at = found.unwrap();
+                let other = self.list[at].address() != Some(address);
+                if set == Some(true) || other && !self.up {
+                    self.know(at, address, now);
+                } else if other {
+                    self.announce(at);
                 }
             }
             Neighbour::Permanent(address) => {
@@ -490,7 +505,9 @@ impl Oracle {
             Neighbour::Failed => {
                 let goes = match is {
                     None | Some(Is::Silent) => false,
-                    Some(Is::Set { forgotten, .. }) => !forgotten,
+                    Some(Is::Set {
+                        forgotten: false, ..
+                    }) => true,
                     _ => self.telling != Some(ip),
                 };
                 if goes {
@@ -541,6 +558,16 @@ impl Oracle {
         };
         self.become_(it, is, since);
         Some((ip, at))
+    }
+
+    fn forgive(&mut self, budget: usize) -> bool {
+        for _ in 0..budget {
+            match self.oldest(|it| it.is == Is::Silent) {
+                Some(at) => self.over(at, End::Forgiven),
+                None => return false,
+            }
+        }
+        true
     }
 
     fn drop_some(&mut self, budget: usize, all: bool) -> bool {
@@ -783,6 +810,19 @@ impl Pair {
                     table.restored(ip);
                 }
             }
+            Event::Forgive(budget) => {
+                assert_eq!(table.forgive(budget), oracle.forgive(budget));
+            }
+            Event::Grow(more) => {
+                let slots = table.capacity() + more;
+                let old = table.grow(
+                    vec![Slot::default(); slots],
+                    vec![Bucket::default(); slots / 2 + 1],
+                );
+                assert_eq!(old.0.len(), slots - more);
+                oracle.slots = slots;
+                assert_eq!(table.capacity(), slots);
+            }
             Event::Down => {
                 table.down();
                 oracle.up = false;
@@ -884,7 +924,7 @@ impl Pair {
         assert!(table.len() <= table.settings().limit.max(len));
         for (ip, before) in &self.views {
             let by_user = match event {
-                Event::Neighbour(whose, _) => whose == *ip,
+                Event::Neighbour(whose, _) | Event::Resolve(whose, _) => whose == *ip,
                 Event::DropSome(_, all) => all,
                 _ => false,
             };
