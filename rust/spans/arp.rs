@@ -11,6 +11,8 @@
 //! What the user has set is told with RTNL, as the user sets it: a thread without might
 //! undo what the user wants next.
 
+mod events;
+
 use super::{
     show::{Ip, Link},
     Spans,
@@ -21,7 +23,6 @@ use crate::{
         inet::AddressType,
         log,
         neighbour::{self, Event, Parameters, Solicitation, State},
-        notifier,
         random::get_random_bytes,
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
@@ -492,78 +493,6 @@ impl neighbour::Operations for Spans {
         } else {
             Arp::rearm(arp, &mut shared);
         }
-    }
-}
-
-#[vtable]
-impl notifier::Events for Spans {
-    /// Net/3 announces each address that is set (`in_ifinit()`, `arpwhohas()`); the
-    /// kernel does so when it is told to. The user may tell it otherwise.
-    fn came(dev: &Device<Self>, rtnl: &Rtnl) {
-        dev.set_arp_notify(true, rtnl);
-        dev.set_arp_parameters(&PARAMETERS, rtnl);
-    }
-
-    /// Addresses mean something else in another namespace.
-    fn goes(dev: &Device<Self>, _: &Rtnl) {
-        dev.data().arp().forget(true);
-    }
-
-    fn up(dev: &Device<Self>, rtnl: &Rtnl) {
-        restore(dev, rtnl);
-    }
-
-    fn readdressed(dev: &Device<Self>, rtnl: &Rtnl) {
-        restore(dev, rtnl);
-    }
-
-    fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
-        let port = dev.data();
-        if dev.carrier_ok() {
-            // Who was asked over a line that was cut could not answer.
-            port.arp().forgive();
-            Arp::tell(port.arp(), dev, &local_bh_disable());
-        } else if dev.arp_evict_nocarrier(rtnl) {
-            port.arp().forget(false);
-        }
-        restore(dev, rtnl);
-    }
-
-    fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl) {
-        if dev.is_running() && dev.arp_notify(rtnl) {
-            dev.arp_announce(ip, rtnl);
-        }
-    }
-
-    fn address_removed(dev: &Device<Self>, rtnl: &Rtnl) {
-        restore(dev, rtnl);
-    }
-}
-
-/// Has the kernel know again what the user has set. What it has no room for waits for
-/// another occasion.
-fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
-    // A device that is down has none.
-    if !dev.is_running() {
-        return;
-    }
-    let port = dev.data();
-    let arp = port.arp();
-    let capacity = arp.shared.lock(&local_bh_disable()).table.capacity();
-    for _ in 0..capacity {
-        // Each on its own: there may be many.
-        let bh = local_bh_disable();
-        let Some((ip, address)) = arp.shared.lock(&bh).table.forgotten() else {
-            return;
-        };
-        match dev.make_neighbour(ip, &bh) {
-            Ok(neighbour) => neighbour.permanent(address.as_bytes(), rtnl),
-            Err(error) => {
-                log::warn_ratelimited(dev, fmt!("neighbour {} is not back: {error:?}", Ip(ip)));
-                return;
-            }
-        }
-        arp.shared.lock(&bh).table.restored(ip);
     }
 }
 

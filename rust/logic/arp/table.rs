@@ -30,11 +30,12 @@
 //! equally long.
 
 mod aging;
+mod kernel;
 mod room;
 
 use super::{
     config::Settings,
-    event::{End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
+    event::{End, Ends, Heard, News, Resolution, Sender, Wish},
     packet::{Operation, Packet},
     slots::{Bucket, Chain, Entry, Place, Queue, Slots},
 };
@@ -342,110 +343,9 @@ where
         }
     }
 
-    /// The kernel says how a neighbour is doing: because it was told so, because the
-    /// user wants it, or because nobody needs it any more. One that was permanent
-    /// changes by the user's will only, while the kernel may make anything of one that it
-    /// has forgotten, but not while the interface is down.
-    pub fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
-        let found = self.known(ip);
-        match neighbour {
-            Neighbour::Permanent(address) => {
-                let place = match found {
-                    Some((place, _)) => Some(place),
-                    None => self.add(ip, Wish::User),
-                };
-                if let Some(place) = place {
-                    self.enter(place, State::Permanent, now);
-                    self.set_address(place, address);
-                    self.set_heard(place, false);
-                }
-            }
-            Neighbour::Reachable(address)
-            | Neighbour::Stale(address)
-            | Neighbour::Probing(address) => match found {
-                None => {
-                    let stale = matches!(neighbour, Neighbour::Stale(_));
-                    let wish = if stale { Wish::Stranger } else { Wish::Packet };
-                    // What is doubted is not believed.
-                    let doubted = matches!(neighbour, Neighbour::Probing(_));
-                    if let Some(place) = (!doubted).then(|| self.add(ip, wish)).flatten() {
-                        self.believe(place, address, now);
-                        self.set_heard(place, stale);
-                    }
-                }
-                // The same is what it was told last.
-                Some((_, entry)) if entry.state == State::Forgotten && entry.address == address => {
-                }
-                Some((place, entry)) if entry.state == State::Forgotten && self.up => {
-                    self.lock(place);
-                }
-                Some((place, entry))
-                    if matches!(entry.state, State::Permanent | State::Forgotten) =>
-                {
-                    self.believe(place, address, now);
-                }
-                // It is to be told something else, or the same.
-                Some((_, entry)) if entry.locked => (),
-                Some((_, entry))
-                    if entry.address == address
-                        && matches!(entry.state, State::Valid | State::Ending) => {}
-                // It is asked for already, or does not answer.
-                Some((_, entry))
-                    if matches!(neighbour, Neighbour::Probing(_)) && !entry.state.is_valid() => {}
-                Some((place, _)) => self.believe(place, address, now),
-            },
-            Neighbour::Unresolved => {
-                if let Some((place, entry)) = found {
-                    if entry.state == State::Permanent {
-                        self.release(place);
-                    }
-                }
-            }
-            // Unless it failed because it was told so, the user has deleted it.
-            Neighbour::Failed => {
-                if let Some((place, entry)) = found {
-                    let ours = match entry.state {
-                        State::Permanent => false,
-                        State::Failed => true,
-                        _ => self.told == Some(ip),
-                    };
-                    if !ours {
-                        self.release(place);
-                    }
-                }
-            }
-            // Nobody waits for an answer any more, or the user wants it to be tried again.
-            // What is known stays known.
-            Neighbour::Dead => {
-                if let Some((place, entry)) = found {
-                    match entry.state {
-                        State::Permanent => self.enter(place, State::Forgotten, entry.since),
-                        state if state.is_valid() => (),
-                        _ => self.release(place),
-                    }
-                }
-            }
-        }
-    }
-
     /// The interface goes up: from now on it is asked and learned.
     pub fn up(&mut self) {
         self.up = true;
-    }
-
-    /// Something that the user has set and the kernel has forgotten.
-    pub fn forgotten(&self) -> Option<(Ipv4Addr, Address)> {
-        let entry = self.slots.get(self.queues.forgotten.first()?)?;
-        Some((entry.ip, entry.address))
-    }
-
-    /// The kernel has it again.
-    pub fn restored(&mut self, ip: Ipv4Addr) {
-        if let Some((place, entry)) = self.known(ip) {
-            if entry.state == State::Forgotten {
-                self.enter(place, State::Permanent, entry.since);
-            }
-        }
     }
 
     /// The interface goes down: nothing is asked or learned any more. The entries are

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! News of neighbours: `NETEVENT_NEIGH_UPDATE`.
+
+use super::{ip, private};
+use crate::net::{bindings, spinlock_bh::LocalBhDisabled};
+use core::{marker::PhantomData, net::Ipv4Addr};
+
+/// How a neighbour is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State<const N: usize> {
+    /// `NUD_PERMANENT` or `NUD_NOARP`.
+    Permanent([u8; N]),
+    /// `NUD_REACHABLE`.
+    Reachable([u8; N]),
+    /// `NUD_STALE`.
+    Stale([u8; N]),
+    /// `NUD_DELAY` or `NUD_PROBE`.
+    Probing([u8; N]),
+    /// `NUD_FAILED`.
+    Failed,
+    /// `NUD_NONE` or `NUD_INCOMPLETE`.
+    Unresolved,
+    /// Not in the table any more.
+    Dead,
+}
+
+/// News of a neighbour.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`, is one of `arp_tbl` and of a device with room for
+/// [`Private`], and its lock is not held by this thread.
+pub struct Event<'a> {
+    neighbour: *mut bindings::neighbour,
+    _life: PhantomData<&'a ()>,
+}
+
+impl Event<'_> {
+    /// # Safety
+    ///
+    /// `neighbour` must fulfil the invariants.
+    pub(in crate::net) unsafe fn from_raw(neighbour: *mut bindings::neighbour) -> Self {
+        // INVARIANT: The caller promises it.
+        Self {
+            neighbour,
+            _life: PhantomData,
+        }
+    }
+
+    /// Its IPv4 address.
+    pub fn ip(&self) -> Ipv4Addr {
+        // SAFETY: By the type invariant.
+        unsafe { ip(self.neighbour) }
+    }
+
+    /// How it is doing at this moment, which may be later than the event. `None` if
+    /// link addresses are not `N` bytes long, or if the driver has just
+    /// [failed](Solicitation::fail) it, or if it was dead before: then there may be another
+    /// one with its address. Events of one neighbour must be looked at one after the other.
+    pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
+        let n = self.neighbour;
+        // SAFETY: By the type invariant it is valid, its device lives as long, and this thread does
+        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes.
+        let (dead, nud, address) = unsafe {
+            if usize::from((*(*n).dev).addr_len) != N {
+                return None;
+            }
+            let lock = &raw mut (*n).lock;
+            bindings::rust_helper_read_lock(lock);
+            let (dead, nud) = ((*n).dead != 0, u32::from((*n).nud_state));
+            let address = (&raw const (*n).ha).cast::<[u8; N]>().read();
+            bindings::rust_helper_read_unlock(lock);
+            (dead, nud, address)
+        };
+        // SAFETY: By the type invariant there is a private area, which is zero if it is not ours.
+        let private = unsafe { &*private(n) };
+        if dead && private.dead.read() {
+            return None;
+        }
+        private.dead.write(dead);
+        let is = |states: u32| nud & states != 0;
+        Some(if dead {
+            State::Dead
+        } else if is(bindings::NUD_PERMANENT | bindings::NUD_NOARP) {
+            State::Permanent(address)
+        } else if is(bindings::NUD_REACHABLE) {
+            State::Reachable(address)
+        } else if is(bindings::NUD_STALE) {
+            State::Stale(address)
+        } else if is(bindings::NUD_DELAY | bindings::NUD_PROBE) {
+            State::Probing(address)
+        } else if is(bindings::NUD_FAILED) {
+            if private.silent.read() {
+                return None;
+            }
+            State::Failed
+        } else {
+            State::Unresolved
+        })
+    }
+}
