@@ -4,10 +4,10 @@
 # selftest.sh TIER [TEST...]: run the kselftests, all or the named ones, in freshly
 # booted test kernels. Runs in the build root.
 #
-# A test that needs CPUs which are at it at once has a line "# clock: real". The others
-# run on a virtual clock (see vm.sh), where they are quicker and know the time, and these
-# after them, in a guest of their own. "virtual" and "real" instead of a test are all of
-# that kind. CLOCK=virtual and CLOCK=real run whatever is asked for in one guest.
+# A test that looks at time has a line "# clock: virtual", and runs on one (see vm.sh). The
+# others need CPUs that are at it at once, and run after them, in a guest of their own.
+# "virtual" and "real" instead of a test are all of that kind. CLOCK=virtual and CLOCK=real
+# run whatever is asked for in one guest.
 #
 # They are installed beside the kernel's own libraries, as if they were
 # tools/testing/selftests/drivers/net/spans of its source.
@@ -41,7 +41,7 @@ mapfile -t all < <(sed 's/.*://' "$dir/kselftest-list.txt")
 [ $# -gt 0 ] || set -- virtual real
 
 clock_of() {
-	if grep -qx '# clock: real' "$dir/$collection/$1"; then echo real; else echo virtual; fi
+	if grep -qx '# clock: virtual' "$dir/$collection/$1"; then echo virtual; else echo real; fi
 }
 
 virtual=() real=()

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # An entry is believed for arp_ticks ticks after it was heard of last.
 

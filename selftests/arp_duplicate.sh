@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # Somebody else has our address, or a host gets another link address.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # Gratuitous ARP: who says when that an address is its own.
 
@@ -14,6 +15,7 @@ ALL_TESTS="
 	others_learn
 	dropped_if_told_so
 "
+if_slow link_goes_up link_address_changes
 
 announce=yes
 start_station

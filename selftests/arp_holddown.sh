@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # Who did not answer is left alone for arp_hold_ms: packets fail at once.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # ARP tables belong to devices: what becomes of them in other namespaces, and when
 # devices go.
@@ -18,6 +19,7 @@ ALL_TESTS="
 	down_and_up
 	own_addresses_of_other_devices
 "
+if_slow a_device_moves a_namespace_goes down_and_up
 start_station
 
 ping_host() { host "$1" ping -q -c 1 -W 5 "10.0.0.$2" >/dev/null; }

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # Who asks for whom, who learns from it, and what becomes of packets meanwhile.
 
@@ -16,6 +17,7 @@ ALL_TESTS="
 	bad_arp_teaches_nothing
 	without_arp
 "
+if_slow first_packets_are_held who_is_asked_learns bad_arp_teaches_nothing
 
 start_station
 

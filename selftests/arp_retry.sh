@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # Who does not answer is asked arp_tries times, arp_retry_ms apart more or less.
 

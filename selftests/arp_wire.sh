@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # ARP on the wire, byte for byte: 28 bytes of CLS header, 32 of ARP, nothing else. And
 # what others make of it.
@@ -15,6 +16,7 @@ ALL_TESTS="
 	bug_19_answers_are_as_long_as_they_should_be
 	tcpdump_reads_it
 "
+if_slow request verification
 
 start_station
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: real
 #
 # More than rings hold, as the other side of the doorbell or the receiver is slow:
 # with a qdisc nothing is lost, without one what is lost is counted.

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: real
 #
 # While everything is changed at random, to the packet: what the stack gave to a
 # device was sent or dropped for a reason, and what was sent to its only peer was

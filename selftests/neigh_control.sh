@@ -3,8 +3,6 @@
 #
 # `ip neigh` is the front panel: what it did is what the table holds, in both
 # directions. SEED=N repeats a run.
-#
-# clock: real
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -19,6 +17,7 @@ ALL_TESTS="
 	kept
 	random
 "
+if_slow commands full random
 
 perm='02:00:00:00:00:00:00:77'
 

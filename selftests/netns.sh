@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: real
 #
 # Segments that reach over network namespaces, and namespaces that go.
 

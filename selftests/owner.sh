@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: real
 #
 # Each queue has an owner, the CPU of its polls. Owners and queues change under
 # traffic, and nothing is lost or overtaken.

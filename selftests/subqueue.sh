@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: real
 #
 # What a subqueue and its ring hold, when it leaves, and where it ends if it does
 # not.
