@@ -43,6 +43,9 @@ no_bql()
 
 setup()
 {
+	# What the kernel puts below mq by itself may be one that drops what waited long.
+	defer sysctl -qw "net.core.default_qdisc=$(sysctl -n net.core.default_qdisc)"
+	sysctl -qw net.core.default_qdisc=pfifo_fast
 	hosts 2
 	quiet 2
 	neighbours 2
