@@ -19,7 +19,7 @@ start_station
 
 stations=100000
 # Each costs a kernel that looks for errors ten times as much.
-[ "${KSFT_MACHINE_SLOW:-no}" = no ] || stations=10000
+[ "${KSFT_MACHINE_SLOW:-no}" = no ] || stations=3000
 
 # The kernel has a limit of its own for all namespaces, 1024 (gc_thresh3).
 limit=512
