@@ -11,6 +11,7 @@ ALL_TESTS="
 	flood
 	used_is_renewed
 	who_goes_first
+	answered_is_used
 	full_of_permanent
 	smaller_limit
 "
@@ -213,6 +214,24 @@ who_goes_first()
 	reach 9
 	check_err $? "no answer after the limit was raised"
 	log_test "who goes first when the table is full"
+}
+
+# Who asked first, and is sent to, is no stranger any more.
+answered_is_used()
+{
+	RET=0
+	three 8
+	send_arp 2 1 op=1 spa=10.0.0.2 tpa=10.0.0.1
+	nap 100
+	expect "heard of, never used" 1 "$(heard_only)"
+	station 1 udp 10.0.0.2
+	check_err $? "cannot send"
+	nap 50
+	expect "requests" 0 "$(get_spans 1 arp_requests)"
+	expect "heard of, never used" 0 "$(heard_only)"
+	spoof 0 50
+	expect "state of who is in use" valid "$(arp_table 1 10.0.0.2 3)"
+	log_test "who asked first and is sent to is in use"
 }
 
 full_of_permanent()

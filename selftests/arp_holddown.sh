@@ -15,6 +15,7 @@ ALL_TESTS="
 	no_hold_down
 	comes_to_life
 	announces_itself
+	line_is_mended
 "
 if_slow given_up comes_to_life
 start_station
@@ -154,6 +155,23 @@ announces_itself()
 	check_err $? "not heard: $(arp_table 1 10.0.0.9)"
 	reachable_at_once
 	log_test "a host that comes to life and tells all is reachable"
+}
+
+# Who was asked over a line that was cut could not answer.
+line_is_mended()
+{
+	RET=0
+	silence 60000
+	alive 0
+	host 1 ip link set s0 carrier off
+	nap 100
+	host 1 ip link set s0 carrier on
+	nap 200
+	host 1 ping -q -c 1 -W 5 10.0.0.9 >/dev/null
+	check_err $? "no answer: $(arp_table 1 10.0.0.9)"
+	(($(now) - failed_at < 60000))
+	check_err $? "the hold-down was over before: this test tests nothing"
+	log_test "a line that is mended ends it"
 }
 
 tests_run
