@@ -13,10 +13,9 @@
 #   99  the guest died or did not end within TIMEOUT (default 600) seconds
 
 #
-# With CLOCK=virtual the clock of an emulated machine is its own: it counts
-# instructions, and jumps to the next timer when there are none to be executed. Waiting
-# takes no time, and nothing is late because this machine is slow or busy. But its CPUs
-# take turns: what only happens when two are at it at once is to be looked for without.
+# With CLOCK=virtual the clock of an emulated machine counts its instructions, and time that
+# it waits: nothing is late because this machine is slow or busy. But its CPUs take turns:
+# what only happens when two are at it at once is to be looked for without.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -106,7 +105,7 @@ boot_qemu() {
 		local shift=1
 		if [ "$tier" = debug ]; then shift=0; fi
 		append+=" mitigations=off"
-		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount "shift=$shift,sleep=off")
+		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount "shift=$shift")
 	fi
 	# All but waiting takes longer.
 	if [[ ${accel[1]} != kvm ]]; then echo 'export SPANS_SCALE=3' >>"$run/settings"; fi

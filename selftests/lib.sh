@@ -11,8 +11,8 @@ done
 # shellcheck disable=SC1090
 source "$net_lib"
 
-# busywait MS COMMAND...: as in net/lib.sh, but with pauses that grow: a machine whose
-# clock jumps over idle time takes long for looking, not for waiting.
+# busywait MS COMMAND...: as in net/lib.sh, but with pauses that grow: on an emulated
+# machine looking takes longer than waiting.
 busywait()
 {
 	local until=$((${EPOCHREALTIME/./} + $1 * 1000)) pause=10
