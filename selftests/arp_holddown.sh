@@ -157,11 +157,13 @@ announces_itself()
 	log_test "a host that comes to life and tells all is reachable"
 }
 
-# Who was asked over a line that was cut could not answer.
+# Who was asked over a line that was cut could not answer. If the kernel forgets its
+# neighbours with the line, there is nothing to end.
 line_is_mended()
 {
 	RET=0
 	silence 60000
+	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
 	alive 0
 	host 1 ip link set s0 carrier off
 	nap 100
