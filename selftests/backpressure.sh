@@ -20,6 +20,7 @@ ALL_TESTS="
 	slow_receiver_and_others
 	slow_receiver_without_a_qdisc
 "
+if_slow qdisc_loses_nothing down_with_packets_waiting any_qdisc slow_receiver
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
