@@ -14,6 +14,7 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/skbuff.h>
 #include <net/net_namespace.h>
@@ -105,8 +106,10 @@ static int run(struct net_device *netdev, int len)
 	mark_end();
 	/* What ksoftirqd has yet to do is missing in the time. */
 #ifndef CONFIG_UML /* which does not export what this needs */
+	preempt_disable();
 	late = local_softirq_pending() &
 	       (BIT(NET_RX_SOFTIRQ) | BIT(NET_TX_SOFTIRQ) | BIT(TASKLET_SOFTIRQ));
+	preempt_enable();
 #endif
 	pr_info("%s n=%d k=%d late=%d ns=%lld\n", dev, sent, k, late, ns);
 	return err;
