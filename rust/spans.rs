@@ -19,6 +19,7 @@ mod config;
 mod counters;
 mod debugfs;
 mod device;
+mod filter;
 mod header;
 mod link;
 mod packets;

@@ -24,19 +24,23 @@ start_station
 
 addresses()
 {
-	local address
+	local address broadcast
 
 	RET=0
-	for address in 02 02:00:00:00:00:01 02:00:00:00:00:00:01 02:00:00:00:00:00:00:00:01; do
-		refused "spans: address must be 8 bytes long" \
+	for address in 02:01 02:00:00:00:01 02:00:00:00:00:00:00:00:01; do
+		refused "spans: address must be 1, 6, 7 or 8 bytes long" \
 			ip link add s0 address $address type spans
 	done
-	for address in ff:ff:ff:ff:ff:ff:ff:ff 00:00:00:00:00:00:00:00; do
-		refused "spans: address must be neither broadcast nor all zeroes" \
+	for address in ff:ff:ff:ff:ff:ff:ff:ff 00:00:00:00:00:00:00:00 \
+		ff:ff:ff:ff:ff:ff 01:00:5e:00:00:01 00:00:00:00:00:00 \
+		a2:a6:a8:40:40:40:00 00:00:00:00:00:00:00 00; do
+		refused "spans: address must be that of one station" \
 			ip link add s0 address $address type spans
 	done
-	refused "spans: broadcast must be" \
-		ip link add s0 broadcast 01:02:03:04:05:06:07:08 type spans
+	for broadcast in 01:02:03:04:05:06:07:08 ff:ff:ff:ff:ff:ff; do
+		refused "spans: broadcast must be that of the medium" \
+			ip link add s0 broadcast $broadcast type spans
+	done
 
 	adf_ip_link_add s0 address 02:00:00:00:00:00:00:01 type spans
 	for address in ff:ff:ff:ff:ff:ff:ff:ff 00:00:00:00:00:00:00:00 02:00:00:00:00:01; do
@@ -55,6 +59,8 @@ mtus()
 	RET=0
 	refused "mtu less than device minimum" ip link add s0 mtu 67 type spans
 	refused "mtu greater than device maximum" ip link add s0 mtu 65536 type spans
+	refused "spans: mtu must be one of the medium" \
+		ip link add s0 address 07 mtu 60481 type spans
 	adf_ip_link_add s0 type spans
 	refused "mtu less than device minimum" ip link set s0 mtu 0
 	refused "mtu greater than device maximum" ip link set s0 mtu 65536
@@ -181,8 +187,8 @@ t = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(t, 0x400454ca, struct.pack("16sH", b"t0", 0x1001))
 for _ in range(5):
     t.write(bytes.fromhex("45000014000000004000000001020304") + bytes(4))'
-	expect drop_short 5 "$(queues 1 tx drop_short)"
-	expect "tx dropped" 5 "$(stat 1 tx dropped)"
+	expect error_short 5 "$(queues 1 tx error_short)"
+	expect "tx errors" 5 "$(stat 1 tx errors)"
 	expect "rx packets" 0 "$(stat 2 rx packets)"
 	log_test "short frames are counted"
 }

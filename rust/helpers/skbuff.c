@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/sock.h>
 
 bool rust_helper_skb_shared(const struct sk_buff *skb)
 {
 	return skb_shared(skb);
+}
+
+void rust_helper_dev_consume_skb_any(struct sk_buff *skb)
+{
+	dev_consume_skb_any(skb);
 }
 
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)

@@ -10,10 +10,11 @@
 //! - [`address`]: link addresses.
 //! - [`arp`]: SPANS ARP: which link address an IPv4 address has.
 //! - [`class`]: which of a subqueue's two FIFOs a packet goes to.
-//! - [`cls`]: the 28-byte header of the SPANS medium, on the wire.
 //! - [`config`]: what the user can set, and what follows from it.
+//! - [`filter`]: what an interface hears beside its own address and broadcast.
+//! - [`header`]: link headers, on the wire.
 //! - [`mapping`]: which CPU sends on which subqueue.
-//! - [`medium`]: what a segment carries: address length, framing, MTU range.
+//! - [`medium`]: what a segment carries: addresses, framing, MTU range.
 //! - [`packet`]: what a queue has to know of packets.
 //! - [`receive`]: what an interface does with a frame that reached it.
 //! - [`ring`]: slots for frames that are the other side's business.
@@ -28,8 +29,9 @@
 pub mod address;
 pub mod arp;
 pub mod class;
-pub mod cls;
 pub mod config;
+pub mod filter;
+pub mod header;
 pub mod mapping;
 pub mod medium;
 pub mod packet;

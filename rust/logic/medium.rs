@@ -2,35 +2,362 @@
 
 //! Media: what a segment carries.
 //!
-//! One row a medium. The length of the link address decides which medium an
-//! interface speaks (Souvatzis, link-level independent ARP for NetBSD).
+//! One row a medium, and this is the only place that knows it. The length of the
+//! link address tells which medium an interface speaks (Souvatzis, link-level
+//! independent ARP for NetBSD), and no two media have the same.
+//!
+//! A frame begins with its destination, then come its source, bytes that are the same
+//! in all frames of the medium, and the EtherType: see [`header`](crate::header).
 
-use crate::{address::Address, cls};
-use core::ops::RangeInclusive;
+use crate::address::{Address, MAX_LEN};
+use core::{ffi::CStr, ops::RangeInclusive};
 
 /// A medium.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Medium {
-    /// The address of every station; others are as long.
-    pub broadcast: Address,
+    /// What the user calls it.
+    pub name: &'static CStr,
     /// The hardware type of ARP and of `struct sockaddr_ll`: ARPHRD.
     pub hardware_type: u16,
-    /// Length of the link header in bytes.
-    pub header_len: u8,
+    /// Length of link addresses in bytes, at most [`MAX_LEN`].
+    pub address_len: u8,
+    /// The address of every station.
+    pub broadcast: Address,
+    /// Whether the low bit of an address's first byte says that it is a group's.
+    pub groups: bool,
+    /// What is between the addresses and the EtherType.
+    pub(crate) constant: &'static [u8],
+    /// The same of frames that carry a whole frame of another network, which the
+    /// ancestor drops without a word. As long as the other one, or empty.
+    pub(crate) bridged: &'static [u8],
+    /// Whether the EtherType may be a length instead: IEEE 802.3.
+    pub(crate) has_lengths: bool,
+    /// Whether ARP may speak for another station than the one that sends the frame, as
+    /// VRRP does.
+    pub foreign_arp: bool,
     /// The MTU of a new interface, without the link header.
     pub mtu: u32,
-    /// What the MTU may be set to. The lower end is what IPv4 needs
-    /// (RFC 791), the upper end the longest IPv4 packet.
+    /// What the MTU may be set to. The lower end is what IPv4 needs (RFC 791).
     pub mtu_range: RangeInclusive<u32>,
 }
 
-/// SPANS over ATM adaptation layer 3/4 (FreeBSD `spans_cls.h`): eight-byte
-/// addresses, hardware type 0x4040, CLS header, 9180 bytes like every classical
-/// IP over ATM.
-pub const SPANS: Medium = Medium {
-    broadcast: Address::BROADCAST,
-    hardware_type: 0x4040,
-    header_len: cls::LEN as u8,
-    mtu: 9180,
-    mtu_range: 68..=65535,
-};
+/// All media. The first one is what a segment carries of which nobody says anything.
+pub static MEDIA: [Medium; 4] = [
+    // SPANS over ATM adaptation layer 3/4 (FreeBSD `spans_cls.h`, `struct spanscls_hdr`):
+    // addresses of eight opaque bytes; behind them protocol, extension length and bridging of
+    // IEEE 802.6, all 0, then LLC and the OUI of SNAP. 9180 as all classical IP over ATM.
+    Medium {
+        name: c"spans",
+        hardware_type: 0x4040,
+        address_len: 8,
+        broadcast: Address::new([0xff; 8]),
+        groups: false,
+        constant: &[0, 0, 0, 0, 0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00],
+        bridged: &[0, 0, 0, 0, 0xaa, 0xaa, 0x03, 0x00, 0x80, 0xc2],
+        has_lengths: false,
+        foreign_arp: false,
+        mtu: 9180,
+        mtu_range: 68..=65535,
+    },
+    // ARPHRD_ETHER.
+    Medium {
+        name: c"ethernet",
+        hardware_type: 1,
+        address_len: 6,
+        broadcast: Address::new([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]),
+        groups: true,
+        constant: &[],
+        bridged: &[],
+        has_lengths: true,
+        foreign_arp: true,
+        mtu: 1500,
+        mtu_range: 68..=65535,
+    },
+    // Like AX.25: call signs with SSID for addresses, QST-0 is everybody, frames are UI (0x03)
+    // and say by the escape (0xff) that more follows about the protocol. The hardware type is our
+    // own: the kernel's ARP treats AX.25's (3) in another way, and AX.25 itself is gone.
+    Medium {
+        name: c"ax25",
+        hardware_type: 0x4047,
+        address_len: 7,
+        broadcast: Address::new([0xa2, 0xa6, 0xa8, 0x40, 0x40, 0x40, 0x00, 0]),
+        groups: false,
+        constant: &[0x03, 0xff],
+        bridged: &[],
+        has_lengths: false,
+        foreign_arp: false,
+        mtu: 256,
+        mtu_range: 68..=65535,
+    },
+    // Like ARCnet: 0 is everybody, and no packet is longer than RFC 1201 lets it be. The hardware
+    // type is our own, as the kernel's own ARCnet (7) has another header.
+    Medium {
+        name: c"arcnet",
+        hardware_type: 0x4041,
+        address_len: 1,
+        broadcast: Address::NONE,
+        groups: false,
+        constant: &[],
+        bridged: &[],
+        has_lengths: false,
+        foreign_arp: false,
+        mtu: 1500,
+        mtu_range: 68..=60480,
+    },
+];
+
+/// Whom an address means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// One station.
+    Unicast,
+    /// Those who want to hear what goes to this group.
+    Multicast,
+    /// Every station.
+    Broadcast,
+}
+
+/// Why a device cannot be made as the user wishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// No medium has this name.
+    Name,
+    /// No medium has addresses of this length.
+    Length,
+    /// The medium that was named has addresses of another length.
+    Address,
+    /// The segment that is to be joined carries another medium.
+    Segment,
+}
+
+impl Medium {
+    /// The medium of a new device: the one that is named, the one that its address fits,
+    /// that of the segment which it is to join; all of those that there are must agree.
+    pub fn choose(
+        name: Option<&[u8]>,
+        address: Option<&[u8]>,
+        segment: Option<&'static Self>,
+    ) -> Result<&'static Self, Mismatch> {
+        let by_name = match name {
+            Some(name) => Some(Self::from_name(name).ok_or(Mismatch::Name)?),
+            None => None,
+        };
+        let by_address = match address {
+            Some(address) => Some(Self::from_address_len(address.len()).ok_or(Mismatch::Length)?),
+            None => None,
+        };
+        let wished = by_name.or(by_address);
+        if by_address.is_some() && by_address != wished {
+            return Err(Mismatch::Address);
+        }
+        match (wished, segment) {
+            (Some(medium), Some(segment)) if medium != segment => Err(Mismatch::Segment),
+            (Some(medium), _) | (None, Some(medium)) => Ok(medium),
+            (None, None) => Ok(&MEDIA[0]),
+        }
+    }
+
+    /// The medium with this name.
+    pub fn from_name(name: &[u8]) -> Option<&'static Self> {
+        MEDIA.iter().find(|medium| medium.name.to_bytes() == name)
+    }
+
+    /// The medium whose addresses are so long.
+    pub fn from_address_len(len: usize) -> Option<&'static Self> {
+        MEDIA
+            .iter()
+            .find(|medium| usize::from(medium.address_len) == len)
+    }
+
+    /// The address that a user or a frame gave, if it has the right length.
+    pub fn address(&self, bytes: &[u8]) -> Option<Address> {
+        (bytes.len() == self.address_len.into()).then(|| Address::from_slice(bytes))
+    }
+
+    /// An address as it goes on the wire.
+    pub fn bytes<'a>(&self, address: &'a Address) -> &'a [u8] {
+        let bytes = address.as_bytes();
+        bytes.get(..self.address_len.into()).unwrap_or(bytes)
+    }
+
+    /// Whom an address means.
+    #[inline]
+    pub fn cast(&self, address: Address) -> Cast {
+        let [first, ..] = *address.as_bytes();
+        if address == self.broadcast {
+            Cast::Broadcast
+        } else if self.groups && first & 0x01 != 0 {
+            Cast::Multicast
+        } else {
+            Cast::Unicast
+        }
+    }
+
+    /// Whether an interface may have this address: it is that of one station.
+    pub fn is_station(&self, address: Address) -> bool {
+        self.cast(address) == Cast::Unicast && address != Address::NONE
+    }
+
+    /// The address of one station, from random bytes.
+    ///
+    /// The low bit of the first byte is cleared and the next one set, so that tools
+    /// which think in Ethernet see a locally administered address of one station. Of one
+    /// byte all is needed.
+    pub fn random_address(&self, mut bytes: [u8; MAX_LEN]) -> Address {
+        let len = self.address_len.into();
+        if len > 1 {
+            bytes[0] = (bytes[0] & !0x01) | 0x02;
+        }
+        let address = Address::from_slice(bytes.get(..len).unwrap_or(&bytes));
+        if self.is_station(address) {
+            address
+        } else {
+            // Close to it is one: 1 for 0, QST-1 for QST-0.
+            let last = len.saturating_sub(1);
+            if let Some(byte) = bytes.get_mut(last) {
+                *byte ^= 0x01;
+            }
+            Address::from_slice(bytes.get(..len).unwrap_or(&bytes))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn medium(name: &str) -> &'static Medium {
+        Medium::from_name(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_medium_is_found_and_told_from_the_others() {
+        assert_eq!(MEDIA.map_len(), [8, 6, 7, 1]);
+        for row in &MEDIA {
+            assert_eq!(Medium::from_name(row.name.to_bytes()), Some(row));
+            assert_eq!(Medium::from_address_len(row.address_len.into()), Some(row));
+            assert_eq!(row.cast(row.broadcast), Cast::Broadcast);
+            assert!(!row.is_station(row.broadcast));
+            assert!(!row.is_station(Address::NONE));
+            assert!(row.mtu_range.contains(&row.mtu));
+            assert!(row.bridged.is_empty() || row.bridged.len() == row.constant.len());
+            let same = |other: &&Medium| other.hardware_type == row.hardware_type;
+            assert_eq!(MEDIA.iter().filter(same).count(), 1);
+        }
+        assert_eq!(Medium::from_name(b"token ring"), None);
+        assert_eq!(Medium::from_name(b""), None);
+        for len in [0, 2, 5, 9, 20] {
+            assert_eq!(Medium::from_address_len(len), None);
+        }
+    }
+
+    trait Lens {
+        fn map_len(&self) -> [u8; 4];
+    }
+
+    impl Lens for [Medium; 4] {
+        fn map_len(&self) -> [u8; 4] {
+            std::array::from_fn(|at| self[at].address_len)
+        }
+    }
+
+    #[test]
+    fn wishes_must_agree() {
+        let [spans, ethernet, ..] = &MEDIA;
+        let choose = Medium::choose;
+        assert_eq!(choose(None, None, None), Ok(spans));
+        assert_eq!(choose(None, None, Some(ethernet)), Ok(ethernet));
+        assert_eq!(choose(None, Some(&[2; 6]), None), Ok(ethernet));
+        assert_eq!(choose(Some(b"ethernet"), None, None), Ok(ethernet));
+        assert_eq!(
+            choose(Some(b"ethernet"), Some(&[2; 6]), Some(ethernet)),
+            Ok(ethernet)
+        );
+        assert_eq!(
+            choose(Some(b"fddi"), Some(&[2; 6]), None),
+            Err(Mismatch::Name)
+        );
+        assert_eq!(choose(None, Some(&[2; 5]), None), Err(Mismatch::Length));
+        assert_eq!(choose(None, Some(&[]), None), Err(Mismatch::Length));
+        assert_eq!(
+            choose(Some(b"ethernet"), Some(&[2; 8]), None),
+            Err(Mismatch::Address)
+        );
+        assert_eq!(
+            choose(None, Some(&[2; 8]), Some(ethernet)),
+            Err(Mismatch::Segment)
+        );
+        assert_eq!(
+            choose(Some(b"arcnet"), None, Some(ethernet)),
+            Err(Mismatch::Segment)
+        );
+    }
+
+    #[test]
+    fn length_must_fit() {
+        let spans = medium("spans");
+        assert_eq!(spans.address(&[1, 2, 3, 4, 5, 6]), None);
+        assert_eq!(spans.address(&[0; 9]), None);
+        let address = spans.address(&[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        assert_eq!(address, Address::new([1, 2, 3, 4, 5, 6, 7, 8]));
+        let ethernet = medium("ethernet");
+        let address = ethernet.address(&[1, 2, 3, 4, 5, 6]).unwrap();
+        assert_eq!(address, Address::new([1, 2, 3, 4, 5, 6, 0, 0]));
+        assert_eq!(ethernet.bytes(&address), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(medium("arcnet").bytes(&Address::from_slice(&[7])), [7]);
+    }
+
+    #[test]
+    fn only_ethernet_has_groups() {
+        let group = [0x33, 0x33, 0, 0, 0, 1, 0, 0];
+        let casts: Vec<_> = MEDIA
+            .iter()
+            .map(|medium| medium.cast(Address::from_slice(&group[..medium.address_len.into()])))
+            .collect();
+        use Cast::*;
+        assert_eq!(casts, [Unicast, Multicast, Unicast, Unicast]);
+    }
+
+    #[test]
+    fn broadcast_is_what_the_ancestors_had() {
+        let broadcast = |name| medium(name).bytes(&medium(name).broadcast);
+        assert_eq!(broadcast("spans"), [0xff; 8]);
+        assert_eq!(broadcast("ethernet"), [0xff; 6]);
+        // Letters are shifted by one bit, which makes room for the end mark.
+        let qst = [b'Q', b'S', b'T', b' ', b' ', b' '].map(|letter| letter << 1);
+        assert_eq!(broadcast("ax25")[..6], qst);
+        assert_eq!(broadcast("ax25")[6], 0);
+        assert_eq!(broadcast("arcnet"), [0]);
+    }
+
+    #[test]
+    fn what_is_close_to_broadcast_is_a_station() {
+        let ax25 = medium("ax25");
+        let address = ax25.random_address(*ax25.broadcast.as_bytes());
+        assert_eq!(
+            address,
+            Address::new([0xa2, 0xa6, 0xa8, 0x40, 0x40, 0x40, 0x01, 0])
+        );
+        let arcnet = medium("arcnet");
+        assert_eq!(arcnet.random_address([0; 8]), Address::from_slice(&[1]));
+        assert_eq!(
+            arcnet.random_address([0xff; 8]),
+            Address::from_slice(&[0xff])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn random_addresses_are_stations(bytes: [u8; MAX_LEN]) {
+            for medium in &MEDIA {
+                let address = medium.random_address(bytes);
+                prop_assert!(medium.is_station(address));
+                prop_assert_eq!(medium.address(medium.bytes(&address)), Some(address));
+                if medium.address_len > 1 {
+                    prop_assert_eq!(address.as_bytes()[0] & 0x03, 0x02);
+                }
+            }
+        }
+    }
+}

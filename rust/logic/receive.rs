@@ -6,7 +6,13 @@
 //! `spanscls_cpcs_data`): length, constant bytes, destination. What the frame
 //! carries is for the protocols above to know.
 
-use crate::{address::Address, cls};
+use crate::{
+    address::Address,
+    filter::Filter,
+    header,
+    medium::{Cast, Medium},
+};
+use core::ops::Deref;
 
 /// Whom a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +21,19 @@ pub enum Recipient {
     Host,
     /// Every interface.
     Broadcast,
+    /// A group.
+    Multicast,
+    /// Somebody else, but it is heard: the interface is promiscuous, or has more than
+    /// one address.
+    OtherHost,
+}
+
+impl Recipient {
+    /// Whether it is for more than one interface.
+    #[inline]
+    pub fn is_group(self) -> bool {
+        matches!(self, Self::Broadcast | Self::Multicast)
+    }
 }
 
 /// A frame to be passed on without its link header.
@@ -22,6 +41,8 @@ pub enum Recipient {
 pub struct Accepted {
     /// Whom it is for.
     pub recipient: Recipient,
+    /// Who says to have sent it.
+    pub source: Address,
     /// What it carries: an EtherType, in host order.
     pub protocol: u16,
 }
@@ -29,43 +50,56 @@ pub struct Accepted {
 /// Why a frame ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Longer than this interface's MTU.
-    Long,
     /// A bridged frame.
     Bridged,
     /// Not a frame of this medium.
     Malformed,
-    /// For somebody else: the address was changed while the frame travelled.
+    /// For somebody else: the address or the filter was changed while the frame
+    /// travelled.
     OtherHost,
 }
 
-/// Judges a frame of `len` bytes, of which `header` are the first, at the interface
-/// `own` with MTU `mtu`.
+/// Judges a frame that begins with `header`, at the interface `own` with this filter.
 #[inline]
-pub fn judge(
-    header: &[u8; cls::LEN],
-    len: usize,
+pub fn judge<L: Deref<Target = [Address]>>(
+    medium: &Medium,
+    header: &[u8],
     own: Address,
-    mtu: usize,
+    filter: &Filter<L>,
 ) -> Result<Accepted, Refused> {
-    if len > mtu.saturating_add(cls::LEN) {
-        return Err(Refused::Long);
-    }
-    let header = cls::Header::parse(header).map_err(|error| match error {
-        cls::Error::Bridged => Refused::Bridged,
-        cls::Error::Malformed => Refused::Malformed,
+    let header = medium.parse(header).map_err(|error| match error {
+        header::Error::Bridged => Refused::Bridged,
+        header::Error::Malformed => Refused::Malformed,
     })?;
     let recipient = if header.destination == own {
         Recipient::Host
-    } else if header.destination.is_broadcast() {
-        Recipient::Broadcast
     } else {
-        return Err(Refused::OtherHost);
+        if !filter.hears(medium, header.destination) {
+            return Err(Refused::OtherHost);
+        }
+        match medium.cast(header.destination) {
+            Cast::Broadcast => Recipient::Broadcast,
+            Cast::Multicast => Recipient::Multicast,
+            Cast::Unicast => Recipient::OtherHost,
+        }
     };
     Ok(Accepted {
         recipient,
+        source: header.source,
         protocol: header.protocol,
     })
+}
+
+/// IEEE 802.1Q and 802.1ad.
+const TAGS: [u16; 2] = [0x8100, 0x88a8];
+
+/// Whether a frame of `len` bytes that carries `protocol` is longer than it may be behind a
+/// link header of `header` bytes, where the MTU is `mtu`. With a tag it may be four bytes
+/// longer, as all that can do VLANs let it be.
+#[inline]
+pub fn is_too_long(len: usize, header: usize, mtu: usize, protocol: u16) -> bool {
+    let longest = mtu.saturating_add(header);
+    len > longest && !(TAGS.contains(&protocol) && len <= longest.saturating_add(4))
 }
 
 /// How many of `offered` packets a receive ring takes that holds `len` of at most
@@ -82,58 +116,76 @@ pub const fn room(len: usize, limit: usize, offered: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cls::Header;
+    use crate::{header::Header, medium::MEDIA};
     use proptest::prelude::*;
 
-    const OWN: Address = Address::new([0, 0, 0, 0, 0, 0, 0, 1]);
-    const OTHER: Address = Address::new([0, 0, 0, 0, 0, 0, 0, 2]);
-    const MTU: usize = 1500;
+    const SPANS: &Medium = &MEDIA[0];
+    const ETHERNET: &Medium = &MEDIA[1];
+    const OWN: Address = Address::new([0, 0, 0, 0, 0, 1, 0, 0]);
+    const OTHER: Address = Address::new([0, 0, 0, 0, 0, 2, 0, 0]);
+    const GROUP: Address = Address::new([1, 0, 0, 0, 0, 2, 0, 0]);
 
-    fn frame(destination: Address) -> [u8; cls::LEN] {
-        Header {
+    fn frame(medium: &Medium, destination: Address) -> Vec<u8> {
+        let header = Header {
             destination,
             source: OTHER,
             protocol: 0x0800,
-        }
-        .to_bytes()
+        };
+        medium.write(&header, 0).as_ref().to_vec()
     }
 
-    fn judged(header: &[u8; cls::LEN], len: usize) -> Result<Accepted, Refused> {
-        judge(header, len, OWN, MTU)
+    fn judged(
+        medium: &Medium,
+        destination: Address,
+        promiscuous: bool,
+    ) -> Result<Recipient, Refused> {
+        let filter = Filter::new(promiscuous, false, vec![], vec![]);
+        let accepted = judge(medium, &frame(medium, destination), OWN, &filter)?;
+        assert_eq!((accepted.source, accepted.protocol), (OTHER, 0x0800));
+        Ok(accepted.recipient)
     }
 
     #[test]
     fn own_and_broadcast_pass() {
-        let accepted = |recipient| {
-            Ok(Accepted {
-                recipient,
-                protocol: 0x0800,
-            })
-        };
-        assert_eq!(judged(&frame(OWN), 100), accepted(Recipient::Host));
-        assert_eq!(
-            judged(&frame(Address::BROADCAST), 100),
-            accepted(Recipient::Broadcast)
-        );
-        assert_eq!(judged(&frame(OTHER), 100), Err(Refused::OtherHost));
+        for medium in [SPANS, ETHERNET] {
+            for promiscuous in [false, true] {
+                let judged = |destination| judged(medium, destination, promiscuous);
+                assert_eq!(judged(OWN), Ok(Recipient::Host));
+                assert_eq!(judged(medium.broadcast), Ok(Recipient::Broadcast));
+            }
+        }
+    }
+
+    #[test]
+    fn others_pass_where_the_filter_lets_them() {
+        assert_eq!(judged(SPANS, OTHER, false), Err(Refused::OtherHost));
+        assert_eq!(judged(SPANS, OTHER, true), Ok(Recipient::OtherHost));
+        assert_eq!(judged(ETHERNET, GROUP, false), Err(Refused::OtherHost));
+        assert_eq!(judged(ETHERNET, GROUP, true), Ok(Recipient::Multicast));
     }
 
     #[test]
     fn length_is_from_header_to_header_and_mtu() {
-        assert!(judged(&frame(OWN), 28).is_ok());
-        assert!(judged(&frame(OWN), 28 + MTU).is_ok());
-        assert_eq!(judged(&frame(OWN), 29 + MTU), Err(Refused::Long));
+        assert!(!is_too_long(28, 28, 1500, 0x0800));
+        assert!(!is_too_long(28 + 1500, 28, 1500, 0x0800));
+        assert!(is_too_long(29 + 1500, 28, 1500, 0x0800));
+        for tag in [0x8100, 0x88a8] {
+            assert!(!is_too_long(18 + 1500, 14, 1500, tag));
+            assert!(is_too_long(19 + 1500, 14, 1500, tag));
+        }
     }
 
     #[test]
     fn the_header_is_checked_before_the_destination() {
-        let mut bytes = frame(OTHER);
+        let filter = Filter::<Vec<_>>::default();
+        let mut bytes = frame(SPANS, OTHER);
         bytes[20] = 0;
-        assert_eq!(judged(&bytes, 100), Err(Refused::Malformed));
+        let judged = |bytes: &[u8]| judge(SPANS, bytes, OWN, &filter);
+        assert_eq!(judged(&bytes), Err(Refused::Malformed));
         bytes[20] = 0xaa;
         bytes[24] = 0x80;
         bytes[25] = 0xc2;
-        assert_eq!(judged(&bytes, 100), Err(Refused::Bridged));
+        assert_eq!(judged(&bytes), Err(Refused::Bridged));
     }
 
     proptest! {

@@ -21,9 +21,11 @@
 //! while it is up. That `stop` consumes what `open` made is how a driver cannot
 //! forget half of either.
 
+mod rx_mode;
 mod setup;
 mod vtable;
 
+pub use rx_mode::RxMode;
 pub use setup::{LinkLayer, Setup};
 
 use super::{
@@ -75,6 +77,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// bytes. The driver checks it and calls [`Device::set_address`]. Process
     /// context.
     fn set_address(dev: &Device<Self>, address: &[u8], rtnl: &Rtnl) -> Result;
+
+    /// `ndo_set_rx_mode_async`: the device is up, and shall hear more or less than its own
+    /// address and broadcast. What fails is tried again some seconds later. Process
+    /// context.
+    fn set_rx_mode(dev: &Device<Self>, mode: &RxMode<'_>, rtnl: &Rtnl) -> Result;
 
     /// `ndo_change_mtu`: the device has just got another MTU, within its range.
     /// Process context.
@@ -201,6 +208,17 @@ impl<T: Operations> Device<T> {
         flags & bindings::net_device_flags_IFF_NOARP == 0
     }
 
+    /// Whether what it receives is another device's first: a bridge's, a bond's, macvlan's.
+    pub fn has_rx_handler(&self) -> bool {
+        // SAFETY: The device is valid. READ_ONCE().
+        let handler = unsafe {
+            (&raw const (*self.as_raw()).rx_handler)
+                .cast::<usize>()
+                .read_volatile()
+        };
+        handler != 0
+    }
+
     /// Whether the device is up, or about to be.
     pub fn is_running(&self) -> bool {
         // SAFETY: The device is valid.
@@ -213,17 +231,21 @@ impl<T: Operations> Device<T> {
         unsafe { (&raw const (*self.as_raw()).mtu).read_volatile() }
     }
 
-    /// The link address; `None` if the device's is not `N` bytes long.
+    /// The link address, with zeroes behind it; `None` if the device's is longer than
+    /// `N` bytes.
     pub fn address<const N: usize>(&self, _: &Rtnl) -> Option<[u8; N]> {
+        const { assert!(N <= bindings::MAX_ADDR_LEN as usize) };
         let dev = self.as_raw();
-        // SAFETY: By the type invariant `N` bytes are at most MAX_ADDR_LEN if `addr_len` is that,
-        // which `dev_addr` always points to. They are written only under RTNL.
-        unsafe {
-            if usize::from((*dev).addr_len) != N {
-                return None;
-            }
-            Some((*dev).dev_addr.cast::<[u8; N]>().read())
-        }
+        // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes, which `N` are no more than. They
+        // are written only under RTNL.
+        let (len, mut address) = unsafe {
+            (
+                usize::from((*dev).addr_len),
+                (*dev).dev_addr.cast::<[u8; N]>().read(),
+            )
+        };
+        address.get_mut(len..)?.fill(0);
+        Some(address)
     }
 
     /// Gives the device another link address. `address` must be as long as all

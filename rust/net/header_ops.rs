@@ -6,32 +6,43 @@
 
 use super::{bindings, device, Device};
 use core::marker::PhantomData;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{Atomic, Release},
+};
+
+/// To what the end of a header that is kept is aligned.
+const HH_DATA_MOD: usize = bindings::HH_DATA_MOD as usize;
 
 /// The link header of a driver's devices: `struct header_ops`.
 ///
 /// The functions may be called in any context that may hold a spinlock, on any
 /// CPU, for a device in any state. A `header` is always as long as the device's
-/// link header is.
+/// link header is, and begins with the destination's address.
 #[vtable]
 pub trait Operations: device::Operations {
     /// A header, as long as the devices' is.
     type Header: AsRef<[u8]>;
 
-    /// Makes a header. The addresses are as long as the device's are; `protocol`
-    /// is an EtherType in host order.
+    /// Makes a header for a packet of `len` bytes. The addresses are as long as the
+    /// device's are; `protocol` is an EtherType in host order.
     fn create(
         dev: &Device<Self>,
         destination: &[u8],
         source: &[u8],
         protocol: u16,
+        len: usize,
     ) -> Option<Self::Header>;
 
     /// The address of the sender. What is longer than eight bytes is cut.
-    fn source(header: &[u8]) -> Option<&[u8]>;
+    fn source<'a>(dev: &Device<Self>, header: &'a [u8]) -> Option<&'a [u8]>;
 
     /// The EtherType of what follows, in host order.
-    fn protocol(header: &[u8]) -> Option<u16>;
+    fn protocol(dev: &Device<Self>, header: &[u8]) -> u16;
+
+    /// Whether neighbours may keep their header: packets are sent with that until the
+    /// kernel doubts the neighbour, and nobody hears of it meanwhile.
+    fn may_cache(dev: &Device<Self>) -> bool;
 }
 
 /// The table of functions that the core calls, made of those of `T`.
@@ -51,7 +62,7 @@ impl<T: Operations> VTable<T> {
         protocol: c_ushort,
         daddr: *const c_void,
         saddr: *const c_void,
-        _len: c_uint,
+        len: c_uint,
     ) -> c_int {
         // SAFETY: A device whose headers are asked for is registered.
         let device = unsafe { Device::<T>::from_raw(dev) };
@@ -94,7 +105,7 @@ impl<T: Operations> VTable<T> {
             copy_volatile(destination, daddr.cast());
             copy_volatile(source, saddr.cast());
         }
-        let Some(header) = T::create(device, destination, source, protocol) else {
+        let Some(header) = T::create(device, destination, source, protocol, len as usize) else {
             return EINVAL.to_errno();
         };
         let header = header.as_ref();
@@ -125,7 +136,11 @@ impl<T: Operations> VTable<T> {
         haddr: *mut c_uchar,
     ) -> c_int {
         // SAFETY: `skb` and `dev` are valid for the duration of the call.
-        let Some(source) = (unsafe { mac_header(skb, dev) }).and_then(T::source) else {
+        let Some(header) = (unsafe { mac_header(skb, dev) }) else {
+            return 0;
+        };
+        // SAFETY: A device of which there are packets is registered, or was.
+        let Some(source) = T::source(unsafe { Device::from_raw(dev) }, header) else {
             return 0;
         };
         let len = source.len().min(8);
@@ -148,10 +163,84 @@ impl<T: Operations> VTable<T> {
                 .__bindgen_anon_1
                 .dev
         };
-        // SAFETY: `skb` and `dev` are valid for the duration of the call.
-        unsafe { mac_header(skb, dev) }
-            .and_then(T::protocol)
-            .map_or(0, u16::to_be)
+        // SAFETY: `skb` and `dev` are valid for the duration of the call. A device of which there
+        // are packets is registered, or was.
+        unsafe {
+            mac_header(skb, dev).map_or(0, |header| {
+                T::protocol(Device::from_raw(dev), header).to_be()
+            })
+        }
+    }
+
+    /// Keeps the header for packets to a neighbour.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core with the neighbour's lock. `hh` is empty, and nobody reads
+    /// what is in it before its length is set.
+    unsafe extern "C" fn cache_callback(
+        neighbour: *const bindings::neighbour,
+        hh: *mut bindings::hh_cache,
+        protocol: bindings::__be16,
+    ) -> c_int {
+        // SAFETY: A device that has neighbours is registered, or was.
+        let device = unsafe { Device::<T>::from_raw((*neighbour).dev) };
+        if !T::may_cache(device) {
+            return -(bindings::EOPNOTSUPP as c_int);
+        }
+        let mut source = [0u8; bindings::MAX_ADDR_LEN as usize];
+        // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes. The neighbour's address, in as
+        // many, does not change while it is locked, and `addr_len` never does.
+        let (destination, source) = unsafe {
+            copy_volatile(&mut source, (*device.as_raw()).dev_addr);
+            let len = usize::from((*device.as_raw()).addr_len);
+            (
+                core::slice::from_raw_parts((&raw const (*neighbour).ha).cast::<u8>(), len),
+                source.get(..len).unwrap_or(&source),
+            )
+        };
+        let header = T::create(device, destination, source, u16::from_be(protocol), 0);
+        let Some(header) = header else {
+            return EINVAL.to_errno();
+        };
+        let header = header.as_ref();
+        // SAFETY: The core gives us `hh`, and nobody reads it before its length is set.
+        unsafe {
+            // Its end is aligned: what is in front of it is copied and overwritten.
+            let data = &raw mut (*hh).hh_data;
+            let at = header.len().wrapping_neg() % HH_DATA_MOD;
+            if header.is_empty() || at + header.len() > size_of_val(&*data) {
+                return EINVAL.to_errno();
+            }
+            data.cast::<u8>()
+                .add(at)
+                .copy_from_nonoverlapping(header.as_ptr(), header.len());
+            // Pairs with READ_ONCE() in neigh_output() and neigh_hh_output().
+            Atomic::from_ptr(&raw mut (*hh).hh_len).store(header.len() as u32, Release);
+        }
+        0
+    }
+
+    /// The neighbour has got another address.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core with the lock of `hh`, which was filled by `cache_callback`.
+    unsafe extern "C" fn cache_update_callback(
+        hh: *mut bindings::hh_cache,
+        dev: *const bindings::net_device,
+        haddr: *const c_uchar,
+    ) {
+        // SAFETY: The header lies where it was written, and begins with an address as long as
+        // those of the device are, which `haddr` is. Who reads meanwhile reads again.
+        unsafe {
+            let at = ((*hh).hh_len as usize).wrapping_neg() % HH_DATA_MOD;
+            let len = usize::from((*dev).addr_len);
+            (&raw mut (*hh).hh_data)
+                .cast::<u8>()
+                .add(at)
+                .copy_from_nonoverlapping(haddr, len);
+        }
     }
 
     const VTABLE: bindings::header_ops = {
@@ -159,6 +248,8 @@ impl<T: Operations> VTable<T> {
         ops.create = Some(Self::create_callback);
         ops.parse = Some(Self::parse_callback);
         ops.parse_protocol = Some(Self::parse_protocol_callback);
+        ops.cache = Some(Self::cache_callback);
+        ops.cache_update = Some(Self::cache_update_callback);
         ops
     };
 

@@ -7,7 +7,7 @@
 
 use super::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::prelude::*;
+use kernel::{error::to_result, prelude::*};
 
 /// Where the message goes that user space prints beside the errno:
 /// `struct netlink_ext_ack`.
@@ -43,14 +43,80 @@ impl ExtAck<'_> {
     }
 }
 
+/// What an attribute may hold: `struct nla_policy`.
+#[repr(transparent)]
+pub struct Policy(bindings::nla_policy);
+
+impl Policy {
+    /// Nothing: there is no such attribute.
+    pub const NONE: Self = Self(pin_init::zeroed());
+
+    /// A string of at most so many bytes, and a NUL behind them.
+    pub const fn string(len: u16) -> Self {
+        let mut policy: bindings::nla_policy = pin_init::zeroed();
+        policy.type_ = bindings::NLA_NUL_STRING as u8;
+        policy.len = len;
+        Self(policy)
+    }
+
+    /// How much room the attribute takes in a message: `nla_total_size()`.
+    pub(super) const fn total_size(&self) -> usize {
+        (size_of::<bindings::nlattr>() + self.0.len as usize + 1).next_multiple_of(4)
+    }
+
+    /// An array of them, by attributes.
+    pub(super) const fn as_raw(policies: &'static [Self]) -> *const bindings::nla_policy {
+        policies.as_ptr().cast()
+    }
+}
+
+/// Where a driver says what is special about a device: `IFLA_INFO_DATA`.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`, and nobody else writes the message.
+pub struct LinkInfo<'a> {
+    skb: *mut bindings::sk_buff,
+    _message: PhantomData<&'a ()>,
+}
+
+impl LinkInfo<'_> {
+    /// # Safety
+    ///
+    /// `skb` must be a netlink message that is the caller's for the lifetime of the value.
+    pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
+        // INVARIANT: The caller promises it.
+        Self {
+            skb,
+            _message: PhantomData,
+        }
+    }
+
+    /// Adds a string. Fails with `EMSGSIZE` where there is no room for it.
+    pub fn put_string(&mut self, kind: u16, value: &CStr) -> Result {
+        let value = value.to_bytes_with_nul();
+        // SAFETY: By the type invariant the message is ours, and `value` has so many bytes.
+        to_result(unsafe {
+            bindings::nla_put(
+                self.skb,
+                kind.into(),
+                value.len() as c_int,
+                value.as_ptr().cast(),
+            )
+        })
+    }
+}
+
 /// The `IFLA_*` attributes of a request for a link.
 ///
 /// # Invariants
 ///
 /// `tb` points to `__IFLA_MAX` pointers that are null or point to attributes
-/// which the core parsed, valid for `'a`.
+/// which the core parsed, valid for `'a`; `info` to `info_len` such pointers, or it is null.
 pub struct LinkAttributes<'a> {
     tb: *mut *mut bindings::nlattr,
+    info: *mut *mut bindings::nlattr,
+    info_len: usize,
     _request: PhantomData<&'a ()>,
 }
 
@@ -58,11 +124,18 @@ impl<'a> LinkAttributes<'a> {
     /// # Safety
     ///
     /// `tb` must be the table of attributes that the core gives to operations
-    /// of `struct rtnl_link_ops`, valid for `'a`.
-    pub(super) unsafe fn from_raw(tb: *mut *mut bindings::nlattr) -> Self {
+    /// of `struct rtnl_link_ops`, valid for `'a`, and `info` that of the kind's own, which
+    /// are one less than `info_len`, or null.
+    pub(super) unsafe fn from_raw(
+        tb: *mut *mut bindings::nlattr,
+        info: *mut *mut bindings::nlattr,
+        info_len: usize,
+    ) -> Self {
         // INVARIANT: The caller promises it.
         Self {
             tb,
+            info,
+            info_len,
             _request: PhantomData,
         }
     }
@@ -73,11 +146,17 @@ impl<'a> LinkAttributes<'a> {
             return None;
         }
         // SAFETY: By the type invariant the table has `__IFLA_MAX` entries.
-        let attribute = unsafe { *self.tb.add(kind as usize) };
+        unsafe { Self::payload_of(*self.tb.add(kind as usize)) }
+    }
+
+    /// # Safety
+    ///
+    /// `attribute` must be null or an attribute that the core has parsed, valid for `'a`.
+    unsafe fn payload_of(attribute: *const bindings::nlattr) -> Option<&'a [u8]> {
         if attribute.is_null() {
             return None;
         }
-        // SAFETY: By the type invariant the attribute is valid; its length counts its header.
+        // SAFETY: The caller promises that the attribute is valid; its length counts its header.
         let len = usize::from(unsafe { (*attribute).nla_len });
         let header = size_of::<bindings::nlattr>();
         // SAFETY: The core has checked that the attribute lies within its message, so `len` bytes
@@ -88,6 +167,22 @@ impl<'a> LinkAttributes<'a> {
                 len.saturating_sub(header),
             )
         })
+    }
+
+    /// An attribute of the kind's own, a string, without the NUL.
+    pub fn info_string(&self, kind: usize) -> Option<&'a [u8]> {
+        if self.info.is_null() || kind >= self.info_len {
+            return None;
+        }
+        // SAFETY: By the type invariant there are `info_len` entries.
+        let bytes = unsafe { Self::payload_of(*self.info.add(kind))? };
+        bytes.split(|byte| *byte == 0).next()
+    }
+
+    /// `ip link ... mtu`.
+    pub fn mtu(&self) -> Option<u32> {
+        let bytes = self.payload(bindings::IFLA_MTU)?;
+        Some(u32::from_ne_bytes(*bytes.first_chunk()?))
     }
 
     /// `ip link ... address`.

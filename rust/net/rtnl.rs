@@ -11,7 +11,7 @@ use super::{
     header_ops,
     layout,
     neighbour,
-    netlink::{ExtAck, LinkAttributes},
+    netlink::{ExtAck, LinkAttributes, LinkInfo, Policy},
     notifier::{self, Addresses, Devices, Neighbours, Notifier},
     rcu,
     sysfs, //
@@ -54,8 +54,7 @@ pub enum Link<'a, T: Operations> {
 
 /// How a device of this kind comes into being: `struct rtnl_link_ops`.
 ///
-/// All functions are called in process context, and but for `validate` with RTNL
-/// held.
+/// All functions are called in process context with RTNL held.
 #[vtable]
 pub trait LinkOperations:
     Operations
@@ -73,18 +72,24 @@ pub trait LinkOperations:
     /// How many transmit and receive queues a device gets unless the user says so.
     fn num_queues() -> u32;
 
-    /// Fills in a new device, before the user's wishes are written over it.
+    /// The kind's own attributes (`IFLA_INFO_DATA`), by their numbers: the first is none.
+    const INFO: &'static [Policy];
+
+    /// Fills in a new device, before the user's wishes are written over it: address,
+    /// broadcast address, MTU, of which only the last one is checked by then.
     fn setup(dev: &mut Setup<'_, Self>);
 
-    /// Checks what the user wishes, before there is a device. RTNL is not held.
-    fn validate(attributes: &LinkAttributes<'_>, extack: &ExtAck<'_>) -> Result;
-
-    /// Makes the data of a new device, which is registered next.
+    /// Makes the data of a new device, which is registered next, if it can be what the
+    /// user wishes.
     fn new_link(
         dev: &mut Setup<'_, Self>,
+        attributes: &LinkAttributes<'_>,
         link: Link<'_, Self>,
         extack: &ExtAck<'_>,
     ) -> Result<Self::Data>;
+
+    /// Says of a device what its own attributes are.
+    fn fill_info(dev: &Device<Self>, info: &mut LinkInfo<'_>) -> Result;
 
     /// The device has just been registered. When this fails, it is unregistered.
     fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
@@ -139,8 +144,11 @@ impl<T: LinkOperations> Registration<T> {
                 ops.kind = T::KIND.as_char_ptr();
                 ops.priv_size = Setup::<T>::PRIVATE_LEN;
                 ops.setup = Some(Self::setup_callback);
-                ops.validate = Some(Self::validate_callback);
+                ops.maxtype = T::INFO.len().saturating_sub(1) as c_uint;
+                ops.policy = Policy::as_raw(T::INFO);
                 ops.newlink = Some(Self::newlink_callback);
+                ops.get_size = Some(Self::get_size_callback);
+                ops.fill_info = Some(Self::fill_info_callback);
                 ops.get_num_tx_queues = Some(Self::num_queues_callback);
                 ops.get_num_rx_queues = Some(Self::num_queues_callback);
                 // SAFETY: `slot` is valid for writes.
@@ -173,17 +181,25 @@ impl<T: LinkOperations> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the core with a table of attributes.
-    unsafe extern "C" fn validate_callback(
-        tb: *mut *mut bindings::nlattr,
-        _data: *mut *mut bindings::nlattr,
-        extack: *mut bindings::netlink_ext_ack,
+    /// None.
+    unsafe extern "C" fn get_size_callback(_dev: *const bindings::net_device) -> usize {
+        let sizes = T::INFO.iter().skip(1).map(Policy::total_size);
+        sizes.fold(0, usize::saturating_add)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `skb` is a message that is
+    /// being written.
+    unsafe extern "C" fn fill_info_callback(
+        skb: *mut bindings::sk_buff,
+        dev: *const bindings::net_device,
     ) -> c_int {
-        // SAFETY: The core gives us both for the duration of the call.
-        let (attributes, extack) =
-            unsafe { (LinkAttributes::from_raw(tb), ExtAck::from_raw(extack)) };
+        // SAFETY: The device is registered, so it has its data, until after this call, for which
+        // the message is ours.
+        let (dev, mut info) = unsafe { (Device::from_raw(dev), LinkInfo::from_raw(skb)) };
         from_result(|| {
-            T::validate(&attributes, &extack)?;
+            T::fill_info(dev, &mut info)?;
             Ok(0)
         })
     }
@@ -204,14 +220,14 @@ impl<T: LinkOperations> Registration<T> {
         // SAFETY: The core gives us all of it for the duration of the call.
         let (attributes, extack) = unsafe {
             (
-                LinkAttributes::from_raw((*params).tb),
+                LinkAttributes::from_raw((*params).tb, (*params).data, T::INFO.len()),
                 ExtAck::from_raw(extack),
             )
         };
         from_result(|| {
             // SAFETY: The device is kept from going away by RTNL.
             let link = unsafe { Self::link(setup.as_raw(), params, &attributes) };
-            let data = T::new_link(&mut setup, link, &extack)?;
+            let data = T::new_link(&mut setup, &attributes, link, &extack)?;
             let device = setup.register(data, &rtnl)?;
             T::registered(device, &rtnl).inspect_err(|_| {
                 // SAFETY: The device is registered and RTNL is held. It is freed with the last

@@ -57,6 +57,10 @@ pub enum PacketType {
     Host,
     /// Every host.
     Broadcast,
+    /// Those of a group.
+    Multicast,
+    /// Another host, as this one hears others, too.
+    OtherHost,
 }
 
 /// A packet, owned: `struct sk_buff`.
@@ -144,32 +148,32 @@ impl SkBuff {
         unsafe { (&raw mut (*self.as_raw()).cb).cast::<u64>().write(number) };
     }
 
-    /// The first `N` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
+    /// The first `len` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
     ///
     /// They are made contiguous first, which may have to allocate memory. Any
     /// context.
     #[inline]
-    pub fn header<const N: usize>(&mut self) -> Result<&[u8; N], DropReason> {
+    pub fn header(&mut self, len: usize) -> Result<&[u8], DropReason> {
         let skb = self.as_raw();
         // SAFETY: By the type invariant the packet is valid and ours.
         let linear = unsafe { (*skb).len.wrapping_sub((*skb).data_len) as usize };
-        if linear < N {
-            if self.len() < N {
+        if linear < len {
+            if self.len() < len {
                 return Err(DropReason::PKT_TOO_SMALL);
             }
             // SAFETY: As above. There are enough bytes behind the linear part. C panics where it
             // would have to move the head of a packet that is shared.
             unsafe {
                 if bindings::rust_helper_skb_shared(skb)
-                    || bindings::__pskb_pull_tail(skb, (N - linear) as c_int).is_null()
+                    || bindings::__pskb_pull_tail(skb, (len - linear) as c_int).is_null()
                 {
                     return Err(DropReason::NOMEM);
                 }
             }
         }
-        // SAFETY: The linear part begins at `data` and has `N` bytes by now. They are not written
+        // SAFETY: The linear part begins at `data` and has `len` bytes by now. They are not written
         // while `self` is borrowed: whoever wants to write data that is shared copies it.
-        Ok(unsafe { &*(*skb).data.cast::<[u8; N]>() })
+        Ok(unsafe { core::slice::from_raw_parts((*skb).data, len) })
     }
 
     /// Tells a sender that asked for it when the packet left, if it is `device`
@@ -236,6 +240,12 @@ impl SkBuff {
             (*headers(skb)).priority = 0;
         }
         Ok(self)
+    }
+
+    /// Ends a copy that was not needed: nothing was lost. Any context.
+    pub fn consume(self) {
+        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        unsafe { bindings::rust_helper_dev_consume_skb_any(self.into_raw()) };
     }
 
     /// Ends the packet and says why. Any context.

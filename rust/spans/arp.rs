@@ -77,6 +77,8 @@ const PARAMETERS: Parameters = Parameters {
 /// The table of a device, and the timer with which it grows old.
 #[pin_data]
 pub(super) struct Arp {
+    /// What [`Settings::may_cache_headers`] says.
+    may_cache_headers: Word<bool>,
     #[pin]
     shared: SpinLockBh<Shared>,
 }
@@ -125,6 +127,7 @@ impl Arp {
             removal: None,
         };
         Ok(Timer::new(pin_init!(Self {
+            may_cache_headers: Word::new(settings.may_cache_headers()),
             shared <- new_spinlock_bh!(shared, c"spans_arp"),
         })))
     }
@@ -207,12 +210,18 @@ impl Arp {
         let old = room.map(|(slots, buckets)| shared.table.grow(slots, buckets));
         shared.config = config;
         shared.table.set(settings);
+        this.may_cache_headers.write(settings.may_cache_headers());
         Self::rearm(this, &mut shared);
         drop(shared);
         drop(bh);
         // Memory of this size may have to sleep when it is freed.
         drop(old);
         Ok(())
+    }
+
+    /// Whether neighbours may keep their link headers. Any context, any lock.
+    pub(super) fn may_cache_headers(&self) -> bool {
+        self.may_cache_headers.read()
     }
 
     /// How many entries there are, and what has happened.
@@ -263,6 +272,8 @@ impl Arp {
         if packet.is_gratuitous() && device.drops_gratuitous_arp(bh) {
             return;
         }
+        let port = device.data();
+        let medium = port.medium();
         let sender = packet.sender.ip;
         let ends = Ends {
             sender: match device.inet_addr_type(sender, bh) {
@@ -281,12 +292,12 @@ impl Arp {
                     fmt!(
                         "duplicate address {}: {} has it, too",
                         Ip(sender),
-                        Link(packet.sender.hardware)
+                        Link(medium, packet.sender.hardware)
                     ),
                 );
                 if asked {
                     let to = packet.sender.hardware;
-                    device.arp_reply(sender, to.as_bytes(), sender, bh);
+                    device.arp_reply(sender, medium.bytes(&to), sender, bh);
                 }
             }
             Heard::Changed { from } => {
@@ -295,8 +306,8 @@ impl Arp {
                     fmt!(
                         "{} moved from {} to {}",
                         Ip(sender),
-                        Link(from),
-                        Link(packet.sender.hardware)
+                        Link(medium, from),
+                        Link(medium, packet.sender.hardware)
                     ),
                 );
                 Self::tell(this, device, bh);
@@ -332,7 +343,7 @@ impl Arp {
             match news {
                 News::Valid(address) => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
-                        neighbour.reachable(address.as_bytes(), bh);
+                        neighbour.reachable(device.data().medium().bytes(&address), bh);
                     }
                 }
                 News::Failed => {
@@ -413,7 +424,11 @@ impl timer::Callback for Arp {
                             .neighbour(ip, bh)
                             .is_some_and(|n| u64::from(n.unused_for()) < idle / MS);
                         if in_use {
-                            device.arp_request(ip, Some(address.as_bytes()), bh);
+                            device.arp_request(
+                                ip,
+                                Some(device.data().medium().bytes(&address)),
+                                bh,
+                            );
                         }
                     }
                 }

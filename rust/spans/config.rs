@@ -81,6 +81,10 @@ impl Attributes for Spans {
         knob!(c"delay_usecs", DelayUsecs),
         Attribute::new(c"mapping", show_mapping, store_mapping),
         Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine(),
+        Attribute::read_only(c"medium", |dev, to| {
+            let name = dev.data().medium().name;
+            Ok(to.write_str(name.to_str().map_err(|_| EINVAL)?)?)
+        }),
         arp_knob!(c"arp_tick_ms", TickMs),
         arp_knob!(c"arp_ticks", Ticks),
         arp_knob!(c"arp_retry_ms", RetryMs),

@@ -85,12 +85,14 @@ counters! {
         TxDropNotReady = "drop_not_ready",
         /// Nobody up on the segment has the destination.
         TxDropNoTarget = "drop_no_target",
-        /// Shorter than a link header.
-        TxDropShort = "drop_short",
         /// No memory.
         TxDropNoMemory = "drop_no_memory",
         /// The device went down.
         TxDropPurge = "drop_purge",
+        /// Shorter than a link header: cannot be sent.
+        TxErrorShort = "error_short",
+        /// Of those that reached somebody, frames to a group or to everybody.
+        TxMulticast = "multicast",
     }
     rx {
         /// Frames given to the stack.
@@ -120,6 +122,10 @@ counters! {
         RxErrorMalformed = "error_malformed",
         /// ARP that is not for IPv4 on this medium.
         RxErrorArp = "error_arp",
+        /// Of those given to the stack, frames to a group or to everybody.
+        RxMulticast = "multicast",
+        /// Frames to groups that nobody here wants to hear. They are never in the ring.
+        RxFiltered = "filtered",
     }
 }
 
@@ -177,12 +183,13 @@ impl Sums {
                 TxDropNoCarrier,
                 TxDropNotReady,
                 TxDropNoTarget,
-                TxDropShort,
                 TxDropNoMemory,
                 TxDropPurge,
             ],
         );
+        add(&mut stats.tx_errors, &[TxErrorShort]);
         add(&mut stats.rx_packets, &[RxPackets]);
+        add(&mut stats.multicast, &[RxMulticast]);
         add(&mut stats.rx_bytes, &[RxBytes]);
         add(&mut stats.rx_missed_errors, &[RxDropFull]);
         add(

@@ -16,7 +16,10 @@ use kernel::{
     str::CString,
     sync::aref::ARef, //
 };
-use spans_logic::arp::table::{State, View};
+use spans_logic::{
+    arp::table::{State, View},
+    medium::Medium,
+};
 
 /// The files, which are there while this exists. Dropping it waits for those who read
 /// or write them.
@@ -57,23 +60,24 @@ impl debugfs::Writer for ArpTable {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ip lladdr state origin flags waiters tries age_ms")?;
         let mut views = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;
+        let medium = self.device.data().medium();
         let mut first = 0usize;
         let mut more = true;
         while more {
             more = self.device.data().arp().views(first, SLOTS, &mut views);
             first = first.saturating_add(SLOTS);
             for view in views.drain_all() {
-                write_entry(f, &view)?;
+                write_entry(f, medium, &view)?;
             }
         }
         Ok(())
     }
 }
 
-fn write_entry(f: &mut fmt::Formatter<'_>, view: &View) -> fmt::Result {
+fn write_entry(f: &mut fmt::Formatter<'_>, medium: &'static Medium, view: &View) -> fmt::Result {
     f.write_fmt(fmt!("{} ", Ip(view.ip)))?;
     match view.address {
-        Some(address) => f.write_fmt(fmt!("{} ", Link(address)))?,
+        Some(address) => f.write_fmt(fmt!("{} ", Link(medium, address)))?,
         None => f.write_str("- ")?,
     }
     let (state, origin, waiters, tries) = match view.state {

@@ -5,6 +5,7 @@
 use super::{
     arp::Arp,
     debugfs,
+    filter,
     port::Port,
     queue::Queue,
     rollup::Rollup,
@@ -13,7 +14,7 @@ use super::{
     Spans, //
 };
 use crate::net::{
-    device::{self, Device},
+    device::{self, Device, RxMode},
     error::eaddrnotavail,
     napi,
     queue::XmitLocked,
@@ -54,6 +55,7 @@ impl device::Operations for Spans {
         let port: Arc<Port> = dev.data().into();
         let address = dev.address(rtnl).map(Address::new).ok_or(EINVAL)?;
         port.set_address(address);
+        port.set_filter(filter::none()?, rtnl);
 
         let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let watchdog = KBox::pin_init(Timer::new(Watchdog::new(dev)), GFP_KERNEL_ACCOUNT)?;
@@ -106,14 +108,24 @@ impl device::Operations for Spans {
     }
 
     fn set_address(dev: &Device<Self>, address: &[u8], rtnl: &Rtnl) -> Result {
-        let address = Address::from_slice(address).ok_or(EINVAL)?;
-        if !address.is_station() {
+        let port = dev.data();
+        let medium = port.medium();
+        let address = medium.address(address).ok_or(EINVAL)?;
+        if !medium.is_station(address) {
             return Err(eaddrnotavail());
         }
-        let port = dev.data();
-        port.segment().readdress(&port, address, rtnl)?;
+        let before = port.address();
         port.set_address(address);
-        dev.set_address(address.as_bytes(), rtnl)
+        port.segment().update(&port, rtnl).inspect_err(|_| {
+            port.set_address(before);
+        })?;
+        dev.set_address(medium.bytes(&address), rtnl)
+    }
+
+    fn set_rx_mode(dev: &Device<Self>, mode: &RxMode<'_>, rtnl: &Rtnl) -> Result {
+        let port = dev.data();
+        port.set_filter(filter::of(port.medium(), mode)?, rtnl);
+        port.segment().update(&port, rtnl)
     }
 
     /// The bounds of stages and subqueues follow the MTU.

@@ -5,31 +5,37 @@
 use super::Spans;
 use crate::net::{header_ops, Device};
 use kernel::prelude::*;
-use spans_logic::{address::Address, cls};
+use spans_logic::header::{Bytes, Header};
 
 #[vtable]
 impl header_ops::Operations for Spans {
-    type Header = [u8; cls::LEN];
+    type Header = Bytes;
 
     fn create(
-        _dev: &Device<Self>,
+        dev: &Device<Self>,
         destination: &[u8],
         source: &[u8],
         protocol: u16,
-    ) -> Option<[u8; cls::LEN]> {
-        let header = cls::Header {
-            destination: Address::from_slice(destination)?,
-            source: Address::from_slice(source)?,
+        len: usize,
+    ) -> Option<Bytes> {
+        let medium = dev.data().medium();
+        let header = Header {
+            destination: medium.address(destination)?,
+            source: medium.address(source)?,
             protocol,
         };
-        Some(header.to_bytes())
+        Some(medium.write(&header, len))
     }
 
-    fn source(header: &[u8]) -> Option<&[u8]> {
-        header.get(cls::SOURCE)
+    fn source<'a>(dev: &Device<Self>, header: &'a [u8]) -> Option<&'a [u8]> {
+        dev.data().medium().source_bytes(header)
     }
 
-    fn protocol(header: &[u8]) -> Option<u16> {
-        header.first_chunk().map(cls::protocol)
+    fn protocol(dev: &Device<Self>, header: &[u8]) -> u16 {
+        dev.data().medium().protocol(header)
+    }
+
+    fn may_cache(dev: &Device<Self>) -> bool {
+        dev.data().arp().may_cache_headers()
     }
 }

@@ -17,6 +17,7 @@ use crate::net::{
     percpu,
     queue::TxQueue,
     random::get_random_bytes,
+    rcu::{Rcu, RcuBox},
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
     timer::Timer,
@@ -33,9 +34,13 @@ use kernel::{
 use spans_logic::{
     address::Address,
     config::Config,
-    medium,
+    filter::Filter,
+    medium::Medium,
     transmit::Settings, //
 };
+
+/// What a device hears beside its own address and broadcast.
+pub(super) type AddressFilter = Filter<KVec<Address>>;
 
 /// A port of a segment, and the data of a device.
 ///
@@ -52,6 +57,8 @@ pub(crate) struct Port {
     rx_queues: Word<usize>,
     /// The link address, for the receive side, which does not hold RTNL.
     address: Word<u64>,
+    /// What the receive side hears beside that.
+    filter: Rcu<AddressFilter>,
     /// The transmit ring that hangs, or -1.
     stalled: Word<i32>,
     #[pin]
@@ -70,7 +77,8 @@ impl Port {
         let rx = dev.num_rx_queues();
         let cpus = nr_cpu_ids() as usize;
         let config = Config::default();
-        let settings = config.settings(dev.mtu() as usize, header_len(), cpus);
+        let header_len = segment.medium().header_len();
+        let settings = config.settings(dev.mtu() as usize, header_len, cpus);
 
         let count = tx.max(rx);
         let mut homes = percpu::possible_cpus().peekable();
@@ -103,6 +111,7 @@ impl Port {
                 rollups,
                 rx_queues: Word::new(rx as usize),
                 address: Word::new(0),
+                filter: Rcu::new(RcuBox::new(Filter::default(), GFP_KERNEL_ACCOUNT)?),
                 stalled: Word::new(Self::NO_RING),
                 config <- new_mutex!(config, "spans_config"),
                 arp <- Arp::new()?,
@@ -119,6 +128,12 @@ impl Port {
 
     pub(super) fn segment(&self) -> &Arc<Segment> {
         &self.segment
+    }
+
+    /// What the segment carries.
+    #[inline]
+    pub(super) fn medium(&self) -> &'static Medium {
+        self.segment.medium()
     }
 
     /// One for each transmit queue and each receive queue: a queue number means
@@ -163,6 +178,15 @@ impl Port {
         self.address.write(u64::from_ne_bytes(*address.as_bytes()));
     }
 
+    #[inline]
+    pub(super) fn filter<'a>(&'a self, bh: &'a LocalBhDisabled) -> &'a AddressFilter {
+        self.filter.read(bh)
+    }
+
+    pub(super) fn set_filter(&self, filter: RcuBox<AddressFilter>, rtnl: &Rtnl) {
+        self.filter.replace(filter, rtnl);
+    }
+
     /// What the user has set. Process context.
     pub(super) fn config(&self) -> Config {
         self.config.lock().clone()
@@ -196,7 +220,11 @@ impl Port {
     }
 
     fn settings(&self, dev: &Device<Spans>, config: &Config) -> Settings {
-        config.settings(dev.mtu() as usize, header_len(), self.rollups.len())
+        config.settings(
+            dev.mtu() as usize,
+            self.medium().header_len(),
+            self.rollups.len(),
+        )
     }
 
     /// Has each CPU that is online send on the subqueue that the mapping says.
@@ -315,9 +343,4 @@ impl Port {
         }
         self.unstall();
     }
-}
-
-/// Length of the link header.
-fn header_len() -> usize {
-    medium::SPANS.header_len.into()
 }

@@ -14,8 +14,7 @@ use crate::net::{
 use spans_logic::{
     address::Address,
     arp::packet,
-    cls,
-    receive::{judge, room, Recipient, Refused},
+    receive::{is_too_long, judge, room, Recipient, Refused},
 };
 
 /// A receive ring.
@@ -104,17 +103,21 @@ impl Queue {
 
     /// Gives frames that are for this device to the stack, and drops the others.
     fn receive(&self, context: &PollContext<'_, Self>, mut frames: SkBuffList) {
-        let own = context.device().data().address();
-        let mtu = context.device().mtu() as usize;
+        let device = context.device();
+        let port = device.data();
+        let medium = port.medium();
+        let header_len = medium.header_len();
+        let filter = port.filter(context.bh());
+        let own = port.address();
+        let mtu = device.mtu() as usize;
         // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
-        let queue =
-            Some(self.index()).filter(|_| context.device().data().receives_on(self.index()));
-        let (mut packets, mut bytes) = (0u64, 0u64);
+        let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
+        let (mut packets, mut bytes, mut groups) = (0u64, 0u64, 0u64);
 
         while let Some(mut skb) = frames.pop_front() {
             let len = skb.len();
-            let judgement = match skb.header() {
-                Ok(header) => judge(header, len, own, mtu),
+            let judgement = match skb.header(header_len) {
+                Ok(header) => judge(medium, header, own, filter),
                 Err(reason) => {
                     self.headless(skb, reason);
                     continue;
@@ -127,8 +130,13 @@ impl Queue {
                     continue;
                 }
             };
-            if accepted.protocol == packet::ETHERTYPE {
-                skb = match self.hear(context, skb, own) {
+            if is_too_long(len, header_len, mtu, accepted.protocol) {
+                self.drop_frame(skb, Counter::RxErrorLong, DropReason::PKT_TOO_BIG);
+                continue;
+            }
+            if accepted.protocol == packet::ETHERTYPE && accepted.recipient != Recipient::OtherHost
+            {
+                skb = match self.hear(context, skb, accepted.source, own) {
                     Some(skb) => skb,
                     None => continue,
                 };
@@ -136,11 +144,14 @@ impl Queue {
             let packet_type = match accepted.recipient {
                 Recipient::Host => PacketType::Host,
                 Recipient::Broadcast => PacketType::Broadcast,
+                Recipient::Multicast => PacketType::Multicast,
+                Recipient::OtherHost => PacketType::OtherHost,
             };
-            match context.receive::<{ cls::LEN }>(skb, accepted.protocol, packet_type, queue) {
+            match context.receive(skb, header_len, accepted.protocol, packet_type, queue) {
                 Ok(()) => {
                     packets = packets.wrapping_add(1);
                     bytes = bytes.wrapping_add(len as u64);
+                    groups = groups.wrapping_add(u64::from(accepted.recipient.is_group()));
                 }
                 Err((skb, reason)) => self.headless(skb, reason),
             }
@@ -150,24 +161,34 @@ impl Queue {
             self.count(Counter::RxPackets, packets);
             self.count(Counter::RxBytes, bytes);
         }
+        if groups > 0 {
+            self.count(Counter::RxMulticast, groups);
+        }
     }
 
     /// Learns from an ARP packet, which comes back if it is worth looking at: the stack
-    /// answers it.
+    /// answers it. What is for the device that this one belongs to (a bridge, say) always
+    /// comes back.
     fn hear(
         &self,
         context: &PollContext<'_, Self>,
         mut skb: SkBuff,
+        source: Address,
         own: Address,
     ) -> Option<SkBuff> {
-        if !context.device().does_arp() {
+        let device = context.device();
+        let port = device.data();
+        let medium = port.medium();
+        if !device.does_arp() {
             return Some(skb);
         }
-        let judgement = match skb.header::<{ cls::LEN + packet::LEN }>() {
-            Ok(bytes) => match (bytes.first_chunk(), bytes.last_chunk()) {
-                (Some(header), Some(body)) => packet::judge(body, cls::source(header), own),
-                _ => Err(packet::Refused::Malformed),
-            },
+        let header_len = medium.header_len();
+        let judgement = match skb.header(header_len.saturating_add(packet::len(medium))) {
+            Ok(bytes) => {
+                let body = bytes.get(header_len..).unwrap_or(&[]);
+                packet::judge(medium, body, source, own)
+            }
+            Err(_) if device.has_rx_handler() => return Some(skb),
             Err(reason) => {
                 self.headless(skb, reason);
                 return None;
@@ -175,10 +196,10 @@ impl Queue {
         };
         match judgement {
             Ok(packet) => {
-                let port = context.device().data();
-                Arp::hear(port.arp(), context.device(), &packet, context.bh());
+                Arp::hear(port.arp(), device, &packet, context.bh());
                 Some(skb)
             }
+            Err(_) if device.has_rx_handler() => Some(skb),
             Err(packet::Refused::Malformed) => {
                 self.drop_frame(skb, Counter::RxErrorArp, DropReason::DEV_HDR);
                 None
@@ -200,7 +221,6 @@ impl Queue {
 
     fn refuse(&self, skb: SkBuff, refused: Refused) {
         let (counter, reason) = match refused {
-            Refused::Long => (Counter::RxErrorLong, DropReason::PKT_TOO_BIG),
             Refused::Malformed => (Counter::RxErrorMalformed, DropReason::DEV_HDR),
             Refused::Bridged => (Counter::RxDropBridged, DropReason::UNHANDLED_PROTO),
             Refused::OtherHost => (Counter::RxDropOtherHost, DropReason::OTHERHOST),

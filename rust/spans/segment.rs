@@ -7,19 +7,16 @@
 //! a change publishes a new one. The ancestor of this is DragonFly's
 //! `ifnet_array` (`sys/net/if.c`).
 
-use super::{
-    counters::Counter,
-    port::Port,
-    queue::Queue,
-    Spans, //
-};
+mod carry;
+
+pub(super) use carry::Carried;
+
+use super::port::Port;
 use crate::net::{
-    napi::Napi,
     random::get_random_bytes,
     rcu::{Rcu, RcuBox},
     rtnl::Rtnl,
-    spinlock_bh::LocalBhDisabled,
-    Device, DropReason, SkBuff, SkBuffList,
+    spinlock_bh::{local_bh_disable, LocalBhDisabled},
 };
 use kernel::{
     new_mutex,
@@ -28,15 +25,16 @@ use kernel::{
 };
 use spans_logic::{
     address::Address,
-    cls,
-    segment::{hearers, position, Member},
+    medium::Medium,
+    segment::{position, Member},
 };
 
-/// Somebody on a segment.
-#[derive(Clone)]
+/// An address on a segment, and who has it.
 struct Station {
     address: Address,
     port: Arc<Port>,
+    /// It is the address of its device, who may have others.
+    own: bool,
 }
 
 impl Member for Station {
@@ -49,41 +47,85 @@ impl Member for Station {
 /// a broadcast is work for each of them.
 const MAX_STATIONS: usize = 1024;
 
-/// The stations of a segment, in order of their addresses.
-type Stations = KVec<Station>;
+/// Who is on a segment, for those who send.
+#[derive(Default)]
+struct Stations {
+    /// In order of the addresses.
+    addresses: KVec<Station>,
+    /// Those who hear everything.
+    promiscuous: KVec<Arc<Port>>,
+    /// How many devices there are.
+    count: usize,
+}
+
+impl Stations {
+    /// Their addresses and filters do not change meanwhile, as RTNL is held.
+    fn of(ports: &[Arc<Port>], _: &Rtnl) -> Result<Self> {
+        let (mut addresses, mut promiscuous) = (0usize, 0usize);
+        for port in ports {
+            let bh = local_bh_disable();
+            let filter = port.filter(&bh);
+            addresses = addresses.saturating_add(1 + filter.unicast().len());
+            promiscuous += usize::from(filter.is_promiscuous());
+        }
+        let mut this = Self {
+            addresses: KVec::with_capacity(addresses, GFP_KERNEL_ACCOUNT)?,
+            promiscuous: KVec::with_capacity(promiscuous, GFP_KERNEL_ACCOUNT)?,
+            count: ports.len(),
+        };
+        for port in ports {
+            let own = port.address();
+            let bh = local_bh_disable();
+            let filter = port.filter(&bh);
+            let mut insert = |address, own| {
+                let port = port.clone();
+                let station = Station { address, port, own };
+                let at = position(&this.addresses, address);
+                let inserted = this.addresses.insert_within_capacity(at, station);
+                inserted.map_err(|_| ENOMEM)
+            };
+            insert(own, true)?;
+            for other in filter.unicast().iter().filter(|other| **other != own) {
+                insert(*other, false)?;
+            }
+            if filter.is_promiscuous() {
+                let pushed = this.promiscuous.push_within_capacity(port.clone());
+                pushed.map_err(|_| ENOMEM)?;
+            }
+        }
+        Ok(this)
+    }
+}
 
 /// Who is on the segment, for those who change it.
 struct Roster {
-    stations: Stations,
+    ports: KVec<Arc<Port>>,
     /// An empty list, so that the last one can always leave.
     nobody: Option<RcuBox<Stations>>,
 }
 
 impl Roster {
-    /// A copy to be published.
-    fn snapshot(&self) -> Result<RcuBox<Stations>> {
-        let mut stations = KVec::with_capacity(self.stations.len(), GFP_KERNEL_ACCOUNT)?;
-        stations.extend_from_slice(&self.stations, GFP_KERNEL_ACCOUNT)?;
-        RcuBox::new(stations, GFP_KERNEL_ACCOUNT)
+    /// What is to be published.
+    fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Stations>> {
+        RcuBox::new(Stations::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
     }
 
-    fn insert(&mut self, station: Station) -> Result {
-        if self.stations.len() >= MAX_STATIONS {
+    fn insert(&mut self, port: Arc<Port>) -> Result {
+        if self.ports.len() >= MAX_STATIONS {
             return Err(ENOSPC);
         }
-        let position = position(&self.stations, station.address);
-        self.stations.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        self.stations
-            .insert_within_capacity(position, station)
-            .map_err(|_| ENOMEM)
+        self.ports.push(port, GFP_KERNEL_ACCOUNT)?;
+        Ok(())
     }
 
-    fn remove(&mut self, port: &Port) -> Option<Station> {
-        let index = self
-            .stations
+    fn position(&self, port: &Port) -> Option<usize> {
+        self.ports
             .iter()
-            .position(|station| core::ptr::eq(&*station.port, port))?;
-        self.stations.remove(index).ok()
+            .position(|other| core::ptr::eq(&**other, port))
+    }
+
+    fn remove(&mut self, port: &Port) -> Option<Arc<Port>> {
+        self.ports.remove(self.position(port)?).ok()
     }
 }
 
@@ -93,6 +135,7 @@ impl Roster {
 #[pin_data]
 pub(crate) struct Segment {
     id: [u8; 8],
+    medium: &'static Medium,
     stations: Rcu<Stations>,
     #[pin]
     roster: Mutex<Roster>,
@@ -100,14 +143,15 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A segment with nobody on it.
-    pub(super) fn new() -> Result<Arc<Self>> {
+    pub(super) fn new(medium: &'static Medium) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 id: get_random_bytes(),
-                stations: Rcu::new(RcuBox::new(KVec::new(), GFP_KERNEL_ACCOUNT)?),
+                medium,
+                stations: Rcu::new(RcuBox::new(Stations::default(), GFP_KERNEL_ACCOUNT)?),
                 roster <- new_mutex!(
                     Roster {
-                        stations: KVec::new(),
+                        ports: KVec::new(),
                         nobody: None,
                     },
                     "spans_segment"
@@ -123,9 +167,15 @@ impl Segment {
         self.id
     }
 
+    /// What it carries.
+    #[inline]
+    pub(super) fn medium(&self) -> &'static Medium {
+        self.medium
+    }
+
     /// How many stations there are. May be out of date at once.
     pub(super) fn len(&self, bh: &LocalBhDisabled) -> usize {
-        self.stations.read(bh).len()
+        self.stations.read(bh).count
     }
 
     /// Puts a port on the segment, under its present address. Process context.
@@ -133,13 +183,11 @@ impl Segment {
     pub(super) fn join(self: &Arc<Self>, port: Arc<Port>, rtnl: &Rtnl) -> Result<Membership> {
         let mut roster = self.roster.lock();
         if roster.nobody.is_none() {
-            roster.nobody = Some(RcuBox::new(KVec::new(), GFP_KERNEL_ACCOUNT)?);
+            let nobody = RcuBox::new(Stations::default(), GFP_KERNEL_ACCOUNT)?;
+            roster.nobody = Some(nobody);
         }
-        roster.insert(Station {
-            address: port.address(),
-            port: port.clone(),
-        })?;
-        match roster.snapshot() {
+        roster.insert(port.clone())?;
+        match roster.snapshot(rtnl) {
             Ok(snapshot) => self.stations.replace(snapshot, rtnl),
             Err(error) => {
                 roster.remove(&port);
@@ -158,10 +206,10 @@ impl Segment {
     fn leave(&self, port: &Port, rtnl: &Rtnl) {
         let mut roster = self.roster.lock();
         let left = roster.remove(port);
-        let snapshot = match roster.snapshot() {
+        let snapshot = match roster.snapshot(rtnl) {
             Ok(snapshot) => Some(snapshot),
             // The last one must not stay: port and segment would hold on to each other.
-            Err(_) if roster.stations.is_empty() => roster.nobody.take(),
+            Err(_) if roster.ports.is_empty() => roster.nobody.take(),
             Err(_) => None,
         };
         if let Some(snapshot) = snapshot {
@@ -171,250 +219,14 @@ impl Segment {
         drop(left);
     }
 
-    /// Has a port that is up reached under another address. Process context.
-    pub(super) fn readdress(&self, port: &Port, address: Address, rtnl: &Rtnl) -> Result {
-        let mut roster = self.roster.lock();
-        let Some(station) = roster.remove(port) else {
-            return Ok(());
-        };
-        // What was just removed leaves room for what is inserted: only the copy can fail.
-        roster.insert(Station {
-            address,
-            port: station.port.clone(),
-        })?;
-        match roster.snapshot() {
-            Ok(snapshot) => {
-                self.stations.replace(snapshot, rtnl);
-                Ok(())
-            }
-            Err(error) => {
-                roster.remove(port);
-                roster.insert(station)?;
-                Err(error)
-            }
+    /// Has a port reached under the address that it has by now, and under those that
+    /// its filter holds. Does nothing for one that is not up. Process context.
+    pub(super) fn update(&self, port: &Port, rtnl: &Rtnl) -> Result {
+        let roster = self.roster.lock();
+        if roster.position(port).is_some() {
+            self.stations.replace(roster.snapshot(rtnl)?, rtnl);
         }
-    }
-
-    /// Brings frames from the queue `from` of `sender` to all who hear them.
-    ///
-    /// A frame for one station waits until that has room for it, and those behind it
-    /// wait, too: they come back. One for many does not.
-    pub(super) fn carry<'a>(
-        &'a self,
-        device: &Device<Spans>,
-        sender: &Port,
-        from: &Queue,
-        mut frames: SkBuffList,
-        bh: &'a LocalBhDisabled,
-    ) -> Carried<'a> {
-        if frames.is_empty() {
-            return Carried::default();
-        }
-        let stations = self.stations.read(bh);
-        let mut delivery = Delivery::new(from.index(), bh);
-        let mut lost = SkBuffList::default();
-        let mut dropped = 0usize;
-        let (mut last, mut heard_by): (_, &[Station]) = (None, &[]);
-
-        while let Some(mut skb) = frames.pop_front() {
-            let len = skb.len();
-            let destination = match skb.header() {
-                Ok(header) => cls::destination(header),
-                Err(reason) => {
-                    from.drop_headless(skb, reason, Counter::TxDropShort, Counter::TxDropNoMemory);
-                    dropped = dropped.wrapping_add(len);
-                    continue;
-                }
-            };
-            // Mostly it is for the same one as the one before.
-            if last != Some(destination) {
-                heard_by = hearers(stations, destination);
-                last = Some(destination);
-            }
-            let mut hearers = heard_by
-                .iter()
-                .filter(|station| !core::ptr::eq(&*station.port, sender));
-            let Some(mut hearer) = hearers.next() else {
-                lost.push_back(skb);
-                dropped = dropped.wrapping_add(len);
-                continue;
-            };
-            skb.tx_timestamp(device);
-            let skb = match skb.scrub_packet() {
-                Ok(skb) => skb,
-                Err(skb) => {
-                    from.drop_frame(skb, Counter::TxDropNoMemory, DropReason::SKB_UCOPY_FAULT);
-                    dropped = dropped.wrapping_add(len);
-                    continue;
-                }
-            };
-            let mut to = Hearers::One;
-            for next in hearers {
-                if to == Hearers::One {
-                    to = Hearers::Many;
-                    // Those before it are not overtaken.
-                    delivery.flush();
-                    if delivery.is_blocked() {
-                        break;
-                    }
-                }
-                // All but the last get a copy.
-                delivery.copy(&skb, &hearer.port);
-                hearer = next;
-            }
-            delivery.give(skb, &hearer.port, to);
-            if delivery.is_blocked() {
-                delivery.back.append(&mut frames);
-            }
-        }
-        let (packets, bytes, back, ring) = delivery.finish();
-        from.drop_frames(&mut lost, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
-
-        if packets > 0 {
-            from.count(Counter::TxPackets, packets as u64);
-            from.count(Counter::TxBytes, bytes as u64);
-        }
-        Carried {
-            bytes: bytes.saturating_add(dropped),
-            back,
-            ring,
-        }
-    }
-}
-
-/// What became of frames that were carried.
-#[derive(Default)]
-pub(super) struct Carried<'a> {
-    /// The bytes of those that arrived or were dropped.
-    pub(super) bytes: usize,
-    /// Those that could not be delivered yet, in order.
-    pub(super) back: SkBuffList,
-    /// The last ring that has got frames, whose poll is still to be scheduled.
-    pub(super) ring: Option<&'a Napi<Queue>>,
-}
-
-/// Whether a frame is for one station.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hearers {
-    One,
-    Many,
-}
-
-/// Frames on their way into receive rings. As long as they go to the same one,
-/// they go together: one lock and one doorbell.
-struct Delivery<'a> {
-    /// The number of the sender's queue.
-    index: u16,
-    bh: &'a LocalBhDisabled,
-    ring: Option<&'a Napi<Queue>>,
-    to: Hearers,
-    /// On their way into `ring`.
-    frames: SkBuffList,
-    bytes: usize,
-    /// Delivered, a frame for many being one.
-    packets: usize,
-    total: usize,
-    /// Refused by a ring that is full, and all behind them.
-    back: SkBuffList,
-}
-
-impl<'a> Delivery<'a> {
-    fn new(index: u16, bh: &'a LocalBhDisabled) -> Self {
-        Self {
-            index,
-            bh,
-            ring: None,
-            to: Hearers::One,
-            frames: SkBuffList::default(),
-            bytes: 0,
-            packets: 0,
-            total: 0,
-            back: SkBuffList::default(),
-        }
-    }
-
-    fn is_blocked(&self) -> bool {
-        !self.back.is_empty()
-    }
-
-    #[inline]
-    fn give(&mut self, skb: SkBuff, port: &'a Port, to: Hearers) {
-        self.put(skb, port, to, true);
-    }
-
-    fn copy(&mut self, skb: &SkBuff, port: &'a Port) {
-        match skb.clone() {
-            Ok(copy) => self.put(copy, port, Hearers::Many, false),
-            Err(_) => {
-                if let Some(ring) = port.rx_queue(self.index) {
-                    ring.count(Counter::RxDropNoMemory, 1);
-                }
-            }
-        }
-    }
-
-    /// The frames that follow go to another ring than those before.
-    #[inline(never)]
-    fn turn_to(&mut self, ring: &'a Napi<Queue>, to: Hearers) {
-        self.flush();
-        self.ring = Some(ring);
-        self.to = to;
-    }
-
-    /// `counts`: it is the frame itself and not a copy.
-    #[inline]
-    fn put(&mut self, skb: SkBuff, port: &'a Port, to: Hearers, counts: bool) {
-        let Some(ring) = port.rx_queue(self.index) else {
-            // A port always has a queue.
-            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
-        };
-        if self.to != to || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
-            self.turn_to(ring, to);
-        }
-        if self.is_blocked() {
-            return self.back.push_back(skb);
-        }
-        if counts {
-            let len = skb.len();
-            self.bytes = self.bytes.wrapping_add(len);
-            self.packets = self.packets.wrapping_add(1);
-        }
-        self.frames.push_back(skb);
-    }
-
-    /// Puts the frames into their ring, and has that polled.
-    fn flush(&mut self) {
-        if let Some(ring) = self.put_into_ring() {
-            ring.schedule();
-        }
-    }
-
-    /// Puts the frames into their ring. Answers whose poll is to be scheduled.
-    fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
-        let bytes = core::mem::take(&mut self.bytes);
-        self.total = self.total.saturating_add(bytes);
-        let ring = self.ring.take()?;
-        let rings = ring.offer(&mut self.frames, self.bh);
-        match self.to {
-            Hearers::One => {
-                while let Some(skb) = self.frames.pop_front() {
-                    self.total = self.total.saturating_sub(skb.len());
-                    self.packets = self.packets.saturating_sub(1);
-                    self.back.push_back(skb);
-                }
-            }
-            Hearers::Many => {
-                ring.drop_frames(&mut self.frames, Counter::RxDropFull, DropReason::FULL_RING);
-            }
-        }
-        rings.then_some(ring)
-    }
-
-    /// How many packets and bytes were delivered, what was not, and whose poll is
-    /// still to be scheduled.
-    fn finish(&mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
-        let ring = self.put_into_ring();
-        (self.packets, self.total, self.back.take(), ring)
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use core::net::Ipv4Addr;
 use kernel::fmt;
-use spans_logic::address::Address;
+use spans_logic::{address::Address, medium::Medium};
 
 /// An IPv4 address.
 pub(super) struct Ip(pub(super) Ipv4Addr);
@@ -17,11 +17,11 @@ impl fmt::Display for Ip {
 }
 
 /// A link address, as `ip link` writes it.
-pub(super) struct Link(pub(super) Address);
+pub(super) struct Link(pub(super) &'static Medium, pub(super) Address);
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.as_bytes().iter().enumerate() {
+        for (index, byte) in self.0.bytes(&self.1).iter().enumerate() {
             let colon = if index == 0 { "" } else { ":" };
             write!(f, "{colon}{byte:02x}")?;
         }

@@ -128,6 +128,14 @@ impl Settings {
         self.tick.min(self.lifetime / 4)
     }
 
+    /// Whether neighbours may keep their link headers. The kernel does not note then that
+    /// they are used, until it doubts them: some 50 seconds (`reachable_time` is at most 45,
+    /// `delay_first_probe_time` 5), which must not look as if they were not.
+    pub fn may_cache_headers(&self) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        self.idle() >= 60 * SECOND
+    }
+
     /// How long an entry may not have been used and count as in use all the same.
     pub fn idle(&self) -> u64 {
         self.lifetime / 4
@@ -159,5 +167,15 @@ mod tests {
         assert_eq!(settings.lifetime, 20 * 60 * 1_000_000_000);
         assert_eq!(settings.retry, 3 * 1_000_000_000);
         assert_eq!((settings.tries, settings.hold), (5, 20 * 1_000_000_000));
+        assert!(settings.may_cache_headers());
+    }
+
+    #[test]
+    fn headers_are_not_kept_longer_than_entries_count_as_in_use() {
+        let mut config = Config::default();
+        config.set(Knob::Ticks, 4).unwrap();
+        assert!(config.settings().may_cache_headers());
+        config.set(Knob::TickMs, 59_999).unwrap();
+        assert!(!config.settings().may_cache_headers());
     }
 }

@@ -8,18 +8,21 @@
 mod parsers;
 
 use libfuzzer_sys::fuzz_target;
-use spans_logic::address::Address;
+use spans_logic::{address::Address, medium::MEDIA};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((header, rest)) = bytes.split_first_chunk() else {
+    let Some((kind, frame)) = bytes.split_first() else {
         return;
     };
-    parsers::check_cls(header);
-    let Some((packet, own)) = rest.split_first_chunk() else {
+    let medium = &MEDIA[usize::from(*kind) % parsers::KINDS];
+    parsers::check_header(medium, frame);
+    let Some((header, packet)) = frame.split_at_checked(medium.header_len()) else {
         return;
     };
-    // The frame says who sent it.
-    let source = Address::from_slice(&header[8..16]).unwrap();
-    let own = Address::from_slice(own).unwrap_or(Address::new([2, 0, 0, 0, 0, 0, 0, 1]));
-    parsers::check_arp(packet, source, own);
+    // The frame says who sent it, and the kind, whether it was we.
+    let own = match kind >> 7 {
+        0 => Address::new([2, 0, 0, 0, 0, 0, 0, 1]),
+        _ => medium.source(header),
+    };
+    parsers::check_arp(medium, packet, medium.source(header), own);
 });

@@ -18,7 +18,7 @@
 #[path = "common/arp.rs"]
 mod arp;
 
-use arp::{hw, ip, packet, Rig, MINUTE, OWN, SECOND, SETTINGS, SLOWEST};
+use arp::{hw, ip, packet, Rig, MINUTE, OWN, SECOND, SETTINGS, SLOWEST, SPANS};
 use spans_logic::{
     address::Address,
     arp::{
@@ -132,7 +132,7 @@ fn bug_04_what_is_said_to_be_known_has_an_address() {
 fn bug_06_no_byte_on_the_wire_is_left_over() {
     let mut request = packet(Operation::Request, (ip(2), hw(2)));
     request.target.hardware = Address::new([0; 8]);
-    assert_eq!(request.to_bytes()[20..28], [0; 8]);
+    assert_eq!(request.to_bytes(SPANS)[20..28], [0; 8]);
     // Each byte is one that was asked for.
     request.sender.hardware = Address::new([0xa5; 8]);
     request.target.hardware = Address::new([0xa5; 8]);
@@ -140,19 +140,19 @@ fn bug_06_no_byte_on_the_wire_is_left_over() {
     request.target.ip = Ipv4Addr::from([0xa5; 4]);
     let mut wanted = [0xa5; 32];
     wanted[..8].copy_from_slice(&[0x40, 0x40, 8, 0, 8, 4, 0, 1]);
-    assert_eq!(request.to_bytes(), wanted);
+    assert_eq!(request.to_bytes(SPANS), wanted);
 }
 
 /// Lengths are not looked at, each operation teaches, and anybody speaks for anybody.
 #[test]
 fn bug_07_lengths_operation_and_source_are_checked() {
     let good = packet(Operation::Request, (ip(2), hw(2)));
-    let bytes = good.to_bytes();
-    assert_eq!(judge(&bytes, hw(2), OWN), Ok(good));
+    let bytes = good.to_bytes(SPANS);
+    assert_eq!(judge(SPANS, &bytes, hw(2), OWN), Ok(good));
     let with = |at: usize, value: u8| {
         let mut bytes = bytes;
         bytes[at] = value;
-        judge(&bytes, hw(2), OWN)
+        judge(SPANS, &bytes, hw(2), OWN)
     };
     for value in (0..=255).filter(|value| *value != 8) {
         assert_eq!(with(4, value), Err(Refused::Malformed));
@@ -166,7 +166,10 @@ fn bug_07_lengths_operation_and_source_are_checked() {
     for value in (0..=255).filter(|value| !matches!(value, 1 | 2)) {
         assert_eq!(with(7, value), Err(Refused::Malformed));
     }
-    assert_eq!(judge(&bytes, hw(3), OWN), Err(Refused::ForeignSender));
+    assert_eq!(
+        judge(SPANS, &bytes, hw(3), OWN),
+        Err(Refused::ForeignSender)
+    );
 }
 
 /// Another address is written over the old one, and who uses it is not told.

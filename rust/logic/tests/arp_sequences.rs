@@ -9,12 +9,13 @@ mod arp_oracle;
 mod parsers;
 
 use arp_oracle::{Event, Pair, EVENT_LEN};
-use parsers::{check_arp, check_cls};
+use parsers::{check_arp, check_header, KINDS};
 use proptest::{collection::vec, prelude::*, sample::select};
 use spans_logic::{
     address::Address,
     arp::packet::{self, Host, Operation, Packet},
-    cls,
+    header::Header,
+    medium::{Medium, MEDIA},
 };
 use std::net::Ipv4Addr;
 
@@ -27,17 +28,23 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 /// Few enough that ends of packets and frames are often the same.
-fn address() -> impl Strategy<Value = Address> {
+fn address(medium: &'static Medium) -> impl Strategy<Value = Address> {
     prop_oneof![
-        Just(Address::BROADCAST),
-        Just(Address::new([0; 8])),
-        (0..4u8).prop_map(|last| Address::new([2, 0, 0, 0, 0, 0, 0, last])),
+        Just(medium.broadcast),
+        Just(Address::NONE),
+        (0..4u8).prop_map(move |byte| {
+            Address::from_slice(&[0x10 | byte; 8][..medium.address_len.into()])
+        }),
     ]
 }
 
-fn any_host() -> impl Strategy<Value = Host> {
-    (any::<[u8; 8]>(), any::<[u8; 4]>()).prop_map(|(hardware, ip)| Host {
-        hardware: Address::new(hardware),
+fn medium() -> impl Strategy<Value = &'static Medium> {
+    (0..KINDS).prop_map(|kind| &MEDIA[kind])
+}
+
+fn any_host(medium: &'static Medium) -> impl Strategy<Value = Host> {
+    (any::<[u8; 8]>(), any::<[u8; 4]>()).prop_map(move |(hardware, ip)| Host {
+        hardware: Address::from_slice(&hardware[..medium.address_len.into()]),
         ip: Ipv4Addr::from(ip),
     })
 }
@@ -47,9 +54,9 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 /// One that is almost sound: up to two bytes are something else.
-fn almost<const N: usize>(sound: [u8; N]) -> impl Strategy<Value = [u8; N]> {
-    vec((0..N, any::<u8>()), 0..3).prop_map(move |changes| {
-        let mut bytes = sound;
+fn almost(sound: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    vec((0..sound.len(), any::<u8>()), 0..3).prop_map(move |changes| {
+        let mut bytes = sound.clone();
         for (at, byte) in changes {
             bytes[at] = byte;
         }
@@ -73,40 +80,58 @@ proptest! {
     }
 
     #[test]
-    fn what_was_written_is_read(operation in operation(), sender in any_host(), target in any_host()) {
+    fn what_was_written_is_read(
+        (medium, sender, target) in medium().prop_flat_map(|medium| {
+            (Just(medium), any_host(medium), any_host(medium))
+        }),
+        operation in operation(),
+    ) {
         let packet = Packet { operation, sender, target };
-        prop_assert_eq!(Packet::parse(&packet.to_bytes()), Ok(packet));
+        prop_assert_eq!(Packet::parse(medium, &packet.to_bytes(medium)), Ok(packet));
     }
 
     #[test]
-    fn any_bytes_are_judged(bytes: [u8; packet::LEN], source in address(), own in address()) {
-        check_arp(&bytes, source, own);
+    fn any_bytes_are_judged(
+        bytes in vec(any::<u8>(), 0..40),
+        (medium, source, own) in medium().prop_flat_map(|medium| {
+            (Just(medium), address(medium), address(medium))
+        }),
+    ) {
+        check_arp(medium, &bytes, source, own);
+        check_header(medium, &bytes);
     }
 
     #[test]
     fn almost_sound_packets_are_judged(
-        (bytes, source, own) in (operation(), address(), any_host(), address(), address())
-            .prop_flat_map(|(operation, hardware, target, source, own)| {
-                let sender = Host { hardware, ip: target.ip };
-                let packet = Packet { operation, sender, target };
-                (almost(packet.to_bytes()), Just(source), Just(own))
-            }),
+        (medium, bytes, source, own) in medium().prop_flat_map(|medium| {
+            let any = (operation(), address(medium), any_host(medium));
+            (any, address(medium), address(medium))
+                .prop_flat_map(move |((operation, hardware, target), source, own)| {
+                    let sender = Host { hardware, ip: target.ip };
+                    let packet = Packet { operation, sender, target };
+                    let bytes = packet.to_bytes(medium)[..packet::len(medium)].to_vec();
+                    (Just(medium), almost(bytes), Just(source), Just(own))
+                })
+        }),
     ) {
-        check_arp(&bytes, source, own);
+        check_arp(medium, &bytes, source, own);
     }
 
     #[test]
     fn almost_sound_headers_are_read(
-        bytes in (any::<u16>(), any::<bool>()).prop_flat_map(|(protocol, bridged)| {
-            let destination = Address::BROADCAST;
-            let source = Address::new([2, 0, 0, 0, 0, 0, 0, 2]);
-            let mut bytes = cls::Header { destination, source, protocol }.to_bytes();
-            if bridged {
-                bytes[24..26].copy_from_slice(&[0x80, 0xc2]);
-            }
-            almost(bytes)
-        }),
+        (medium, bytes) in (medium(), any::<u16>(), any::<bool>()).prop_flat_map(
+            |(medium, protocol, bridged)| {
+                let destination = medium.broadcast;
+                let source = Address::from_slice(&[2; 8][..medium.address_len.into()]);
+                let header = Header { destination, source, protocol };
+                let mut bytes = medium.write(&header, 0).as_ref().to_vec();
+                if bridged && medium.name == c"spans" {
+                    bytes[24..26].copy_from_slice(&[0x80, 0xc2]);
+                }
+                (Just(medium), almost(bytes))
+            },
+        ),
     ) {
-        check_cls(&bytes);
+        check_header(medium, &bytes);
     }
 }

@@ -20,10 +20,6 @@ pub struct LinkLayer {
     pub broadcast: &'static [u8],
     /// Length of the link header in bytes.
     pub header_len: u8,
-    /// The MTU of a new device.
-    pub mtu: u32,
-    /// What the MTU can be set to.
-    pub mtu_range: RangeInclusive<u32>,
 }
 
 /// A device that only its maker can see yet.
@@ -69,13 +65,19 @@ impl<T: Operations> Setup<'_, T> {
         dev.priv_destructor = Some(VTable::<T>::destructor_callback);
         // Netpoll, which netconsole stands on, would send and poll with interrupts off: in the
         // middle of a section that a `LocalBhDisabled` seems to protect.
-        self.set_priv_flags(bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL);
+        //
+        // What a device hears is filtered by its driver.
+        self.set_priv_flags(
+            bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL
+                | bindings::netdev_priv_flags_IFF_UNICAST_FLT,
+        );
         // netdev_lock_pos() warns about types that it does not know, under lockdep: the real one
         // comes with `ndo_init`, when it has been asked for the last time.
         dev.type_ = bindings::ARPHRD_NONE as u16;
     }
 
-    /// Gives the device what its medium decides.
+    /// Gives the device what its medium decides. An address that the user has given is to
+    /// be as long as the others.
     pub fn set_link_layer(&mut self, link: &LinkLayer) {
         // SAFETY: By the type invariant the device is ours.
         let dev = unsafe { &mut *self.dev };
@@ -84,14 +86,25 @@ impl<T: Operations> Setup<'_, T> {
         dev.addr_len = link.broadcast.len().min(dev.broadcast.len()) as u8;
         dev.hard_header_len = link.header_len.into();
         dev.min_header_len = link.header_len;
-        dev.mtu = link.mtu;
-        dev.min_mtu = *link.mtu_range.start();
-        dev.max_mtu = *link.mtu_range.end();
         for (to, from) in dev.broadcast.iter_mut().zip(link.broadcast) {
             *to = *from;
         }
         dev.flags |=
             bindings::net_device_flags_IFF_BROADCAST | bindings::net_device_flags_IFF_MULTICAST;
+    }
+
+    /// What the MTU can be set to.
+    pub fn set_mtu_range(&mut self, range: &RangeInclusive<u32>) {
+        // SAFETY: By the type invariant the device is ours.
+        let dev = unsafe { &mut *self.dev };
+        dev.min_mtu = *range.start();
+        dev.max_mtu = *range.end();
+    }
+
+    /// Sets the MTU.
+    pub fn set_mtu(&mut self, mtu: u32) {
+        // SAFETY: By the type invariant the device is ours.
+        unsafe { (*self.dev).mtu = mtu };
     }
 
     /// Gives the device a random address, which the user's replaces if there is

@@ -2,7 +2,7 @@
 
 //! What the core calls.
 
-use super::{drop_data, private, Device, Operations};
+use super::{drop_data, private, Device, Operations, RxMode};
 use crate::net::{
     bindings, neighbour,
     queue::XmitLocked,
@@ -136,6 +136,25 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
+    /// Called by the core for a device that is up, with RTNL held. The lists are copies
+    /// that it has made for this call.
+    unsafe extern "C" fn set_rx_mode_callback(
+        dev: *mut bindings::net_device,
+        uc: *mut bindings::netdev_hw_addr_list,
+        mc: *mut bindings::netdev_hw_addr_list,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let device = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: RTNL is held during the call, for which the lists are ours.
+        let (rtnl, mode) = unsafe { (Rtnl::assume(), RxMode::new(device, uc, mc)) };
+        from_result(|| {
+            T::set_rx_mode(device, &mode, &rtnl)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
     /// Called by the core for a device that is registered or being so. `stats` is
     /// zeroed.
     unsafe extern "C" fn get_stats64_callback(
@@ -232,6 +251,7 @@ impl<T: Operations + neighbour::Operations> VTable<T> {
         ops.ndo_stop = Some(Self::stop_callback);
         ops.ndo_start_xmit = Some(Self::start_xmit_callback);
         ops.ndo_set_mac_address = Some(Self::set_mac_address_callback);
+        ops.ndo_set_rx_mode_async = Some(Self::set_rx_mode_callback);
         ops.ndo_change_mtu = Some(Self::change_mtu_callback);
         ops.ndo_change_carrier = Some(Self::change_carrier_callback);
         ops.ndo_get_stats64 = Some(Self::get_stats64_callback);

@@ -46,34 +46,37 @@ impl<'a, T: Poll> PollContext<'a, T> {
     }
 
     /// Hands a packet to the stack, as received on the receive queue `queue` of
-    /// this device (`None` for one that the stack does not use any more). Its link header of `N` bytes is taken off, after it has said
-    /// that this is the EtherType `protocol` (in host order) and whom it is for;
-    /// compare `eth_type_trans()`. A packet shorter than that, or for which there
-    /// is no memory, comes back.
-    pub fn receive<const N: usize>(
+    /// this device (`None` for one that the stack does not use any more). Its link header of
+    /// `header_len` bytes is taken off, after it has said that this is the EtherType `protocol`
+    /// (in host order) and whom it is for; compare `eth_type_trans()`. A packet shorter than
+    /// that, or for which there is no memory, comes back.
+    pub fn receive(
         &self,
         mut skb: SkBuff,
+        header_len: usize,
         protocol: u16,
         packet_type: PacketType,
         queue: Option<u16>,
     ) -> Result<(), (SkBuff, DropReason)> {
-        if let Err(reason) = skb.header::<N>() {
+        if let Err(reason) = skb.header(header_len) {
             return Err((skb, reason));
         }
         let skb = skb.unshare()?.into_raw();
         let napi = self.napi.napi.get();
-        // SAFETY: The packet is ours and becomes the stack's. It has `N` bytes of linear data to
+        // SAFETY: The packet is ours and becomes the stack's. It has as many bytes of linear data to
         // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
         // GRO list is ours. GRO writes to what it is given: the data is made the packet's own first,
         // and no socket may be left that GRO would not know of.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
-            skbuff::pull_mac_header(skb, N);
+            skbuff::pull_mac_header(skb, header_len);
             let headers = &mut *skbuff::headers(skb);
             headers.protocol = protocol.to_be();
             headers.set_pkt_type(match packet_type {
                 PacketType::Host => bindings::PACKET_HOST,
                 PacketType::Broadcast => bindings::PACKET_BROADCAST,
+                PacketType::Multicast => bindings::PACKET_MULTICAST,
+                PacketType::OtherHost => bindings::PACKET_OTHERHOST,
             } as u8);
             // As `skb_record_rx_queue()`.
             (*skb).queue_mapping = queue.map_or(0, |queue| queue.wrapping_add(1));

@@ -54,18 +54,17 @@ impl Event<'_> {
         unsafe { ip(self.neighbour) }
     }
 
-    /// How it is doing at this moment, which may be later than the event. `None` if
-    /// link addresses are not `N` bytes long, or if the driver has just
+    /// How it is doing at this moment, which may be later than the event. Behind link addresses
+    /// that are shorter than `N` bytes are zeroes. `None` if they are longer, or if the driver has just
     /// [failed](Solicitation::fail) it, or if it was dead before: then there may be another
     /// one with its address. Events of one neighbour must be looked at one after the other.
     pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
+        const { assert!(N <= bindings::MAX_ADDR_LEN as usize) };
         let n = self.neighbour;
         // SAFETY: By the type invariant it is valid, its device lives as long, and this thread does
-        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes.
-        let (dead, nud, address) = unsafe {
-            if usize::from((*(*n).dev).addr_len) != N {
-                return None;
-            }
+        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes, of
+        // which `N` are no more.
+        let (dead, nud, mut address) = unsafe {
             let lock = &raw mut (*n).lock;
             bindings::rust_helper_read_lock(lock);
             let (dead, nud) = ((*n).dead != 0, u32::from((*n).nud_state));
@@ -73,6 +72,9 @@ impl Event<'_> {
             bindings::rust_helper_read_unlock(lock);
             (dead, nud, address)
         };
+        // SAFETY: As above; the length never changes.
+        let len = usize::from(unsafe { (*(*n).dev).addr_len });
+        address.get_mut(len..)?.fill(0);
         // SAFETY: By the type invariant there is a private area, which is zero if it is not ours.
         let private = unsafe { &*private(n) };
         if dead && private.dead.read() {

@@ -72,7 +72,7 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
             return;
         };
         match dev.make_neighbour(ip, &bh) {
-            Ok(neighbour) => neighbour.permanent(address.as_bytes(), rtnl),
+            Ok(neighbour) => neighbour.permanent(port.medium().bytes(&address), rtnl),
             Err(error) => {
                 log::warn_ratelimited(dev, fmt!("neighbour {} is not back: {error:?}", Ip(ip)));
                 return;

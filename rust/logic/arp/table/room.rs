@@ -92,7 +92,7 @@ where
         // There is a slot.
         let place = self.slots.insert(Entry {
             ip,
-            address: Address::BROADCAST,
+            address: Address::NONE,
             since: 0,
             state: State::Gone(End::Expired),
             heard: false,

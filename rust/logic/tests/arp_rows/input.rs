@@ -10,50 +10,56 @@ const PEER: (Ipv4Addr, Address) = (IT, ITS);
 
 #[test]
 fn input_hardware_type_and_protocol_must_fit() {
-    let good = packet(Operation::Request, PEER).to_bytes();
-    assert!(judge(&good, ITS, OWN).is_ok());
+    let good = packet(Operation::Request, PEER).to_bytes(SPANS);
+    assert!(judge(SPANS, &good, ITS, OWN).is_ok());
     for at in 0..4 {
         for bit in 0..8 {
             let mut bytes = good;
             bytes[at] ^= 1 << bit;
-            assert_eq!(judge(&bytes, ITS, OWN), Err(Refused::Malformed));
+            assert_eq!(judge(SPANS, &bytes, ITS, OWN), Err(Refused::Malformed));
         }
     }
 }
 
 #[test]
 fn input_of_a_broadcast_sender_is_refused() {
-    let bytes = packet(Operation::Reply, (IT, Address::BROADCAST)).to_bytes();
+    let bytes = packet(Operation::Reply, (IT, SPANS.broadcast)).to_bytes(SPANS);
     assert_eq!(
-        judge(&bytes, Address::BROADCAST, OWN),
+        judge(SPANS, &bytes, SPANS.broadcast, OWN),
         Err(Refused::BroadcastSender)
     );
 }
 
 #[test]
 fn input_of_ourselves_is_refused() {
-    let bytes = packet(Operation::Request, (ip(1), OWN)).to_bytes();
-    assert_eq!(judge(&bytes, OWN, OWN), Err(Refused::OwnSender));
+    let bytes = packet(Operation::Request, (ip(1), OWN)).to_bytes(SPANS);
+    assert_eq!(judge(SPANS, &bytes, OWN, OWN), Err(Refused::OwnSender));
 }
 
 /// With a packet that is wrong in all ways, which are put right one after another.
 #[test]
 fn input_is_judged_in_the_order_of_the_ancestor() {
-    let mut it = packet(Operation::Reply, (IT, Address::BROADCAST));
-    let mut bytes = it.to_bytes();
+    let mut it = packet(Operation::Reply, (IT, SPANS.broadcast));
+    let mut bytes = it.to_bytes(SPANS);
     bytes[0] = 0;
-    assert_eq!(judge(&bytes, ITS, OWN), Err(Refused::Malformed));
+    assert_eq!(judge(SPANS, &bytes, ITS, OWN), Err(Refused::Malformed));
     assert_eq!(
-        judge(&it.to_bytes(), ITS, Address::BROADCAST),
+        judge(SPANS, &it.to_bytes(SPANS), ITS, SPANS.broadcast),
         Err(Refused::BroadcastSender)
     );
     it.sender.hardware = OWN;
-    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Err(Refused::OwnSender));
+    assert_eq!(
+        judge(SPANS, &it.to_bytes(SPANS), ITS, OWN),
+        Err(Refused::OwnSender)
+    );
     // The ancestor does not look at the frame's source (B7).
     it.sender.hardware = OTHER;
-    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Err(Refused::ForeignSender));
+    assert_eq!(
+        judge(SPANS, &it.to_bytes(SPANS), ITS, OWN),
+        Err(Refused::ForeignSender)
+    );
     it.sender.hardware = ITS;
-    assert_eq!(judge(&it.to_bytes(), ITS, OWN), Ok(it));
+    assert_eq!(judge(SPANS, &it.to_bytes(SPANS), ITS, OWN), Ok(it));
 }
 
 #[test]
@@ -236,9 +242,9 @@ fn input_gone_is_learned_only_for_us() {
 #[test]
 fn packet_is_the_ancestors_to_the_byte() {
     // With the header of 28 bytes: `ARP_PACKET_LEN`.
-    assert_eq!(LEN + spans_logic::cls::LEN, 60);
+    assert_eq!(len(SPANS) + SPANS.header_len(), 60);
     assert_eq!(
-        packet(Operation::Request, PEER).to_bytes(),
+        packet(Operation::Request, PEER).to_bytes(SPANS),
         [
             0x40, 0x40, 8, 0, 8, 4, 0, 1, //
             2, 0, 0, 0, 0, 0, 0, 2, 10, 0, 0, 2, //

@@ -29,13 +29,13 @@ mod time;
 mod user;
 mod waiters;
 
-use arp::{hw, ip, packet, Rig, MINUTE, OWN, SECOND, SETTINGS, SLOWEST};
+use arp::{hw, ip, packet, Rig, MINUTE, OWN, SECOND, SETTINGS, SLOWEST, SPANS};
 use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
         event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
-        packet::{judge, Operation, Refused, LEN},
+        packet::{judge, len, Operation, Refused},
         slots::Bucket,
         table::{Slot, State},
     },

@@ -14,6 +14,7 @@ use spans_logic::{
         slots::Bucket,
         table::{Slot, State, Table, View},
     },
+    medium::{Medium, MEDIA},
 };
 use std::net::Ipv4Addr;
 
@@ -34,6 +35,9 @@ pub(crate) const SETTINGS: Settings = Settings {
 
 /// The longest time between two requests: 19/16 of the mean.
 pub(crate) const SLOWEST: u64 = SETTINGS.retry / 16 * 19;
+
+/// What the ancestor's interfaces are on.
+pub(crate) static SPANS: &Medium = &MEDIA[0];
 
 pub(crate) const OWN: Address = hw(1);
 

@@ -6,20 +6,25 @@
 use spans_logic::{
     address::Address,
     arp::packet::{self, Host, Operation, Packet, Refused},
-    cls,
+    header::Error,
+    medium::{Medium, MEDIA},
 };
 use std::net::Ipv4Addr;
 
-fn address(bytes: &[u8]) -> Address {
-    Address::from_slice(bytes).unwrap()
-}
+/// How many kinds of frames there are.
+pub(crate) const KINDS: usize = MEDIA.len();
 
-/// Any 32 bytes as ARP, in a frame of `source`, at the interface `own`.
-pub(crate) fn check_arp(bytes: &[u8; packet::LEN], source: Address, own: Address) {
-    let sound = bytes[..7] == [0x40, 0x40, 8, 0, 8, 4, 0] && matches!(bytes[7], 1 | 2);
-    let sender = address(&bytes[8..16]);
-    let parsed = Packet::parse(bytes);
-    let judged = packet::judge(bytes, source, own);
+/// Any bytes as ARP, in a frame of `source`, at the interface `own`.
+pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Address) {
+    let n = usize::from(medium.address_len);
+    let parsed = Packet::parse(medium, bytes);
+    let judged = packet::judge(medium, bytes, source, own);
+    let [high, low] = medium.hardware_type.to_be_bytes();
+    let ethernet = medium.name == c"ethernet";
+    let sound = bytes.len() >= 16 + 2 * n
+        && (bytes[..2] == [high, low] || ethernet && bytes[..2] == [0, 6])
+        && bytes[2..7] == [8, 0, n as u8, 4, 0]
+        && matches!(bytes[7], 1 | 2);
     if !sound {
         assert_eq!(parsed, Err(Refused::Malformed));
         assert_eq!(judged, parsed);
@@ -28,19 +33,21 @@ pub(crate) fn check_arp(bytes: &[u8; packet::LEN], source: Address, own: Address
     let it = parsed.unwrap();
     assert_eq!(it.operation == Operation::Request, bytes[7] == 1);
     let host = |bytes: &[u8]| Host {
-        hardware: address(&bytes[..8]),
-        ip: Ipv4Addr::new(bytes[8], bytes[9], bytes[10], bytes[11]),
+        hardware: Address::from_slice(&bytes[..n]),
+        ip: Ipv4Addr::new(bytes[n], bytes[n + 1], bytes[n + 2], bytes[n + 3]),
     };
-    assert_eq!(it.sender, host(&bytes[8..20]));
-    assert_eq!(it.target, host(&bytes[20..32]));
-    // Each of its bytes is in it, so it can be written again.
-    assert_eq!(it.to_bytes(), *bytes);
+    assert_eq!(it.sender, host(&bytes[8..]));
+    assert_eq!(it.target, host(&bytes[12 + n..]));
+    // Each of its bytes but the kind of Ethernet is in it, so it can be written again.
+    assert_eq!(it.to_bytes(medium)[2..16 + 2 * n], bytes[2..16 + 2 * n]);
 
-    let wanted = if sender == Address::new([0xff; 8]) {
+    let sender = &bytes[8..8 + n];
+    let group = ethernet && sender[0] & 1 != 0;
+    let wanted = if sender == medium.bytes(&medium.broadcast) || group {
         Err(Refused::BroadcastSender)
-    } else if sender == own {
+    } else if sender == medium.bytes(&own) {
         Err(Refused::OwnSender)
-    } else if sender != source {
+    } else if sender != medium.bytes(&source) && !ethernet {
         Err(Refused::ForeignSender)
     } else {
         Ok(it)
@@ -48,28 +55,37 @@ pub(crate) fn check_arp(bytes: &[u8; packet::LEN], source: Address, own: Address
     assert_eq!(judged, wanted);
 }
 
-/// Any 28 bytes as a header.
-pub(crate) fn check_cls(bytes: &[u8; cls::LEN]) {
-    assert_eq!(cls::destination(bytes), address(&bytes[..8]));
-    assert_eq!(
-        cls::protocol(bytes),
-        u16::from_be_bytes([bytes[26], bytes[27]])
-    );
-    let constant = &bytes[16..26];
-    match cls::Header::parse(bytes) {
+/// Any bytes as a header, of a frame that is as long as its length says where there is
+/// one.
+pub(crate) fn check_header(medium: &Medium, bytes: &[u8]) {
+    let n = usize::from(medium.address_len);
+    let (constant, bridged): (&[u8], &[u8]) = match medium.name.to_bytes() {
+        b"spans" => (
+            &[0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0],
+            &[0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0x80, 0xc2],
+        ),
+        b"ax25" => (&[3, 0xff], &[]),
+        _ => (&[], &[]),
+    };
+    assert_eq!(medium.header_len(), 2 * n + constant.len() + 2);
+    let Some(bytes) = bytes.get(..medium.header_len()) else {
+        return;
+    };
+    let field = u16::from_be_bytes([bytes[bytes.len() - 2], bytes[bytes.len() - 1]]);
+    let length = medium.name == c"ethernet" && field < 1536;
+    assert_eq!(medium.destination(bytes), Address::from_slice(&bytes[..n]));
+    assert_eq!(medium.source(bytes), Address::from_slice(&bytes[n..2 * n]));
+    assert_eq!(medium.protocol(bytes), if length { 4 } else { field });
+    let found = &bytes[2 * n..bytes.len() - 2];
+    match medium.parse(bytes) {
         Ok(header) => {
-            assert_eq!(constant, [0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0]);
-            assert_eq!(header.destination, address(&bytes[..8]));
-            assert_eq!(header.source, address(&bytes[8..16]));
-            assert_eq!(header.protocol, cls::protocol(bytes));
-            assert_eq!(header.to_bytes(), *bytes);
+            assert_eq!(found, constant);
+            assert_eq!(header.destination, medium.destination(bytes));
+            assert_eq!(header.source, medium.source(bytes));
+            assert_eq!(header.protocol, medium.protocol(bytes));
+            assert_eq!(medium.write(&header, field.into()).as_ref(), bytes);
         }
-        Err(cls::Error::Bridged) => {
-            assert_eq!(constant, [0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0x80, 0xc2]);
-        }
-        Err(cls::Error::Malformed) => {
-            assert_ne!(constant, [0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0]);
-            assert_ne!(constant, [0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0x80, 0xc2]);
-        }
+        Err(Error::Bridged) => assert_eq!(found, bridged),
+        Err(Error::Malformed) => assert!(found != constant && found != bridged),
     }
 }

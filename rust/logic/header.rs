@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Link headers, on the wire.
+//!
+//! | bytes | field |
+//! |---|---|
+//! | n | destination |
+//! | n | source |
+//! | c | the same in all frames of the medium |
+//! | 2 | EtherType, big endian |
+//!
+//! What n and c are says the [`Medium`]: 8 and 10 for SPANS, 6 and 0 for Ethernet.
+
+use crate::{
+    address::{Address, MAX_LEN as MAX_ADDRESS_LEN},
+    medium::Medium,
+};
+
+/// The longest header of any medium, in bytes.
+pub const MAX_LEN: usize = 28;
+
+/// What a header of IEEE 802.3 with a length in it says that it carries: IEEE 802.2
+/// (`ETH_P_802_2`).
+const IEEE_802_2: u16 = 0x0004;
+
+/// The same without IEEE 802.2, as old Novell networks have it (`ETH_P_802_3`).
+const IEEE_802_3: u16 = 0x0001;
+
+/// The smallest EtherType that is not a length (`ETH_P_802_3_MIN`).
+const MIN_ETHERTYPE: u16 = 0x0600;
+
+/// A header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Who shall get the frame.
+    pub destination: Address,
+    /// Who says to have sent it.
+    pub source: Address,
+    /// What the frame carries: an EtherType, in host order.
+    pub protocol: u16,
+}
+
+/// A header as it goes on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes {
+    bytes: [u8; MAX_LEN],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+/// Why a frame is not one that its medium can deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A bridged frame.
+    Bridged,
+    /// The bytes that are always the same are not.
+    Malformed,
+}
+
+impl Medium {
+    /// Length of the link header in bytes.
+    #[inline]
+    pub const fn header_len(&self) -> usize {
+        self.constant_at() + self.constant.len() + 2
+    }
+
+    const fn constant_at(&self) -> usize {
+        2 * self.address_len as usize
+    }
+
+    /// Where a frame goes: all that a segment reads of it. `header` is to be as long as
+    /// the medium's, here and in what follows; what is missing counts as zero.
+    #[inline]
+    pub fn destination(&self, header: &[u8]) -> Address {
+        self.address_at(header, 0)
+    }
+
+    /// Who says to have sent a frame.
+    #[inline]
+    pub fn source(&self, header: &[u8]) -> Address {
+        self.address_at(header, self.address_len.into())
+    }
+
+    /// The bytes of the sender's address.
+    pub fn source_bytes<'a>(&self, header: &'a [u8]) -> Option<&'a [u8]> {
+        let len = usize::from(self.address_len);
+        header.get(len..)?.get(..len)
+    }
+
+    /// What a frame says to carry, whether or not the rest of the header is sound.
+    #[inline]
+    pub fn protocol(&self, header: &[u8]) -> u16 {
+        let at = self.constant_at() + self.constant.len();
+        let protocol = header
+            .get(at..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(0, |bytes| u16::from_be_bytes(*bytes));
+        if self.has_lengths && protocol < MIN_ETHERTYPE {
+            IEEE_802_2
+        } else {
+            protocol
+        }
+    }
+
+    /// Reads a header as it is on the wire.
+    #[inline]
+    pub fn parse(&self, header: &[u8]) -> Result<Header, Error> {
+        let constant = header.get(self.constant_at()..).unwrap_or(&[]);
+        if !begins_with(constant, self.constant) {
+            return Err(self.error(constant));
+        }
+        Ok(Header {
+            destination: self.destination(header),
+            source: self.source(header),
+            protocol: self.protocol(header),
+        })
+    }
+
+    #[cold]
+    fn error(&self, constant: &[u8]) -> Error {
+        if !self.bridged.is_empty() && begins_with(constant, self.bridged) {
+            Error::Bridged
+        } else {
+            Error::Malformed
+        }
+    }
+
+    /// The header as it goes on the wire, of a frame that carries `len` bytes.
+    pub fn write(&self, header: &Header, len: usize) -> Bytes {
+        let protocol = match header.protocol {
+            IEEE_802_2 | IEEE_802_3 if self.has_lengths => len as u16,
+            protocol => protocol,
+        };
+        let mut bytes = [0; MAX_LEN];
+        let fields = [
+            self.bytes(&header.destination),
+            self.bytes(&header.source),
+            self.constant,
+            &protocol.to_be_bytes(),
+        ];
+        for (to, from) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
+            *to = *from;
+        }
+        Bytes {
+            bytes,
+            len: self.header_len(),
+        }
+    }
+
+    /// As one load and a mask, where there are bytes enough behind it: each frame's
+    /// addresses are read.
+    #[inline]
+    pub(crate) fn address_at(&self, header: &[u8], at: usize) -> Address {
+        let Some(bytes) = header.get(at..) else {
+            return Address::NONE;
+        };
+        match bytes.first_chunk() {
+            Some(word) => {
+                let unused = (MAX_ADDRESS_LEN as u32 * 8)
+                    .wrapping_sub(u32::from(self.address_len).wrapping_mul(8));
+                let mask = u64::MAX.wrapping_shr(unused);
+                Address::new((u64::from_le_bytes(*word) & mask).to_le_bytes())
+            }
+            None => Address::from_slice(bytes.get(..self.address_len.into()).unwrap_or(bytes)),
+        }
+    }
+}
+
+/// Whether some bytes begin with others, by words as long as there are some.
+#[inline]
+fn begins_with(mut bytes: &[u8], mut wanted: &[u8]) -> bool {
+    while let Some((wanted_word, wanted_rest)) = wanted.split_first_chunk::<8>() {
+        let Some((word, rest)) = bytes.split_first_chunk::<8>() else {
+            return false;
+        };
+        if word != wanted_word {
+            return false;
+        }
+        (bytes, wanted) = (rest, wanted_rest);
+    }
+    bytes.len() >= wanted.len()
+        && bytes
+            .iter()
+            .zip(wanted)
+            .all(|(byte, wanted)| byte == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::medium::MEDIA;
+    use proptest::prelude::*;
+
+    /// Frames to everybody, from the station whose address ends with 2, byte for byte:
+    /// ARP, on each medium.
+    const ARP_BROADCAST: [&[u8]; 4] = [
+        &[
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, // destination
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, // source
+            0x00, 0x00, 0x00, 0x00, // protocol, extension length, bridging
+            0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00, // LLC, OUI
+            0x08, 0x06, // ARP
+        ],
+        &[
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x08, 0x06,
+        ],
+        &[
+            0xa2, 0xa6, 0xa8, 0x40, 0x40, 0x40, 0x00, // QST-0
+            0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, // source
+            0x03, 0xff, 0x08, 0x06, // UI, escape, ARP
+        ],
+        &[0x00, 0x02, 0x08, 0x06],
+    ];
+
+    fn rows() -> impl Iterator<Item = (&'static Medium, &'static [u8], Header)> {
+        MEDIA.iter().zip(ARP_BROADCAST).map(|(medium, bytes)| {
+            let mut source = [0; 8];
+            source[usize::from(medium.address_len) - 1] = 2;
+            let header = Header {
+                destination: medium.broadcast,
+                source: Address::new(source),
+                protocol: 0x0806,
+            };
+            (medium, bytes, header)
+        })
+    }
+
+    #[test]
+    fn golden_bytes_both_ways() {
+        for (medium, bytes, header) in rows() {
+            assert_eq!(medium.header_len(), bytes.len(), "{:?}", medium.name);
+            assert!(bytes.len() <= MAX_LEN);
+            assert_eq!(medium.parse(bytes), Ok(header), "{:?}", medium.name);
+            assert_eq!(medium.write(&header, 46).as_ref(), bytes);
+            assert_eq!(medium.source(bytes), header.source);
+            let source = medium.source_bytes(bytes).unwrap();
+            assert_eq!(source, medium.bytes(&header.source));
+            assert_eq!(medium.destination(bytes), header.destination);
+        }
+    }
+
+    #[test]
+    fn bridged_frames_are_told_from_broken_ones() {
+        for (medium, bytes, _) in rows() {
+            let at = medium.constant_at() + medium.constant.len();
+            let mut bytes = bytes.to_vec();
+            if medium.constant.len() >= 2 {
+                bytes[at - 2..at].copy_from_slice(&[0x80, 0xc2]);
+                let spans = medium.name == c"spans";
+                let error = if spans {
+                    Error::Bridged
+                } else {
+                    Error::Malformed
+                };
+                assert_eq!(medium.parse(&bytes), Err(error), "{:?}", medium.name);
+                bytes[at - 1] = 0xc3;
+                assert_eq!(medium.parse(&bytes), Err(Error::Malformed));
+            }
+        }
+    }
+
+    #[test]
+    fn every_constant_byte_counts() {
+        for (medium, bytes, _) in rows() {
+            for at in medium.constant_at()..medium.constant_at() + medium.constant.len() {
+                for bit in 0..8 {
+                    let mut bytes = bytes.to_vec();
+                    bytes[at] ^= 1 << bit;
+                    assert_eq!(medium.parse(&bytes), Err(Error::Malformed), "byte {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_ethernet_has_lengths() {
+        for (medium, bytes, header) in rows() {
+            let ethernet = medium.name == c"ethernet";
+            let mut bytes = bytes.to_vec();
+            let at = bytes.len() - 2;
+            for (field, length) in [(0x05ffu16, true), (0x0026, true), (0x0600, false)] {
+                bytes[at..].copy_from_slice(&field.to_be_bytes());
+                let protocol = if ethernet && length { 4 } else { field };
+                assert_eq!(medium.protocol(&bytes), protocol);
+            }
+            for protocol in [1, 4] {
+                let written = medium.write(&Header { protocol, ..header }, 0x26);
+                let field = if ethernet { 0x26 } else { protocol as u8 };
+                assert_eq!(written.as_ref()[at..], [0, field]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_cut_is_not_one() {
+        for (medium, bytes, _) in rows() {
+            for len in 0..medium.constant_at() + medium.constant.len() {
+                if !medium.constant.is_empty() {
+                    assert_eq!(medium.parse(&bytes[..len]), Err(Error::Malformed));
+                }
+            }
+            assert_eq!(medium.destination(&[]), Address::NONE);
+            assert_eq!(medium.source(&[]), Address::NONE);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(destination: [u8; 8], source: [u8; 8], protocol in 0x600u16..) {
+            for medium in &MEDIA {
+                let address = |bytes: [u8; 8]| {
+                    Address::from_slice(&bytes[..medium.address_len.into()])
+                };
+                let header = Header {
+                    destination: address(destination),
+                    source: address(source),
+                    protocol,
+                };
+                let bytes = medium.write(&header, 0);
+                prop_assert_eq!(medium.parse(bytes.as_ref()), Ok(header));
+                // What is behind a header does not matter.
+                let mut frame = bytes.as_ref().to_vec();
+                frame.extend([0xff; 16]);
+                prop_assert_eq!(medium.parse(&frame), Ok(header));
+            }
+        }
+
+        #[test]
+        fn what_is_accepted_is_written_again(bytes: [u8; MAX_LEN], make_sound: bool) {
+            for medium in &MEDIA {
+                let mut bytes = bytes[..medium.header_len()].to_vec();
+                let constant = medium.constant_at()..medium.header_len() - 2;
+                if make_sound {
+                    bytes[constant.clone()].copy_from_slice(medium.constant);
+                }
+                match medium.parse(&bytes) {
+                    Ok(header) => {
+                        let len = u16::from_be_bytes(*bytes.last_chunk().unwrap()).into();
+                        let written = medium.write(&header, len);
+                        prop_assert_eq!(written.as_ref(), &bytes[..]);
+                    }
+                    Err(_) => prop_assert_ne!(&bytes[constant], medium.constant),
+                }
+            }
+        }
+    }
+}

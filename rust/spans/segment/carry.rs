@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of frames from a transmit ring over the segment into receive rings.
+
+use super::{Segment, Station, Stations};
+use crate::{
+    net::{napi::Napi, spinlock_bh::LocalBhDisabled, Device, DropReason, SkBuff, SkBuffList},
+    spans::{counters::Counter, port::Port, queue::Queue, Spans},
+};
+use kernel::sync::Arc;
+use spans_logic::{
+    address::Address,
+    medium::{Cast, Medium},
+    segment::owners,
+};
+
+/// Those who hear what goes to some address, the sender perhaps among them.
+#[derive(Clone, Copy)]
+struct Hearers<'a> {
+    cast: Cast,
+    /// Who has the address. For a group all that there are.
+    stations: &'a [Station],
+    /// Who hears what is for others, too.
+    taps: &'a [Arc<Port>],
+}
+
+impl Stations {
+    fn hearers(&self, medium: &Medium, address: Address) -> Hearers<'_> {
+        match medium.cast(address) {
+            Cast::Unicast => Hearers {
+                cast: Cast::Unicast,
+                stations: owners(&self.addresses, address),
+                taps: &self.promiscuous,
+            },
+            // They hear groups as stations.
+            cast => Hearers {
+                cast,
+                stations: &self.addresses,
+                taps: &[],
+            },
+        }
+    }
+}
+
+fn is(port: &Port, other: &Port) -> bool {
+    core::ptr::eq(port, other)
+}
+
+impl<'a> Hearers<'a> {
+    /// The ports of stations but the sender's, each once.
+    fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
+        self.stations
+            .iter()
+            .filter(move |station| station.own || self.cast == Cast::Unicast)
+            .map(|station| &*station.port)
+            .filter(move |port| !is(port, sender))
+    }
+
+    /// The taps but the sender's and another one.
+    fn taps(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
+        self.taps
+            .iter()
+            .map(|port| &**port)
+            .filter(move |port| !is(port, sender) && !is(port, other))
+    }
+
+    /// How a frame reaches them.
+    #[inline]
+    fn reach(self, sender: &'a Port) -> Reach<'a> {
+        let mut ports = self.ports(sender);
+        match (ports.next(), ports.next()) {
+            (Some(_), _) if self.cast == Cast::Multicast => Reach::Many,
+            (Some(_), Some(_)) => Reach::Many,
+            (Some(port), None) => self.reach_one(port, sender),
+            // Nobody but a tap, as is the port of a bridge.
+            (None, _) => match self.taps.iter().find(|port| !is(port, sender)) {
+                Some(port) => self.reach_one(port, sender),
+                None => Reach::Nobody,
+            },
+        }
+    }
+
+    #[inline]
+    fn reach_one(self, port: &'a Port, sender: &'a Port) -> Reach<'a> {
+        if self.taps(sender, port).next().is_none() {
+            Reach::One(port)
+        } else {
+            Reach::OneAndTaps(port)
+        }
+    }
+}
+
+/// How a frame reaches its hearers.
+enum Reach<'a> {
+    Nobody,
+    /// Waits until there is room.
+    One(&'a Port),
+    /// So does this; the others get copies when it has arrived.
+    OneAndTaps(&'a Port),
+    /// Waits for nobody.
+    Many,
+}
+
+impl Segment {
+    /// Brings frames from the queue `from` of `sender` to all who hear them.
+    ///
+    /// A frame for one station waits until that has room for it, and those behind it
+    /// wait, too: they come back. One for many does not.
+    pub(in crate::spans) fn carry<'a>(
+        &'a self,
+        device: &Device<Spans>,
+        sender: &'a Port,
+        from: &Queue,
+        mut frames: SkBuffList,
+        bh: &'a LocalBhDisabled,
+    ) -> Carried<'a> {
+        if frames.is_empty() {
+            return Carried::default();
+        }
+        let stations = self.stations.read(bh);
+        let header_len = self.medium.header_len();
+        let mut delivery = Delivery::new(from.index(), bh);
+        let mut lost = SkBuffList::default();
+        let (mut dropped, mut groups) = (0usize, 0u64);
+        let mut last = None;
+
+        while let Some(mut skb) = frames.pop_front() {
+            let len = skb.len();
+            let destination = match skb.header(header_len) {
+                Ok(header) => self.medium.destination(header),
+                Err(reason) => {
+                    from.drop_headless(skb, reason, Counter::TxErrorShort, Counter::TxDropNoMemory);
+                    dropped = dropped.wrapping_add(len);
+                    continue;
+                }
+            };
+            // Mostly it is for the same one as the one before.
+            let hearers = match last {
+                Some((address, hearers)) if address == destination => hearers,
+                _ => {
+                    let hearers = stations.hearers(self.medium, destination);
+                    last = Some((destination, hearers));
+                    hearers
+                }
+            };
+            let reach = hearers.reach(sender);
+            if matches!(reach, Reach::Nobody) {
+                lost.push_back(skb);
+                dropped = dropped.wrapping_add(len);
+                continue;
+            }
+            skb.tx_timestamp(device);
+            let skb = match skb.scrub_packet() {
+                Ok(skb) => skb,
+                Err(skb) => {
+                    from.drop_frame(skb, Counter::TxDropNoMemory, DropReason::SKB_UCOPY_FAULT);
+                    dropped = dropped.wrapping_add(len);
+                    continue;
+                }
+            };
+            match reach {
+                Reach::One(port) => delivery.give(skb, port),
+                Reach::OneAndTaps(port) => {
+                    delivery.give_and_tap(skb, port, || hearers.taps(sender, port));
+                }
+                Reach::Many | Reach::Nobody => {
+                    let group = (hearers.cast == Cast::Multicast).then_some(destination);
+                    delivery.spread(skb, hearers.ports(sender), |port| {
+                        group.is_none_or(|group| port.filter(bh).hears(self.medium, group))
+                    });
+                }
+            }
+            if hearers.cast != Cast::Unicast {
+                // To know whether it has arrived.
+                delivery.flush();
+                groups = groups.wrapping_add(u64::from(!delivery.is_blocked()));
+            }
+            if delivery.is_blocked() {
+                delivery.back.append(&mut frames);
+            }
+        }
+        let (packets, bytes, back, ring) = delivery.finish();
+        from.drop_frames(&mut lost, Counter::TxDropNoTarget, DropReason::NO_TX_TARGET);
+
+        if packets > 0 {
+            from.count(Counter::TxPackets, packets as u64);
+            from.count(Counter::TxBytes, bytes as u64);
+        }
+        if groups > 0 {
+            from.count(Counter::TxMulticast, groups);
+        }
+        Carried {
+            bytes: bytes.saturating_add(dropped),
+            back,
+            ring,
+        }
+    }
+}
+
+/// What became of frames that were carried.
+#[derive(Default)]
+pub(in crate::spans) struct Carried<'a> {
+    /// The bytes of those that arrived or were dropped.
+    pub(in crate::spans) bytes: usize,
+    /// Those that could not be delivered yet, in order.
+    pub(in crate::spans) back: SkBuffList,
+    /// The last ring that has got frames, whose poll is still to be scheduled.
+    pub(in crate::spans) ring: Option<&'a Napi<Queue>>,
+}
+
+/// What becomes of frames that a ring has no room for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfFull {
+    Wait,
+    Drop,
+}
+
+/// Frames on their way into receive rings. As long as they go to the same one,
+/// they go together: one lock and one doorbell.
+struct Delivery<'a> {
+    /// The number of the sender's queue.
+    index: u16,
+    bh: &'a LocalBhDisabled,
+    ring: Option<&'a Napi<Queue>>,
+    if_full: IfFull,
+    /// On their way into `ring`.
+    frames: SkBuffList,
+    /// Delivered, a frame for many being one.
+    packets: usize,
+    bytes: usize,
+    /// Refused by a ring that is full, and all behind them.
+    back: SkBuffList,
+}
+
+impl<'a> Delivery<'a> {
+    fn new(index: u16, bh: &'a LocalBhDisabled) -> Self {
+        Self {
+            index,
+            bh,
+            ring: None,
+            if_full: IfFull::Wait,
+            frames: SkBuffList::default(),
+            packets: 0,
+            bytes: 0,
+            back: SkBuffList::default(),
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        !self.back.is_empty()
+    }
+
+    fn count(&mut self, skb: &SkBuff) {
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(skb.len());
+    }
+
+    /// A frame for one port.
+    #[inline]
+    fn give(&mut self, skb: SkBuff, port: &'a Port) {
+        self.count(&skb);
+        self.put(skb, port, IfFull::Wait);
+    }
+
+    /// A frame for one port, of which others get copies once it has arrived.
+    #[inline(never)]
+    fn give_and_tap<I: Iterator<Item = &'a Port>>(
+        &mut self,
+        skb: SkBuff,
+        port: &'a Port,
+        taps: impl Fn() -> I,
+    ) {
+        let copy = skb.clone();
+        self.give(skb, port);
+        self.flush();
+        match copy {
+            Ok(copy) if self.is_blocked() => copy.consume(),
+            Ok(copy) => self.copy_to_all(copy, taps(), |_| true),
+            Err(_) if self.is_blocked() => (),
+            Err(_) => taps().for_each(|tap| self.count_at(tap, Counter::RxDropNoMemory)),
+        }
+    }
+
+    /// A frame for those of many ports that hear it.
+    #[inline(never)]
+    fn spread(
+        &mut self,
+        skb: SkBuff,
+        ports: impl Iterator<Item = &'a Port>,
+        hears: impl Fn(&Port) -> bool,
+    ) {
+        // Those before it are not overtaken.
+        self.flush();
+        if self.is_blocked() {
+            return self.back.push_back(skb);
+        }
+        self.count(&skb);
+        self.copy_to_all(skb, ports, hears);
+    }
+
+    fn copy_to_all(
+        &mut self,
+        skb: SkBuff,
+        ports: impl Iterator<Item = &'a Port>,
+        hears: impl Fn(&Port) -> bool,
+    ) {
+        let mut last = None;
+        for port in ports {
+            if !hears(port) {
+                self.count_at(port, Counter::RxFiltered);
+                continue;
+            }
+            let Some(before) = last.replace(port) else {
+                continue;
+            };
+            match skb.clone() {
+                Ok(copy) => self.put(copy, before, IfFull::Drop),
+                Err(_) => self.count_at(before, Counter::RxDropNoMemory),
+            }
+        }
+        match last {
+            Some(port) => self.put(skb, port, IfFull::Drop),
+            // It was on the wire, where nobody wanted to hear it.
+            None => skb.consume(),
+        }
+    }
+
+    fn count_at(&self, port: &Port, counter: Counter) {
+        if let Some(ring) = port.rx_queue(self.index) {
+            ring.count(counter, 1);
+        }
+    }
+
+    /// The frames that follow go to another ring than those before.
+    #[inline(never)]
+    fn turn_to(&mut self, ring: &'a Napi<Queue>, if_full: IfFull) {
+        self.flush();
+        self.ring = Some(ring);
+        self.if_full = if_full;
+    }
+
+    #[inline]
+    fn put(&mut self, skb: SkBuff, port: &'a Port, if_full: IfFull) {
+        let Some(ring) = port.rx_queue(self.index) else {
+            // A port always has a queue.
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        if self.if_full != if_full || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
+            self.turn_to(ring, if_full);
+        }
+        if self.is_blocked() {
+            return self.hold_back(skb);
+        }
+        self.frames.push_back(skb);
+    }
+
+    /// It was counted, and has not arrived.
+    fn hold_back(&mut self, skb: SkBuff) {
+        self.packets = self.packets.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(skb.len());
+        self.back.push_back(skb);
+    }
+
+    /// Puts the frames into their ring, and has that polled.
+    fn flush(&mut self) {
+        if let Some(ring) = self.put_into_ring() {
+            ring.schedule();
+        }
+    }
+
+    /// Puts the frames into their ring. Answers whose poll is to be scheduled.
+    fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
+        let ring = self.ring.take()?;
+        let rings = ring.offer(&mut self.frames, self.bh);
+        match self.if_full {
+            IfFull::Wait => {
+                while let Some(skb) = self.frames.pop_front() {
+                    self.hold_back(skb);
+                }
+            }
+            IfFull::Drop => {
+                ring.drop_frames(&mut self.frames, Counter::RxDropFull, DropReason::FULL_RING);
+            }
+        }
+        rings.then_some(ring)
+    }
+
+    /// How many packets and bytes were delivered, what was not, and whose poll is
+    /// still to be scheduled.
+    fn finish(&mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
+        let ring = self.put_into_ring();
+        (self.packets, self.bytes, self.back.take(), ring)
+    }
+}
