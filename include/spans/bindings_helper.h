@@ -26,6 +26,7 @@
 #include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <net/arp.h>
+#include <net/gso.h>
 #include <net/neighbour.h>
 #include <net/netevent.h>
 #include <net/route.h>
@@ -37,6 +38,13 @@
 static const gfp_t SPANS_GFP_ATOMIC = GFP_ATOMIC;
 static const gfp_t SPANS_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
 static const netdev_features_t SPANS_NETIF_F_GRO = NETIF_F_GRO;
+static const netdev_features_t SPANS_NETIF_F_GRO_HW = NETIF_F_GRO_HW;
+static const netdev_features_t SPANS_NETIF_F_RXCSUM = NETIF_F_RXCSUM;
+static const netdev_features_t SPANS_NETIF_F_CSUM = NETIF_F_HW_CSUM | NETIF_F_SCTP_CRC;
+static const netdev_features_t SPANS_NETIF_F_SG =
+	NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA;
+static const netdev_features_t SPANS_NETIF_F_GSO =
+	NETIF_F_GSO_SOFTWARE | NETIF_F_GSO_ENCAP_ALL;
 static const u32 SPANS_NEIGH_UPDATE_F_OVERRIDE = NEIGH_UPDATE_F_OVERRIDE;
 static const u32 SPANS_NEIGH_UPDATE_F_ADMIN = NEIGH_UPDATE_F_ADMIN;
 static const u32 SPANS_NTF_EXT_VALIDATED = NTF_EXT_VALIDATED;

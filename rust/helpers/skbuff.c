@@ -8,6 +8,11 @@ bool rust_helper_skb_shared(const struct sk_buff *skb)
 	return skb_shared(skb);
 }
 
+bool rust_helper_skb_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
 void rust_helper_dev_consume_skb_any(struct sk_buff *skb)
 {
 	dev_consume_skb_any(skb);

@@ -93,13 +93,13 @@ pub fn judge<L: Deref<Target = [Address]>>(
 /// IEEE 802.1Q and 802.1ad.
 const TAGS: [u16; 2] = [0x8100, 0x88a8];
 
-/// Whether a frame of `len` bytes that carries `protocol` is longer than it may be behind a
-/// link header of `header` bytes, where the MTU is `mtu`. With a tag it may be four bytes
-/// longer, as all that can do VLANs let it be.
+/// How long a frame that carries `protocol` may be, behind a link header of `header` bytes
+/// and where the MTU is `mtu`. With a tag it may be four bytes longer, as all that can do
+/// VLANs let it be.
 #[inline]
-pub fn is_too_long(len: usize, header: usize, mtu: usize, protocol: u16) -> bool {
-    let longest = mtu.saturating_add(header);
-    len > longest && !(TAGS.contains(&protocol) && len <= longest.saturating_add(4))
+pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
+    let tag = if TAGS.contains(&protocol) { 4 } else { 0 };
+    mtu.saturating_add(header).saturating_add(tag)
 }
 
 /// How many of `offered` packets a receive ring takes that holds `len` of at most
@@ -165,14 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn length_is_from_header_to_header_and_mtu() {
-        assert!(!is_too_long(28, 28, 1500, 0x0800));
-        assert!(!is_too_long(28 + 1500, 28, 1500, 0x0800));
-        assert!(is_too_long(29 + 1500, 28, 1500, 0x0800));
-        for tag in [0x8100, 0x88a8] {
-            assert!(!is_too_long(18 + 1500, 14, 1500, tag));
-            assert!(is_too_long(19 + 1500, 14, 1500, tag));
-        }
+    fn a_frame_is_as_long_as_header_and_mtu() {
+        assert_eq!(longest(28, 9180, 0x0800), 9208);
+        assert_eq!(longest(14, 1500, 0x86dd), 1514);
+        assert_eq!(longest(14, 1500, 0x8100), 1518);
+        assert_eq!(longest(14, 1500, 0x88a8), 1518);
     }
 
     #[test]

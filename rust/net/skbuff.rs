@@ -4,6 +4,8 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
+mod offload;
+
 use super::{
     bindings,
     device::{Device, Operations}, //
@@ -40,6 +42,10 @@ drop_reasons! {
     OTHERHOST = skb_drop_reason_SKB_DROP_REASON_OTHERHOST,
     /// Longer than the MTU.
     PKT_TOO_BIG = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
+    /// A checksum that was left to hardware cannot be computed.
+    SKB_CSUM = skb_drop_reason_SKB_DROP_REASON_SKB_CSUM,
+    /// A packet that stands for several cannot be taken apart.
+    SKB_GSO_SEG = skb_drop_reason_SKB_DROP_REASON_SKB_GSO_SEG,
     /// Shorter than its header.
     PKT_TOO_SMALL = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_SMALL,
     /// A queue was emptied.

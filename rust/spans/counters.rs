@@ -122,6 +122,8 @@ counters! {
         RxErrorMalformed = "error_malformed",
         /// ARP that is not for IPv4 on this medium.
         RxErrorArp = "error_arp",
+        /// What its sender has left to hardware cannot be done.
+        RxErrorOffload = "error_offload",
         /// Of those given to the stack, frames to a group or to everybody.
         RxMulticast = "multicast",
         /// Frames to groups that nobody here wants to hear. They are never in the ring.
@@ -169,7 +171,7 @@ impl Sums {
         let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
         let (length, frame) = (
             &[RxErrorShort, RxErrorLong],
-            &[RxErrorMalformed, RxErrorArp],
+            &[RxErrorMalformed, RxErrorArp, RxErrorOffload],
         );
 
         add(&mut stats.tx_packets, &[TxPackets]);

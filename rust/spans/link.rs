@@ -50,6 +50,7 @@ impl rtnl::LinkOperations for Spans {
     fn setup(dev: &mut Setup<'_, Self>) {
         dev.set_mtu_range(&MTU_RANGE);
         dev.set_tx_queue_len(TX_QUEUE_LEN);
+        dev.set_features();
     }
 
     fn new_link(

@@ -14,7 +14,7 @@ use crate::net::{
 use spans_logic::{
     address::Address,
     arp::packet,
-    receive::{is_too_long, judge, room, Recipient, Refused},
+    receive::{judge, longest, room, Recipient, Refused},
 };
 
 /// A receive ring.
@@ -83,9 +83,15 @@ impl Queue {
             self.rx_rung.write(!rx.frames.is_empty());
             frames
         };
-        let count = frames.len();
-        if count > 0 {
-            self.receive(context, frames);
+        if frames.is_empty() {
+            return 0;
+        }
+        let (count, mut rest) = self.receive(context, frames);
+        if !rest.is_empty() {
+            let mut rx = self.rx.lock(context.bh());
+            rest.append(&mut rx.frames);
+            rx.frames = rest;
+            self.rx_rung.write(true);
         }
         count
     }
@@ -101,8 +107,14 @@ impl Queue {
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
     }
 
-    /// Gives frames that are for this device to the stack, and drops the others.
-    fn receive(&self, context: &PollContext<'_, Self>, mut frames: SkBuffList) {
+    /// Gives frames that are for this device to the stack, and drops the others. Answers how
+    /// many there were, of those that were taken apart each part, and what exceeds the budget
+    /// with them.
+    fn receive(
+        &self,
+        context: &PollContext<'_, Self>,
+        mut frames: SkBuffList,
+    ) -> (usize, SkBuffList) {
         let device = context.device();
         let port = device.data();
         let medium = port.medium();
@@ -110,11 +122,17 @@ impl Queue {
         let filter = port.filter(context.bh());
         let own = port.address();
         let mtu = device.mtu() as usize;
+        let offloads = device.offloads();
         // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
         let (mut packets, mut bytes, mut groups) = (0u64, 0u64, 0u64);
+        let mut count = 0usize;
 
-        while let Some(mut skb) = frames.pop_front() {
+        while count < context.budget() {
+            let Some(mut skb) = frames.pop_front() else {
+                break;
+            };
+            count = count.wrapping_add(1);
             let len = skb.len();
             let judgement = match skb.header(header_len) {
                 Ok(header) => judge(medium, header, own, filter),
@@ -130,7 +148,8 @@ impl Queue {
                     continue;
                 }
             };
-            if is_too_long(len, header_len, mtu, accepted.protocol) {
+            let longest = longest(header_len, mtu, accepted.protocol);
+            if len > longest && !skb.is_gso_of(longest) {
                 self.drop_frame(skb, Counter::RxErrorLong, DropReason::PKT_TOO_BIG);
                 continue;
             }
@@ -147,13 +166,34 @@ impl Queue {
                 Recipient::Multicast => PacketType::Multicast,
                 Recipient::OtherHost => PacketType::OtherHost,
             };
-            match context.receive(skb, header_len, accepted.protocol, packet_type, queue) {
-                Ok(()) => {
-                    packets = packets.wrapping_add(1);
-                    bytes = bytes.wrapping_add(len as u64);
-                    groups = groups.wrapping_add(u64::from(accepted.recipient.is_group()));
+            let give = |skb| {
+                context
+                    .receive(skb, header_len, accepted.protocol, packet_type, queue)
+                    .map_err(|(skb, reason)| self.headless(skb, reason))
+                    .is_ok()
+            };
+            let given = if offloads.are_all() {
+                give(skb)
+            } else {
+                match skb.without_offloads(device, accepted.protocol, offloads, context.bh()) {
+                    Ok(mut parts) => {
+                        count = count.wrapping_add(parts.len().saturating_sub(1));
+                        let mut given = false;
+                        while let Some(part) = parts.pop_front() {
+                            given |= give(part);
+                        }
+                        given
+                    }
+                    Err((skb, reason)) => {
+                        self.drop_frame(skb, Counter::RxErrorOffload, reason);
+                        false
+                    }
                 }
-                Err((skb, reason)) => self.headless(skb, reason),
+            };
+            if given {
+                packets = packets.wrapping_add(1);
+                bytes = bytes.wrapping_add(len as u64);
+                groups = groups.wrapping_add(u64::from(accepted.recipient.is_group()));
             }
         }
 
@@ -164,6 +204,7 @@ impl Queue {
         if groups > 0 {
             self.count(Counter::RxMulticast, groups);
         }
+        (count, frames)
     }
 
     /// Learns from an ARP packet, which comes back if it is worth looking at: the stack

@@ -119,6 +119,23 @@ impl<T: Operations> Setup<'_, T> {
         }
     }
 
+    /// What a device of this kind can do that passes packets on as they are: leave
+    /// checksums and segmentation to whoever receives them, and take packets in pieces. The
+    /// user can switch each of it off.
+    pub fn set_features(&mut self) {
+        // SAFETY: By the type invariant the device is ours.
+        let dev = unsafe { &mut *self.dev };
+        let tx =
+            bindings::SPANS_NETIF_F_SG | bindings::SPANS_NETIF_F_CSUM | bindings::SPANS_NETIF_F_GSO;
+        let all = tx | bindings::SPANS_NETIF_F_RXCSUM | bindings::SPANS_NETIF_F_GRO_HW;
+        dev.features |= all;
+        dev.hw_features |= all;
+        // Behind a tag, within a tunnel, under a label all is the same.
+        dev.vlan_features |= tx;
+        dev.hw_enc_features |= tx;
+        dev.mpls_features |= tx;
+    }
+
     /// How many packets a qdisc holds, as `ip link` shows and sets it.
     pub fn set_tx_queue_len(&mut self, len: u32) {
         // SAFETY: By the type invariant the device is ours.
