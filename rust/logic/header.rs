@@ -11,10 +11,7 @@
 //!
 //! What n and c are says the [`Medium`]: 8 and 10 for SPANS, 6 and 0 for Ethernet.
 
-use crate::{
-    address::{Address, MAX_LEN as MAX_ADDRESS_LEN},
-    medium::Medium,
-};
+use crate::{address::Address, medium::Medium};
 
 /// The longest header of any medium, in bytes.
 pub const MAX_LEN: usize = 28;
@@ -66,11 +63,7 @@ impl Medium {
     /// Length of the link header in bytes.
     #[inline]
     pub const fn header_len(&self) -> usize {
-        self.constant_at() + self.constant.len() + 2
-    }
-
-    const fn constant_at(&self) -> usize {
-        2 * self.address_len as usize
+        self.measures.len
     }
 
     /// Where a frame goes: all that a segment reads of it. `header` is to be as long as
@@ -83,7 +76,7 @@ impl Medium {
     /// Who says to have sent a frame.
     #[inline]
     pub fn source(&self, header: &[u8]) -> Address {
-        self.address_at(header, self.address_len.into())
+        self.address_at(header, self.measures.source)
     }
 
     /// The bytes of the sender's address.
@@ -95,9 +88,8 @@ impl Medium {
     /// What a frame says to carry, whether or not the rest of the header is sound.
     #[inline]
     pub fn protocol(&self, header: &[u8]) -> u16 {
-        let at = self.constant_at() + self.constant.len();
         let protocol = header
-            .get(at..)
+            .get(self.measures.protocol..)
             .and_then(<[u8]>::first_chunk)
             .map_or(0, |bytes| u16::from_be_bytes(*bytes));
         if self.has_lengths && protocol < MIN_ETHERTYPE {
@@ -107,27 +99,30 @@ impl Medium {
         }
     }
 
-    /// Reads a header as it is on the wire.
+    /// Whether the bytes are there that are the same in all frames.
     #[inline]
-    pub fn parse(&self, header: &[u8]) -> Result<Header, Error> {
-        let constant = header.get(self.constant_at()..).unwrap_or(&[]);
-        if !begins_with(constant, self.constant) {
-            return Err(self.error(constant));
+    pub fn check(&self, header: &[u8]) -> Result<(), Error> {
+        if self.constant.is_empty() {
+            return Ok(());
         }
+        let constant = header.get(self.measures.constant..self.measures.protocol);
+        if constant.is_some_and(|constant| is(constant, self.constant)) {
+            Ok(())
+        } else if constant.is_some_and(|constant| is(constant, self.bridged)) {
+            Err(Error::Bridged)
+        } else {
+            Err(Error::Malformed)
+        }
+    }
+
+    /// Reads a header as it is on the wire.
+    pub fn parse(&self, header: &[u8]) -> Result<Header, Error> {
+        self.check(header)?;
         Ok(Header {
             destination: self.destination(header),
             source: self.source(header),
             protocol: self.protocol(header),
         })
-    }
-
-    #[cold]
-    fn error(&self, constant: &[u8]) -> Error {
-        if !self.bridged.is_empty() && begins_with(constant, self.bridged) {
-            Error::Bridged
-        } else {
-            Error::Malformed
-        }
     }
 
     /// The header as it goes on the wire, of a frame that carries `len` bytes.
@@ -161,33 +156,33 @@ impl Medium {
         };
         match bytes.first_chunk() {
             Some(word) => {
-                let unused = (MAX_ADDRESS_LEN as u32 * 8)
-                    .wrapping_sub(u32::from(self.address_len).wrapping_mul(8));
-                let mask = u64::MAX.wrapping_shr(unused);
-                Address::new((u64::from_le_bytes(*word) & mask).to_le_bytes())
+                Address::new((u64::from_le_bytes(*word) & self.measures.mask).to_le_bytes())
             }
             None => Address::from_slice(bytes.get(..self.address_len.into()).unwrap_or(bytes)),
         }
     }
 }
 
-/// Whether some bytes begin with others, by words as long as there are some.
+/// Whether bytes are these, by words if there are enough: each frame's are compared.
 #[inline]
-fn begins_with(mut bytes: &[u8], mut wanted: &[u8]) -> bool {
-    while let Some((wanted_word, wanted_rest)) = wanted.split_first_chunk::<8>() {
-        let Some((word, rest)) = bytes.split_first_chunk::<8>() else {
-            return false;
-        };
-        if word != wanted_word {
-            return false;
-        }
-        (bytes, wanted) = (rest, wanted_rest);
+fn is(bytes: &[u8], wanted: &[u8]) -> bool {
+    let ends = |bytes: &[u8]| -> Option<(u64, u64)> {
+        Some((
+            u64::from_ne_bytes(*bytes.first_chunk()?),
+            u64::from_ne_bytes(*bytes.last_chunk()?),
+        ))
+    };
+    if bytes.len() != wanted.len() {
+        return false;
     }
-    bytes.len() >= wanted.len()
-        && bytes
+    match (ends(bytes), ends(wanted)) {
+        // No constant is longer than these together.
+        (Some(bytes), Some(wanted)) => bytes == wanted,
+        _ => bytes
             .iter()
             .zip(wanted)
-            .all(|(byte, wanted)| byte == wanted)
+            .all(|(byte, wanted)| byte == wanted),
+    }
 }
 
 #[cfg(test)]
@@ -235,6 +230,7 @@ mod tests {
         for (medium, bytes, header) in rows() {
             assert_eq!(medium.header_len(), bytes.len(), "{:?}", medium.name);
             assert!(bytes.len() <= MAX_LEN);
+            assert!(medium.constant.len() <= 16);
             assert_eq!(medium.parse(bytes), Ok(header), "{:?}", medium.name);
             assert_eq!(medium.write(&header, 46).as_ref(), bytes);
             assert_eq!(medium.source(bytes), header.source);
@@ -247,7 +243,7 @@ mod tests {
     #[test]
     fn bridged_frames_are_told_from_broken_ones() {
         for (medium, bytes, _) in rows() {
-            let at = medium.constant_at() + medium.constant.len();
+            let at = medium.measures.protocol;
             let mut bytes = bytes.to_vec();
             if medium.constant.len() >= 2 {
                 bytes[at - 2..at].copy_from_slice(&[0x80, 0xc2]);
@@ -267,7 +263,7 @@ mod tests {
     #[test]
     fn every_constant_byte_counts() {
         for (medium, bytes, _) in rows() {
-            for at in medium.constant_at()..medium.constant_at() + medium.constant.len() {
+            for at in medium.measures.constant..medium.measures.protocol {
                 for bit in 0..8 {
                     let mut bytes = bytes.to_vec();
                     bytes[at] ^= 1 << bit;
@@ -299,7 +295,7 @@ mod tests {
     #[test]
     fn a_header_that_is_cut_is_not_one() {
         for (medium, bytes, _) in rows() {
-            for len in 0..medium.constant_at() + medium.constant.len() {
+            for len in 0..medium.measures.protocol {
                 if !medium.constant.is_empty() {
                     assert_eq!(medium.parse(&bytes[..len]), Err(Error::Malformed));
                 }
@@ -334,7 +330,7 @@ mod tests {
         fn what_is_accepted_is_written_again(bytes: [u8; MAX_LEN], make_sound: bool) {
             for medium in &MEDIA {
                 let mut bytes = bytes[..medium.header_len()].to_vec();
-                let constant = medium.constant_at()..medium.header_len() - 2;
+                let constant = medium.measures.constant..medium.measures.protocol;
                 if make_sound {
                     bytes[constant.clone()].copy_from_slice(medium.constant);
                 }

@@ -39,6 +39,32 @@ pub struct Medium {
     pub mtu: u32,
     /// What the MTU may be set to. The lower end is what IPv4 needs (RFC 791).
     pub mtu_range: RangeInclusive<u32>,
+    /// What follows from the row, for those who read each frame.
+    pub(crate) measures: Measures,
+}
+
+/// Where things are in a header, in bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Measures {
+    /// Of a word, what is an address.
+    pub(crate) mask: u64,
+    pub(crate) source: usize,
+    pub(crate) constant: usize,
+    pub(crate) protocol: usize,
+    pub(crate) len: usize,
+}
+
+impl Measures {
+    const fn new(address_len: usize, constant_len: usize) -> Self {
+        let protocol = 2 * address_len + constant_len;
+        Self {
+            mask: u64::MAX >> (8 * (MAX_LEN - address_len)),
+            source: address_len,
+            constant: 2 * address_len,
+            protocol,
+            len: protocol + 2,
+        }
+    }
 }
 
 /// All media. The first one is what a segment carries of which nobody says anything.
@@ -58,6 +84,7 @@ pub static MEDIA: [Medium; 4] = [
         foreign_arp: false,
         mtu: 9180,
         mtu_range: 68..=65535,
+        measures: Measures::new(8, 10),
     },
     // ARPHRD_ETHER.
     Medium {
@@ -72,6 +99,7 @@ pub static MEDIA: [Medium; 4] = [
         foreign_arp: true,
         mtu: 1500,
         mtu_range: 68..=65535,
+        measures: Measures::new(6, 0),
     },
     // Like AX.25: call signs with SSID for addresses, QST-0 is everybody, frames are UI (0x03)
     // and say by the escape (0xff) that more follows about the protocol. The hardware type is our
@@ -88,6 +116,7 @@ pub static MEDIA: [Medium; 4] = [
         foreign_arp: false,
         mtu: 256,
         mtu_range: 68..=65535,
+        measures: Measures::new(7, 2),
     },
     // Like ARCnet: 0 is everybody, and no packet is longer than RFC 1201 lets it be. The hardware
     // type is our own, as the kernel's own ARCnet (7) has another header.
@@ -103,6 +132,7 @@ pub static MEDIA: [Medium; 4] = [
         foreign_arp: false,
         mtu: 1500,
         mtu_range: 68..=60480,
+        measures: Measures::new(1, 0),
     },
 ];
 
@@ -241,6 +271,8 @@ mod tests {
             assert!(!row.is_station(row.broadcast));
             assert!(!row.is_station(Address::NONE));
             assert!(row.mtu_range.contains(&row.mtu));
+            let measures = Measures::new(row.address_len.into(), row.constant.len());
+            assert_eq!(row.measures, measures);
             assert!(row.bridged.is_empty() || row.bridged.len() == row.constant.len());
             let same = |other: &&Medium| other.hardware_type == row.hardware_type;
             assert_eq!(MEDIA.iter().filter(same).count(), 1);

@@ -41,8 +41,6 @@ impl Recipient {
 pub struct Accepted {
     /// Whom it is for.
     pub recipient: Recipient,
-    /// Who says to have sent it.
-    pub source: Address,
     /// What it carries: an EtherType, in host order.
     pub protocol: u16,
 }
@@ -67,17 +65,18 @@ pub fn judge<L: Deref<Target = [Address]>>(
     own: Address,
     filter: &Filter<L>,
 ) -> Result<Accepted, Refused> {
-    let header = medium.parse(header).map_err(|error| match error {
+    medium.check(header).map_err(|error| match error {
         header::Error::Bridged => Refused::Bridged,
         header::Error::Malformed => Refused::Malformed,
     })?;
-    let recipient = if header.destination == own {
+    let destination = medium.destination(header);
+    let recipient = if destination == own {
         Recipient::Host
     } else {
-        if !filter.hears(medium, header.destination) {
+        if !filter.hears(medium, destination) {
             return Err(Refused::OtherHost);
         }
-        match medium.cast(header.destination) {
+        match medium.cast(destination) {
             Cast::Broadcast => Recipient::Broadcast,
             Cast::Multicast => Recipient::Multicast,
             Cast::Unicast => Recipient::OtherHost,
@@ -85,8 +84,7 @@ pub fn judge<L: Deref<Target = [Address]>>(
     };
     Ok(Accepted {
         recipient,
-        source: header.source,
-        protocol: header.protocol,
+        protocol: medium.protocol(header),
     })
 }
 
@@ -141,7 +139,7 @@ mod tests {
     ) -> Result<Recipient, Refused> {
         let filter = Filter::new(promiscuous, false, vec![], vec![]);
         let accepted = judge(medium, &frame(medium, destination), OWN, &filter)?;
-        assert_eq!((accepted.source, accepted.protocol), (OTHER, 0x0800));
+        assert_eq!(accepted.protocol, 0x0800);
         Ok(accepted.recipient)
     }
 

@@ -122,6 +122,7 @@ impl Queue {
         let filter = port.filter(context.bh());
         let own = port.address();
         let mtu = device.mtu() as usize;
+        let usual = header_len.saturating_add(mtu);
         let offloads = device.offloads();
         // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
@@ -148,14 +149,16 @@ impl Queue {
                     continue;
                 }
             };
-            let longest = longest(header_len, mtu, accepted.protocol);
-            if len > longest && !skb.is_gso_of(longest) {
-                self.drop_frame(skb, Counter::RxErrorLong, DropReason::PKT_TOO_BIG);
-                continue;
+            if len > usual {
+                let longest = longest(header_len, mtu, accepted.protocol);
+                if len > longest && !skb.is_gso_of(longest) {
+                    self.drop_frame(skb, Counter::RxErrorLong, DropReason::PKT_TOO_BIG);
+                    continue;
+                }
             }
             if accepted.protocol == packet::ETHERTYPE && accepted.recipient != Recipient::OtherHost
             {
-                skb = match self.hear(context, skb, accepted.source, own) {
+                skb = match self.hear(context, skb, own) {
                     Some(skb) => skb,
                     None => continue,
                 };
@@ -214,7 +217,6 @@ impl Queue {
         &self,
         context: &PollContext<'_, Self>,
         mut skb: SkBuff,
-        source: Address,
         own: Address,
     ) -> Option<SkBuff> {
         let device = context.device();
@@ -227,7 +229,7 @@ impl Queue {
         let judgement = match skb.header(header_len.saturating_add(packet::len(medium))) {
             Ok(bytes) => {
                 let body = bytes.get(header_len..).unwrap_or(&[]);
-                packet::judge(medium, body, source, own)
+                packet::judge(medium, body, medium.source(bytes), own)
             }
             Err(_) if device.has_rx_handler() => return Some(skb),
             Err(reason) => {

@@ -65,7 +65,6 @@ impl<'a> Hearers<'a> {
     }
 
     /// How a frame reaches them.
-    #[inline]
     fn reach(self, sender: &'a Port) -> Reach<'a> {
         let mut ports = self.ports(sender);
         match (ports.next(), ports.next()) {
@@ -80,7 +79,6 @@ impl<'a> Hearers<'a> {
         }
     }
 
-    #[inline]
     fn reach_one(self, port: &'a Port, sender: &'a Port) -> Reach<'a> {
         if self.taps(sender, port).next().is_none() {
             Reach::One(port)
@@ -91,6 +89,7 @@ impl<'a> Hearers<'a> {
 }
 
 /// How a frame reaches its hearers.
+#[derive(Clone, Copy)]
 enum Reach<'a> {
     Nobody,
     /// Waits until there is room.
@@ -135,15 +134,15 @@ impl Segment {
                 }
             };
             // Mostly it is for the same one as the one before.
-            let hearers = match last {
-                Some((address, hearers)) if address == destination => hearers,
+            let (hearers, reach) = match last {
+                Some((address, hearers, reach)) if address == destination => (hearers, reach),
                 _ => {
                     let hearers = stations.hearers(self.medium, destination);
-                    last = Some((destination, hearers));
-                    hearers
+                    let reach = hearers.reach(sender);
+                    last = Some((destination, hearers, reach));
+                    (hearers, reach)
                 }
             };
-            let reach = hearers.reach(sender);
             if matches!(reach, Reach::Nobody) {
                 lost.push_back(skb);
                 dropped = dropped.wrapping_add(len);
