@@ -151,8 +151,11 @@ const LAYOUT: &[(&str, usize)] = &layout![
     size(ethtool_channels),
     size(napi_struct),
     field(napi_struct, state),
+    field(napi_struct, defer_hard_irqs_count),
     field(napi_struct, gro),
     field(napi_struct, dev),
+    field(napi_struct, gro_flush_timeout),
+    field(napi_struct, defer_hard_irqs),
     size(sk_buff),
     field(sk_buff, __bindgen_anon_1.__bindgen_anon_1.next),
     field(

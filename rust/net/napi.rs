@@ -14,6 +14,12 @@
 //! under way. Who receives it looks again where the home is by now, and a poll
 //! that finds itself elsewhere moves: DragonFly chases the owner of a subqueue that
 //! way (`ifsq_ifstart_ipifunc()`).
+//!
+//! To schedule is what an interrupt does for a NIC. When the core wants to poll by its
+//! own timer for a while (`napi_defer_hard_irqs`), a NIC leaves its interrupt masked;
+//! here `masked` makes who schedules do nothing. Who schedules has noted what for;
+//! a poll that unmasks looks for such notes then. So one of the two sees what the
+//! other has written, with a full barrier on either side between writing and reading.
 
 mod context;
 mod registration;
@@ -29,11 +35,11 @@ use super::{
     word::Word,
 };
 use crate::new_spinlock_bh;
-use core::{mem::offset_of, ops::Deref};
+use core::{cell::Cell, mem::offset_of, ops::Deref};
 use kernel::{
     cpu::CpuId,
     prelude::*,
-    sync::atomic::AtomicFlag,
+    sync::{atomic::AtomicFlag, barrier::smp_mb},
     types::Opaque, //
 };
 
@@ -49,6 +55,10 @@ pub trait Poll: Sized + Send + Sync + 'static {
     /// Softirq context, or a thread of its own with bottom halves off.
     fn poll(&self, context: &PollContext<'_, Self>) -> usize;
 
+    /// Whether the poll has something to do. To say yes for nothing costs a poll; to say
+    /// no though somebody has noted work before scheduling may leave that lying.
+    fn has_work(&self) -> bool;
+
     /// It was about to be polled on a CPU that is not its home, and moves if that is
     /// online. Softirq context, or a hard interrupt.
     fn chased(&self) {}
@@ -57,7 +67,8 @@ pub trait Poll: Sized + Send + Sync + 'static {
 /// Where something that was scheduled will be polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheduled {
-    /// Where it was scheduled before, or nowhere if it is not registered.
+    /// Where it was scheduled before, by the timer of the core if that defers it, or
+    /// nowhere if it is not registered.
     Already,
     /// On this CPU.
     Here,
@@ -117,6 +128,9 @@ pub struct Napi<T> {
     #[pin]
     timing: SpinLockBh<Timing>,
     home: Word<u32>,
+    /// The core will have it polled, and nobody else is to. Set only by who owns
+    /// `NAPI_STATE_SCHED`.
+    masked: Word<bool>,
     /// Whether there is a [`Registration`] of it.
     registered: AtomicFlag,
     #[pin]
@@ -164,6 +178,7 @@ impl<T: Poll> Napi<T> {
             }),
             timing <- new_spinlock_bh!(Timing::default(), c"spans_napi_timer"),
             home: Word::new(home.as_u32()),
+            masked: Word::new(false),
             registered: AtomicFlag::new(false),
             data <- data,
         })
@@ -181,12 +196,17 @@ impl<T: Poll> Napi<T> {
         self.home.write(home.as_u32());
     }
 
-    /// Has it polled soon, at home. Any context.
+    /// Has it polled soon, at home, or when the core wants to if that defers it. Any
+    /// context.
     ///
     /// Whatever the caller did before is seen by the poll: scheduling what is
-    /// being polled at the moment has it polled once more.
+    /// being polled at the moment has it polled once more. (If it is deferred, what
+    /// [`Poll::has_work`] tells.)
     #[inline]
     pub fn schedule(&self) -> Scheduled {
+        if self.is_masked() {
+            return Scheduled::Already;
+        }
         // SAFETY: By the type invariant this is a valid `napi_struct`; if it is not enabled, the
         // answer is no.
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
@@ -200,12 +220,23 @@ impl<T: Poll> Napi<T> {
         Scheduled::Here
     }
 
+    /// Whether the core will have it polled, and sees what the caller has done before.
+    #[inline]
+    fn is_masked(&self) -> bool {
+        // Most often it is not, and then there is nothing to be ordered.
+        self.masked.read() && {
+            // Pairs with the one in `unmask`.
+            smp_mb();
+            self.masked.read()
+        }
+    }
+
     /// Whether its home is another CPU. On PREEMPT_RT it is none: an idle CPU that is
     /// sent a message there warns about softirqs raised by it
-    /// (`do_softirq_post_smp_call_flush()`).
+    /// (`do_softirq_post_smp_call_flush()`). A thread is where it is.
     #[inline]
     fn is_elsewhere(&self) -> bool {
-        !cfg!(CONFIG_PREEMPT_RT) && self.home() != CpuId::current().as_u32()
+        !cfg!(CONFIG_PREEMPT_RT) && self.home() != CpuId::current().as_u32() && !self.has_thread()
     }
 
     /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
@@ -218,7 +249,7 @@ impl<T: Poll> Napi<T> {
     /// what is polled by a poll has others scheduled.
     #[inline]
     pub fn poll_from<O: Poll>(&self, context: &PollContext<'_, O>) -> usize {
-        if context.nested || self.has_thread() {
+        if context.nested || self.has_thread() || self.is_masked() {
             self.schedule();
             return 0;
         }
@@ -263,6 +294,9 @@ impl<T: Poll> Napi<T> {
 
     /// Has it polled at home, on the CPU that calls, or later at home after that,
     /// when so many nanoseconds are over. Does nothing if that is due earlier anyway.
+    ///
+    /// If the core defers it then, it is polled when the core wants to: what a line
+    /// delays is as late as what a NIC with a masked interrupt has received.
     pub fn schedule_after(&self, nanoseconds: u64, bh: &LocalBhDisabled) {
         let at = ktime_get().saturating_add(nanoseconds);
         let mut timing = self.timing.lock(bh);
@@ -359,14 +393,59 @@ impl<T: Poll> Napi<T> {
             device: unsafe { Device::from_raw((*napi).dev) },
             budget,
             nested,
+            worked: Cell::new(false),
             // SAFETY: The caller promises it.
             bh: unsafe { LocalBhDisabled::assume() },
         };
         let received = self.data.poll(&context).min(budget);
         if received < budget {
+            let work = received.max(context.worked.get().into());
             // SAFETY: This is the poll of `napi`.
-            unsafe { bindings::napi_complete_done(napi, received as c_int) };
+            unsafe { self.complete(work) };
         }
         received
+    }
+
+    /// Completes a poll that has done so much work.
+    ///
+    /// # Safety
+    ///
+    /// The caller must own `NAPI_STATE_SCHED`, which it gives away, and bottom halves must
+    /// be off.
+    #[inline]
+    unsafe fn complete(&self, work: usize) {
+        let napi = self.napi.get();
+        // SAFETY: The fields are valid. The count belongs to the owner of the bit; the user may
+        // change the others, atomically.
+        let deferred = unsafe {
+            (&raw const (*napi).gro_flush_timeout).read_volatile() > 0
+                && ((*napi).defer_hard_irqs_count > 0
+                    || work > 0 && (&raw const (*napi).defer_hard_irqs).read_volatile() > 0)
+        };
+        // Now that the bit is ours: once the core has answered, another poll may have come and
+        // gone, and nobody would take it back. If the core, whose rule this is, decides otherwise
+        // as the user has changed something, nothing is lost: what is not masked may be polled too
+        // often, and what is masked is unmasked by the yes that the core says then.
+        if deferred {
+            self.masked.write(true);
+        }
+        // SAFETY: The caller promises that this is the poll of `napi`. No means that the core has
+        // it polled again: it was scheduled meanwhile, a socket is polling it, or there is a timer.
+        let done = unsafe { bindings::napi_complete_done(napi, work as c_int) };
+        if done && self.masked.read() {
+            self.unmask();
+        }
+    }
+
+    /// From now on it is polled when it is scheduled; so it is if somebody would have
+    /// scheduled it before.
+    #[cold]
+    fn unmask(&self) {
+        self.masked.write(false);
+        // Pairs with the one in `is_masked`: who has seen the old value has his note seen here.
+        smp_mb();
+        if self.data.has_work() {
+            self.schedule();
+        }
     }
 }

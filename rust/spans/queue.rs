@@ -382,6 +382,10 @@ impl Queue {
             port.segment().carry(device, &port, self, batch.frames, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
+        if done > 0 {
+            // Or who only sends would have a poll for each doorbell, whatever the user has set.
+            context.worked();
+        }
 
         let completed = self.with_tx(txq, bh, |tx, locked| {
             let completed = tx.transmit.complete(done, back, ktime_get);
@@ -488,6 +492,10 @@ impl napi::Poll for Queue {
         // What others received is work as well, but no reason to be polled again.
         let most = context.budget().saturating_sub(1);
         received.saturating_add(by_others).min(most)
+    }
+
+    fn has_work(&self) -> bool {
+        self.rung.read() || self.rx_rung.read()
     }
 
     fn chased(&self) {

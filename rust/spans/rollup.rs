@@ -14,7 +14,7 @@
 
 use super::{queue::Queue, Spans};
 use crate::net::{
-    napi::{self, Napi, PollContext},
+    napi::{Napi, Poll, PollContext},
     spinlock_bh::LocalBhDisabled,
 };
 use kernel::{
@@ -64,7 +64,7 @@ impl Rollup {
 
     /// Flushes at once what it was to flush later, as the settings have changed.
     pub(super) fn hurry(rollup: &Napi<Self>) {
-        if rollup.armed.iter().any(|word| word.load(Relaxed) != 0) {
+        if rollup.has_work() {
             rollup.schedule();
         }
     }
@@ -77,7 +77,7 @@ impl Rollup {
     }
 }
 
-impl napi::Poll for Rollup {
+impl Poll for Rollup {
     type Driver = Spans;
 
     fn poll(&self, context: &PollContext<'_, Self>) -> usize {
@@ -96,6 +96,12 @@ impl napi::Poll for Rollup {
                 }
             }
         }
+        // So `napi_defer_hard_irqs` does not defer it: it is the end of a round, not an interrupt,
+        // and nobody waits longer for company than he was told.
         0
+    }
+
+    fn has_work(&self) -> bool {
+        self.armed.iter().any(|word| word.load(Relaxed) != 0)
     }
 }

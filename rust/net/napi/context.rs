@@ -9,6 +9,7 @@ use crate::net::{
     skbuff::{self, DropReason, PacketType, SkBuff},
     spinlock_bh::LocalBhDisabled,
 };
+use core::cell::Cell;
 
 /// What a poll may do.
 pub struct PollContext<'a, T: Poll> {
@@ -17,6 +18,8 @@ pub struct PollContext<'a, T: Poll> {
     pub(super) budget: usize,
     /// By the poll of another.
     pub(super) nested: bool,
+    /// Something was done, even if nothing was received.
+    pub(super) worked: Cell<bool>,
     pub(super) bh: LocalBhDisabled,
 }
 
@@ -31,6 +34,13 @@ impl<'a, T: Poll> PollContext<'a, T> {
     #[inline]
     pub fn budget(&self) -> usize {
         self.budget
+    }
+
+    /// Something was done, which counts for `napi_defer_hard_irqs` as if a packet was
+    /// received. What is polled only to find nothing is not deferred for long.
+    #[inline]
+    pub fn worked(&self) {
+        self.worked.set(true);
     }
 
     /// Evidence that bottom halves are off.

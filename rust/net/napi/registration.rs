@@ -46,6 +46,8 @@ impl<T: Poll> Registration<T> {
             }
         }
         for napi in napis.iter() {
+            // The timer that was to poll it went with the last registration.
+            napi.masked.write(false);
             let raw = napi.napi.get();
             // SAFETY: It is a valid `napi_struct` of which this is the only registration, so it is
             // on no list. It is kept alive by the reference in `napis` until it is removed.
