@@ -2,7 +2,7 @@
 
 //! What CPUs hand over to each other without a lock, in every order that the memory
 //! model allows: the bits of a rollup, the note that a doorbell has rung, the message
-//! to the home of a poll.
+//! to the home of a poll, the mask that keeps a poll from being scheduled.
 //!
 //! The models are small and the number of preemptions is bounded, so that this takes
 //! seconds. Each has a twin with a mistake in it, which must be found: a model that
@@ -11,7 +11,7 @@
 use loom::{
     model::Builder,
     sync::{
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{fence, AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
         Arc, Mutex, MutexGuard,
     },
     thread,
@@ -697,4 +697,174 @@ fn inv_20_one_message_at_most_is_under_way() {
         expect(napi.chases.load(Ordering::Relaxed) == 0, "chased");
     });
     assert_eq!(wrong, None);
+}
+
+// --- the mask ---------------------------------------------------------------------------
+
+/// What may be wrong with a mask.
+#[derive(Clone, Copy, PartialEq)]
+enum MaskMistake {
+    None,
+    /// Who unmasks does not look for work.
+    NoLook,
+    /// Who unmasks looks for work first.
+    LookFirst,
+    /// Who sees the mask looks just once.
+    NoBarrier,
+    /// The mask is set when the poll has given `SCHED` away.
+    SetLate,
+}
+
+/// A poll whose interrupt the core wants masked, as `rust/net/napi.rs` has it.
+struct Masked {
+    state: Napi,
+    masked: AtomicBool,
+    /// In how many polls to come the core says no.
+    deferred: AtomicUsize,
+    /// The core's timer is queued.
+    timer: AtomicBool,
+    rung: AtomicBool,
+    frames: Mutex<usize>,
+}
+
+impl Masked {
+    fn new(deferred: usize) -> Self {
+        Self {
+            state: Napi::new(),
+            masked: AtomicBool::new(false),
+            deferred: AtomicUsize::new(deferred),
+            timer: AtomicBool::new(false),
+            rung: AtomicBool::new(false),
+            frames: Mutex::new(0),
+        }
+    }
+
+    fn offer(&self, mistake: MaskMistake) {
+        let mut frames = self.frames.lock().unwrap();
+        *frames += 1;
+        self.rung.store(true, Ordering::Relaxed);
+        drop(frames);
+        self.schedule(mistake);
+    }
+
+    fn schedule(&self, mistake: MaskMistake) {
+        if self.masked.load(Ordering::Relaxed) {
+            if mistake == MaskMistake::NoBarrier {
+                return;
+            }
+            fence(Ordering::SeqCst);
+            if self.masked.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        self.state.schedule();
+    }
+
+    /// `napi_watchdog()`.
+    fn timer(&self) -> bool {
+        let fires = self
+            .timer
+            .compare_exchange(true, false, Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok();
+        if fires && self.state.state.fetch_or(SCHED, Ordering::SeqCst) & SCHED == 0 {
+            self.state.list();
+        }
+        fires
+    }
+
+    fn softirq(&self, mistake: MaskMistake) -> bool {
+        if !self.state.listed.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        if self.rung.load(Ordering::Relaxed) {
+            let mut frames = self.frames.lock().unwrap();
+            *frames = 0;
+            self.rung.store(false, Ordering::Relaxed);
+        }
+        let left = self.deferred.load(Ordering::Relaxed);
+        let deferred = left > 0;
+        self.deferred
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        if deferred && mistake != MaskMistake::SetLate {
+            self.masked.store(true, Ordering::Relaxed);
+        }
+        if self.state.complete_done() {
+            self.state.list();
+            return true;
+        }
+        if deferred {
+            self.timer.store(true, Ordering::SeqCst);
+            if mistake == MaskMistake::SetLate {
+                self.masked.store(true, Ordering::Relaxed);
+            }
+        } else if self.masked.load(Ordering::Relaxed) {
+            let before = self.rung.load(Ordering::Relaxed);
+            self.masked.store(false, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            let work = match mistake {
+                MaskMistake::NoLook => false,
+                MaskMistake::LookFirst => before,
+                _ => self.rung.load(Ordering::Relaxed),
+            };
+            if work {
+                self.schedule(mistake);
+            }
+        }
+        true
+    }
+}
+
+/// CPU 1 polls, as often as the core wants it to; CPU 0 has something to be done.
+fn mask(mistake: MaskMistake) -> Option<&'static str> {
+    explore(move || {
+        let napi = Arc::new(Masked::new(1));
+        napi.state.schedule();
+        let poll = {
+            let napi = napi.clone();
+            thread::spawn(move || {
+                napi.softirq(mistake);
+                napi.timer();
+                napi.softirq(mistake);
+            })
+        };
+        let other = {
+            let napi = napi.clone();
+            thread::spawn(move || {
+                // Whatever is on the list by then, a poll on another CPU.
+                napi.softirq(mistake);
+            })
+        };
+        napi.offer(mistake);
+        poll.join().unwrap();
+        other.join().unwrap();
+        while napi.softirq(mistake) || napi.timer() {}
+        expect(*napi.frames.lock().unwrap() == 0, "a frame is left");
+        expect(!napi.masked.load(Ordering::Relaxed), "masked for ever");
+        expect(napi.state.state.load(Ordering::Relaxed) == 0, "scheduled");
+    })
+}
+
+#[test]
+fn what_comes_while_masked_is_not_forgotten() {
+    assert_eq!(mask(MaskMistake::None), None);
+}
+
+#[test]
+fn unmasking_without_a_look_is_found() {
+    assert!(mask(MaskMistake::NoLook).is_some());
+}
+
+#[test]
+fn a_look_before_unmasking_is_found() {
+    assert!(mask(MaskMistake::LookFirst).is_some());
+}
+
+#[test]
+fn a_mask_that_is_seen_without_a_barrier_is_found() {
+    assert!(mask(MaskMistake::NoBarrier).is_some());
+}
+
+#[test]
+fn a_mask_that_is_set_late_is_found() {
+    assert!(mask(MaskMistake::SetLate).is_some());
 }
