@@ -1,0 +1,276 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the user may ask of any NAPI: that its interrupt stays masked for a while, a
+# thread of its own, polls by a socket.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	fewer_polls
+	nobody_is_forgotten
+	staging_and_lines
+	threads_under_traffic
+	down_and_up
+	unload_under_traffic
+"
+
+cpus=$(getconf _NPROCESSORS_ONLN)
+
+# napi FILE VALUE: a setting of both hosts.
+napi()
+{
+	echo "$2" >"$(sys 1)/class/net/s0/$1" && echo "$2" >"$(sys 2)/class/net/s0/$1"
+	check_err $? "$1 of $2"
+}
+
+# masked COUNT NS: the interrupts of both hosts stay masked until the timer has polled
+# so often in vain.
+masked()
+{
+	napi napi_defer_hard_irqs "$1"
+	napi gro_flush_timeout "$2"
+}
+
+# datagrams CPU COUNT: from host 1 to host 2, each with a doorbell of its own. None is
+# lost: the socket waits.
+datagrams()
+{
+	host 1 taskset -c "$1" python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range($2):
+    s.sendto(bytes(18), ('10.0.0.2', 9))"
+}
+
+# polls COMMAND...: how many polls there were on the devices meanwhile.
+polls()
+{
+	local event=/sys/kernel/tracing/events/napi/napi_poll
+
+	echo >/sys/kernel/tracing/trace
+	echo 'dev_name == "s0"' >$event/filter
+	echo 1 >$event/enable
+	"$@" >/dev/null
+	echo 0 >$event/enable
+	echo 0 >$event/filter
+	grep -c napi_poll: /sys/kernel/tracing/trace
+}
+
+# talk COUNT [BUSY]: host 1 asks host 2 so often, and each time waits for the answer: one
+# packet is under way, and nobody comes later who would find it. When it is sent has to
+# do with nothing, so that some are while another CPU ends a poll. With BUSY the
+# sockets poll.
+talk()
+{
+	local talker="
+import os, random, socket, struct, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 5, 0))
+if ${2:-0}:
+    s.setsockopt(socket.SOL_SOCKET, 46, ${2:-0})  # SO_BUSY_POLL
+    s.setsockopt(socket.SOL_SOCKET, 69, 1)  # SO_PREFER_BUSY_POLL
+"
+
+	start 2 python3 -c "$talker
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('ll', 0, 0))
+s.bind(('', 7))
+open('/tmp/listening', 'w').close()
+while True:
+    s.sendto(*s.recvfrom(64))" $((cpus > 1))
+	defer kill_process $!
+	busywait 20000 test -e /tmp/listening
+	rm -f /tmp/listening
+	host 1 python3 -c "$talker
+for i in range($1):
+    s.sendto(b'%d' % i, ('10.0.0.2', 7))
+    if s.recv(64) != b'%d' % i:
+        sys.exit(1)
+    until = time.perf_counter() + random.uniform(0, 2e-4)
+    while time.perf_counter() < until:
+        pass" 0
+	check_err $? "$1 questions, busy ${2:-0}: one had no answer"
+}
+
+fewer_polls()
+{
+	local before after again
+
+	RET=0
+	pair
+	before=$(polls datagrams 0 1000)
+	received 1000
+	masked 10 10000000
+	after=$(polls datagrams 0 1000)
+	received 2000
+	masked 0 0
+	# What was masked before sees that now.
+	sleep 0.1
+	again=$(polls datagrams 0 1000)
+	received 3000
+	echo "polls: $before, masked $after, then $again"
+	between "polls" 900 4000 "$before"
+	between "polls while masked" 2 $((before / 2)) "$after"
+	between "polls afterwards" 900 4000 "$again"
+	log_test "fewer polls while interrupts are masked"
+}
+
+nobody_is_forgotten()
+{
+	local count busy
+
+	RET=0
+	pair
+	host 2 ip route del unreachable 10.0.0.1/32
+	# From CPU 0 to CPU 1 when it is sent, and back when it is received.
+	((cpus < 2)) || set_spans 1 owner_cpus "1 0"
+	# Masked for a short time: most of the talk is about the end of it.
+	for count in 1 2 10; do
+		masked $count 50000
+		for busy in 0 50; do
+			in_defer_scope talk "$(rounds 3000)" $busy
+		done
+	done
+	masked 100 1000000
+	in_defer_scope talk 50
+	host 1 ping -q -c 20 -i 0.002 -w 30 10.0.0.2 >/dev/null
+	check_err $? "ping"
+	log_test "what comes while the interrupt is unmasked is not forgotten"
+}
+
+staging_and_lines()
+{
+	local usecs came=0
+
+	RET=0
+	pair
+	masked 100 1000000
+	for usecs in 0 200 5000; do
+		host 1 ethtool -C s0 tx-aggr-max-frames 16 tx-aggr-time-usecs $usecs
+		check_err $? "ethtool -C"
+		datagrams 0 500
+		received $((came += 500))
+		in_defer_scope both_cpus 500
+		received $((came += 1000))
+	done
+	set_spans 1 delay_usecs 300
+	datagrams 0 300
+	received $((came += 300))
+	set_spans 1 delay_usecs 0
+	set_spans 1 rate_mbit 10
+	datagrams 0 300
+	received $((came += 300))
+	masked 0 0
+	datagrams 0 300
+	received $((came + 300))
+	log_test "staged packets, and lines with rate or delay"
+}
+
+# both_cpus COUNT: datagrams from two CPUs, if there are two, at the same time.
+both_cpus()
+{
+	datagrams 0 "$1" &
+	datagrams $((cpus > 1)) "$1"
+	wait $!
+}
+
+threads_under_traffic()
+{
+	local i pid came=0 threads
+
+	RET=0
+	pair
+	for ((i = 0; i < $(rounds 6); i++)); do
+		both_cpus 3000 &
+		pid=$!
+		while [ -d /proc/$pid ] && kill -0 $pid 2>/dev/null; do
+			napi threaded 1
+			nap 20
+			masked $((i % 2 * 10)) $((i % 2 * 100000))
+			napi threaded 0
+			nap 20
+		done
+		wait $pid
+		received $((came += 6000))
+	done
+	masked 0 0
+	napi threaded 1
+	threads=$(pgrep -c '^napi/s0-')
+	# For the queues and the rollups.
+	expect "threads" $((2 * 2 * cpus)) "$threads"
+	both_cpus 1000
+	received $((came += 2000))
+	polls datagrams 0 100 >/dev/null
+	expect "polls by others" 0 \
+		"$(grep napi_poll: /sys/kernel/tracing/trace | grep -vc 'napi/s0-\|<\.\.\.>')"
+	received $((came + 100))
+	host 2 ip route del unreachable 10.0.0.1/32
+	in_defer_scope talk "$(rounds 1000)"
+	in_defer_scope talk "$(rounds 1000)" 50
+	log_test "threads come and go under traffic"
+}
+
+down_and_up()
+{
+	local threaded i
+
+	RET=0
+	hosts 2
+	neighbours 2
+	# As good as for ever: only down and up unmask.
+	for threaded in 0 1; do
+		napi threaded $threaded
+		for i in 1 2; do
+			masked 1000000 500000000
+			host 1 ping -q -c 1 -W 10 10.0.0.2 >/dev/null
+			check_err $? "ping, masked, threaded $threaded"
+			host $i ip link set s0 down
+			host $((3 - i)) ip link set s0 down
+			masked 0 0
+			host 1 ip link set s0 up
+			host 2 ip link set s0 up
+			host $i ip addr replace 10.0.0.$i/24 dev s0
+			neighbours 2
+			host 1 ping -q -c 3 -i 0.01 -w 10 10.0.0.2 >/dev/null
+			check_err $? "ping after down and up, threaded $threaded"
+		done
+	done
+	log_test "down and up unmask"
+}
+
+unload_under_traffic()
+{
+	local i pid
+
+	RET=0
+	for ((i = 0; i < $(rounds 4); i++)); do
+		hosts 2
+		neighbours 2
+		napi threaded $((i & 1))
+		masked 100 $((i & 2 ? 1000000 : 20000))
+		start 1 ping -q -f 10.0.0.2 >/dev/null 2>&1
+		pid=$!
+		start 2 socat -u OPEN:/dev/zero UDP-DATAGRAM:10.0.0.1:9 2>/dev/null
+		pid+=" $!"
+		sleep 0.3
+		host 2 ip link set s0 down
+		host 2 ip link set s0 up
+		napi threaded $((~i & 1))
+		sleep 0.2
+		rmmod spans
+		check_err $? "cannot unload"
+		# shellcheck disable=SC2086
+		kill $pid 2>/dev/null
+		# shellcheck disable=SC2086
+		wait $pid
+		load_module
+	done
+	expect "threads left" 0 "$(pgrep -c '^napi/s0-')"
+	log_test "unloading with threads, and with interrupts masked"
+}
+
+tests_run
+
+exit "$EXIT_STATUS"
