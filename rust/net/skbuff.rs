@@ -6,6 +6,8 @@
 
 mod offload;
 
+pub use offload::Offloads;
+
 use super::{
     bindings,
     device::{Device, Operations}, //

@@ -5,7 +5,7 @@
 use super::{arp::Arp, counters::Counter, queue::Queue};
 use crate::net::{
     napi::PollContext,
-    skbuff::PacketType,
+    skbuff::{Offloads, PacketType},
     spinlock_bh::LocalBhDisabled,
     DropReason,
     SkBuff,
@@ -25,6 +25,14 @@ pub(super) struct RxRing {
     carrier: bool,
     frames: SkBuffList,
     slots: usize,
+}
+
+/// What the stack is told of a frame.
+struct ToStack {
+    header_len: usize,
+    protocol: u16,
+    packet_type: PacketType,
+    queue: Option<u16>,
 }
 
 impl RxRing {
@@ -169,29 +177,18 @@ impl Queue {
                 Recipient::Multicast => PacketType::Multicast,
                 Recipient::OtherHost => PacketType::OtherHost,
             };
-            let give = |skb| {
-                context
-                    .receive(skb, header_len, accepted.protocol, packet_type, queue)
-                    .map_err(|(skb, reason)| self.headless(skb, reason))
-                    .is_ok()
+            let to_stack = ToStack {
+                header_len,
+                protocol: accepted.protocol,
+                packet_type,
+                queue,
             };
             let given = if offloads.are_all() {
-                give(skb)
+                self.give(context, skb, &to_stack)
             } else {
-                match skb.without_offloads(device, accepted.protocol, offloads, context.bh()) {
-                    Ok(mut parts) => {
-                        count = count.wrapping_add(parts.len().saturating_sub(1));
-                        let mut given = false;
-                        while let Some(part) = parts.pop_front() {
-                            given |= give(part);
-                        }
-                        given
-                    }
-                    Err((skb, reason)) => {
-                        self.drop_frame(skb, Counter::RxErrorOffload, reason);
-                        false
-                    }
-                }
+                let parts = self.take_apart(context, skb, offloads, &to_stack);
+                count = count.wrapping_add(parts.saturating_sub(1));
+                parts > 0
             };
             if given {
                 packets = packets.wrapping_add(1);
@@ -208,6 +205,40 @@ impl Queue {
             self.count(Counter::RxMulticast, groups);
         }
         (count, frames)
+    }
+
+    #[inline(always)]
+    fn give(&self, context: &PollContext<'_, Self>, skb: SkBuff, to: &ToStack) -> bool {
+        context
+            .receive(skb, to.header_len, to.protocol, to.packet_type, to.queue)
+            .map_err(|(skb, reason)| self.headless(skb, reason))
+            .is_ok()
+    }
+
+    /// Gives a frame to the stack as it would have come over a wire. Answers in how many
+    /// parts.
+    #[inline(never)]
+    fn take_apart(
+        &self,
+        context: &PollContext<'_, Self>,
+        skb: SkBuff,
+        offloads: Offloads,
+        to: &ToStack,
+    ) -> usize {
+        let device = context.device();
+        match skb.without_offloads(device, to.protocol, offloads, context.bh()) {
+            Ok(mut parts) => {
+                let mut given = 0usize;
+                while let Some(part) = parts.pop_front() {
+                    given = given.wrapping_add(usize::from(self.give(context, part, to)));
+                }
+                given
+            }
+            Err((skb, reason)) => {
+                self.drop_frame(skb, Counter::RxErrorOffload, reason);
+                0
+            }
+        }
     }
 
     /// Learns from an ARP packet, which comes back if it is worth looking at: the stack

@@ -47,6 +47,12 @@ fn is(port: &Port, other: &Port) -> bool {
 }
 
 impl<'a> Hearers<'a> {
+    const NONE: Self = Self {
+        cast: Cast::Unicast,
+        stations: &[],
+        taps: &[],
+    };
+
     /// The ports of stations but the sender's, each once.
     fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
         self.stations
@@ -121,7 +127,7 @@ impl Segment {
         let mut delivery = Delivery::new(from.index(), bh);
         let mut lost = SkBuffList::default();
         let (mut dropped, mut groups) = (0usize, 0u64);
-        let mut last = None;
+        let (mut last, mut hearers, mut reach) = (None, Hearers::NONE, Reach::Nobody);
 
         while let Some(mut skb) = frames.pop_front() {
             let len = skb.len();
@@ -134,15 +140,11 @@ impl Segment {
                 }
             };
             // Mostly it is for the same one as the one before.
-            let (hearers, reach) = match last {
-                Some((address, hearers, reach)) if address == destination => (hearers, reach),
-                _ => {
-                    let hearers = stations.hearers(self.medium, destination);
-                    let reach = hearers.reach(sender);
-                    last = Some((destination, hearers, reach));
-                    (hearers, reach)
-                }
-            };
+            if last != Some(destination) {
+                last = Some(destination);
+                hearers = stations.hearers(self.medium, destination);
+                reach = hearers.reach(sender);
+            }
             if matches!(reach, Reach::Nobody) {
                 lost.push_back(skb);
                 dropped = dropped.wrapping_add(len);
