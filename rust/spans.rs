@@ -15,6 +15,7 @@
 //! code here.
 
 mod arp;
+mod carrier;
 mod config;
 mod counters;
 mod debugfs;

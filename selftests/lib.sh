@@ -117,6 +117,9 @@ hosts()
 			link set s0 up
 		END
 	done
+	# The first one got its carrier with the second, and may not know yet. Who looks
+	# makes the kernel see to it.
+	host 1 ip link show s0 >/dev/null
 }
 
 # host I COMMAND...: run something on host I.

@@ -157,6 +157,8 @@ up_down()
 
 	RET=0
 	adf_ip_link_add s0 type spans
+	adf_ip_link_add s1 link s0 type spans
+	ip link set s1 up
 	expect qdisc noop "$(show qdisc)"
 	for i in 1 2 3 4 5; do
 		ip link set s0 up
@@ -178,6 +180,8 @@ kind_of_driver()
 	expect driver spans "$(ethtool -i s0 | sed -n 's/^driver: //p')"
 	expect "link detected" no "$(ethtool s0 | sed -n 's/.*Link detected: //p')"
 	ip link set s0 up
+	adf_ip_link_add s1 link s0 type spans
+	ip link set s1 up
 	expect "link detected" yes "$(ethtool s0 | sed -n 's/.*Link detected: //p')"
 	log_test "ethtool knows the device"
 }

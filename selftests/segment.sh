@@ -126,10 +126,15 @@ nobody_there()
 down_is_not_there()
 {
 	RET=0
+	# Somebody else, so that there is a carrier.
+	host 2 ip link add s1 link s0 type spans
+	host 2 ip link set s1 up
 	host 2 ip link set s0 down
 	send 1 10 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5)" \
 		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
-	expect "drop_no_target" 30 "$(queues 1 tx drop_no_target)"
+	expect "drop_no_target" 20 "$(queues 1 tx drop_no_target)"
+	expect "what others hear" 10 "$(stat 1 tx packets)"
+	expect "rx packets" 0 "$(stat 2 rx packets)"
 	log_test "a device that is down hears nothing"
 }
 

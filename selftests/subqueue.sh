@@ -170,6 +170,9 @@ carrier()
 	RET=0
 	setup
 	host 2 ip route del unreachable 10.0.0.1/32
+	# Somebody else, so that host 2 keeps its carrier.
+	host 2 ip link add s1 link s0 type spans
+	host 2 ip link set s1 up
 	set_spans 1 queue_len 1000
 	stall 1 0
 	send_udp 0 100

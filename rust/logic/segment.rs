@@ -35,6 +35,15 @@ pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
     rest.get(..to).unwrap_or(&[])
 }
 
+/// Which interfaces that are up have a carrier. For each of them: has the user `cut`
+/// its line?
+///
+/// A line carries something when there is another one to carry it to.
+pub fn carriers(cut: impl Iterator<Item = bool> + Clone) -> impl Iterator<Item = bool> {
+    let lines = cut.clone().filter(|cut| !cut).count();
+    cut.map(move |cut| !cut && lines > 1)
+}
+
 /// How many frames one poll takes from a transmit ring whose segment has so many
 /// stations. A frame may go to each of them: however many they are, a poll makes
 /// at most [`MAX_COPIES`] (unless that is less than one frame) and ends soon.
@@ -101,7 +110,33 @@ mod tests {
         assert_eq!(names(&segment(&[9, 4, 9]), 9), [0, 2]);
     }
 
+    fn who_has_a_carrier(cut: &[bool]) -> Vec<bool> {
+        carriers(cut.iter().copied()).collect()
+    }
+
+    #[test]
+    fn a_carrier_takes_two() {
+        let (cut, mended) = (true, false);
+        assert_eq!(who_has_a_carrier(&[]), []);
+        assert_eq!(who_has_a_carrier(&[mended]), [false]);
+        assert_eq!(who_has_a_carrier(&[mended, mended]), [true, true]);
+        assert_eq!(who_has_a_carrier(&[mended, cut]), [false, false]);
+        assert_eq!(
+            who_has_a_carrier(&[mended, cut, mended]),
+            [true, false, true]
+        );
+        assert_eq!(who_has_a_carrier(&[cut, cut, mended]), [false; 3]);
+    }
+
     proptest! {
+        #[test]
+        fn a_carrier_is_somebody_else_to_hear(cut in prop::collection::vec(any::<bool>(), 0..20)) {
+            let plain: Vec<_> = (0..cut.len())
+                .map(|me| !cut[me] && (0..cut.len()).any(|other| other != me && !cut[other]))
+                .collect();
+            prop_assert_eq!(who_has_a_carrier(&cut), plain);
+        }
+
         #[test]
         fn a_poll_ends_soon(stations in 0usize..100_000) {
             let budget = tx_budget(stations);

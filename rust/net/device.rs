@@ -88,7 +88,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn mtu_changed(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 
     /// `ndo_change_carrier`: the user cuts the line, or mends it. The driver calls
-    /// [`Device::carrier_off`] or [`Device::carrier_on`]. Process context.
+    /// [`Device::carrier_off`] or [`Device::carrier_on`], if that changes anything.
+    /// Process context.
     fn change_carrier(dev: &Device<Self>, carrier: bool, rtnl: &Rtnl);
 
     /// `ndo_get_stats64`: adds the driver's counts to zeroes. Any context that

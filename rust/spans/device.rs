@@ -4,6 +4,7 @@
 
 use super::{
     arp::Arp,
+    carrier::Line,
     debugfs,
     filter,
     port::Port,
@@ -32,6 +33,7 @@ use spans_logic::address::Address;
 
 /// What a device has only while it is up.
 pub(crate) struct Running {
+    line: Line,
     membership: Membership,
     queues: napi::Registration<Queue>,
     rollups: napi::Registration<Rollup>,
@@ -62,6 +64,7 @@ impl device::Operations for Spans {
         let files = debugfs::Files::new(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
+        let line = Line::new(dev, rtnl)?;
         // The last step that can fail.
         let membership = port.segment().join(port.clone(), rtnl)?;
 
@@ -69,7 +72,9 @@ impl device::Operations for Spans {
         Arp::open(port.arp(), dev, &local_bh_disable());
         watchdog.arm(watchdog::PERIOD);
         dev.start_all_queues(rtnl);
+        port.segment().lines().settle(rtnl);
         Ok(running.write(Running {
+            line,
             membership,
             queues,
             rollups,
@@ -82,6 +87,7 @@ impl device::Operations for Spans {
     /// then nobody fetches what is in the rings any more.
     fn stop(dev: &Device<Self>, running: KBox<Running>, rtnl: &Rtnl) {
         let Running {
+            line,
             membership,
             queues,
             rollups,
@@ -89,6 +95,7 @@ impl device::Operations for Spans {
             _files: files,
         } = KBox::into_inner(running);
         membership.leave(rtnl);
+        drop(line);
         drop(files);
         drop(watchdog);
         drop(queues);
@@ -133,15 +140,10 @@ impl device::Operations for Spans {
         Port::configure(dev, rtnl, |_| Ok(()))
     }
 
-    fn change_carrier(dev: &Device<Self>, carrier: bool, _: &Rtnl) {
+    fn change_carrier(dev: &Device<Self>, carrier: bool, rtnl: &Rtnl) {
         let port = dev.data();
-        if carrier {
-            dev.carrier_on();
-            port.carrier_on(dev, &local_bh_disable());
-        } else {
-            dev.carrier_off();
-            port.carrier_off(dev, &local_bh_disable());
-        }
+        port.set_cut(!carrier);
+        port.segment().lines().settle(rtnl);
     }
 
     fn stats64(dev: &Device<Self>, stats: &mut LinkStats) {

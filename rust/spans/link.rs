@@ -51,6 +51,7 @@ impl rtnl::LinkOperations for Spans {
         dev.set_mtu_range(&MTU_RANGE);
         dev.set_tx_queue_len(TX_QUEUE_LEN);
         dev.set_features();
+        dev.carrier_off();
     }
 
     fn new_link(

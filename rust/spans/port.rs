@@ -61,6 +61,8 @@ pub(crate) struct Port {
     filter: Rcu<AddressFilter>,
     /// The transmit ring that hangs, or -1.
     stalled: Word<i32>,
+    /// The user has cut the line. It stays so while the device is down.
+    cut: Word<bool>,
     #[pin]
     config: Mutex<Config>,
     #[pin]
@@ -113,6 +115,7 @@ impl Port {
                 address: Word::new(0),
                 filter: Rcu::new(RcuBox::new(Filter::default(), GFP_KERNEL_ACCOUNT)?),
                 stalled: Word::new(Self::NO_RING),
+                cut: Word::new(false),
                 config <- new_mutex!(config, "spans_config"),
                 arp <- Arp::new()?,
             }),
@@ -282,7 +285,17 @@ impl Port {
         self.stalled() == i32::from(ring)
     }
 
-    /// From now on packets are taken.
+    /// Whether the user has cut the line.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.read()
+    }
+
+    /// Cuts the line, or mends it.
+    pub(super) fn set_cut(&self, cut: bool) {
+        self.cut.write(cut);
+    }
+
+    /// From now on packets are taken, if there is a carrier.
     pub(super) fn open(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
             queue.open(dev.tx_queue(queue.index()), dev.carrier_ok(), bh);
@@ -299,7 +312,7 @@ impl Port {
             .filter_map(|queue| Some((queue, dev.tx_queue(queue.index())?)))
     }
 
-    /// The line is mended.
+    /// There is a carrier.
     pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
             queue.set_carrier(dev.tx_queue(queue.index()), true, bh);
@@ -309,11 +322,11 @@ impl Port {
         }
     }
 
-    /// Cuts the line: nothing is taken from now on, from the stack or from the segment,
-    /// and what waits to be sent is dropped.
+    /// There is no carrier: nothing is taken from now on, from the stack or from the
+    /// segment, and what waits to be sent is dropped.
     ///
     /// First nobody puts anything into any subqueue, then all of them are emptied:
-    /// what was taken before the cut is dropped, on whichever it was (DragonFly's
+    /// what was taken before is dropped, on whichever it was (DragonFly's
     /// `ifq_purge_all()` holds all locks for that). So it is when the device goes
     /// down.
     pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {

@@ -11,7 +11,10 @@ mod carry;
 
 pub(super) use carry::Carried;
 
-use super::port::Port;
+use super::{
+    carrier::Lines,
+    port::Port, //
+};
 use crate::net::{
     random::get_random_bytes,
     rcu::{Rcu, RcuBox},
@@ -139,6 +142,8 @@ pub(crate) struct Segment {
     stations: Rcu<Stations>,
     #[pin]
     roster: Mutex<Roster>,
+    #[pin]
+    lines: Lines,
 }
 
 impl Segment {
@@ -156,6 +161,7 @@ impl Segment {
                     },
                     "spans_segment"
                 ),
+                lines <- Lines::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -171,6 +177,10 @@ impl Segment {
     #[inline]
     pub(super) fn medium(&self) -> &'static Medium {
         self.medium
+    }
+
+    pub(super) fn lines(&self) -> &Lines {
+        &self.lines
     }
 
     /// How many stations there are. May be out of date at once.

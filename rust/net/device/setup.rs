@@ -142,6 +142,13 @@ impl<T: Operations> Setup<'_, T> {
         unsafe { (*self.dev).tx_queue_len = len };
     }
 
+    /// Has the device begin without a carrier.
+    pub fn carrier_off(&mut self) {
+        // SAFETY: By the type invariant the device is ours; as it is not registered, nobody is
+        // told.
+        unsafe { bindings::netif_carrier_off(self.dev) };
+    }
+
     fn set_priv_flags(&mut self, set: u32) {
         // CAST: A union of two views of the same bit fields.
         // SAFETY: By the type invariant the device is ours.

@@ -1,0 +1,309 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A device has a carrier when it is up, its line is not cut, and somebody else on the
+# segment is up whose line is not cut either.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	alone
+	two
+	three
+	cut_and_mended
+	cut_survives
+	deleted
+	moved
+	counted
+	neighbours_stay
+	arp_after_mending
+	ipv6_comes_late
+"
+if_slow two three cut_and_mended deleted moved counted neighbours_stay
+
+# members N: as hosts, but all is in one namespace, and nothing is up.
+members()
+{
+	local i
+
+	setup_ns NS1
+	quiet 1
+	host 1 ip link add s0 type spans
+	for ((i = 1; i < $1; i++)); do
+		host 1 ip link add s$i link s0 type spans
+	done
+}
+
+# carriers DEVICE...: 1, 0, or - for one that is down, for each of them.
+carriers()
+{
+	local dev found=
+
+	for dev in "$@"; do
+		found+=$(cat "$(sys 1)/class/net/$dev/carrier" 2>/dev/null || echo -)
+	done
+	echo "$found"
+}
+
+# changes DEVICE: how often it got and lost its carrier.
+changes() { cat "$(sys 1)/class/net/$1/carrier_"{up,down}_count | xargs; }
+
+# state I: what `ip link` says of host I.
+state()
+{
+	host "$1" ip -j link show s0 | jq -r '.[0] |
+		.operstate + (if .flags | index("NO-CARRIER") then " NO-CARRIER" else "" end)'
+}
+
+set_link() { host 1 ip link set "$@"; }
+
+alone()
+{
+	RET=0
+	hosts 1
+	expect "alone" "DOWN NO-CARRIER" "$(state 1)"
+	expect "link detected" no "$(host 1 ethtool s0 | sed -n 's/.*Link detected: //p')"
+	expect "changes" "0 0" "$(changes s0)"
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	expect "alone, again" "DOWN NO-CARRIER" "$(state 1)"
+	expect "changes" "0 0" "$(changes s0)"
+	# Others are none of its business.
+	host 1 ip link add s1 type spans
+	host 1 ip link set s1 up
+	expect "on two segments" 00 "$(carriers s0 s1)"
+	log_test "a lone device has none"
+}
+
+two()
+{
+	RET=0
+	hosts 2
+	expect "host 1" UP "$(state 1)"
+	expect "host 2" UP "$(state 2)"
+	expect "changes of host 1" "1 0" "$(changes s0)"
+	host 2 ip link set s0 down
+	expect "host 1, alone" "DOWN NO-CARRIER" "$(state 1)"
+	expect "host 2, down" DOWN "$(state 2)"
+	expect "changes of host 1" "1 1" "$(changes s0)"
+	host 2 ip link set s0 up
+	expect "host 1, again" UP "$(state 1)"
+	expect "host 2, again" UP "$(state 2)"
+	expect "changes of host 1" "2 1" "$(changes s0)"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	log_test "two have one, or none"
+}
+
+three()
+{
+	RET=0
+	members 3
+	expect "all down" --- "$(carriers s0 s1 s2)"
+	set_link s0 up
+	expect "one up" 0-- "$(carriers s0 s1 s2)"
+	set_link s2 up
+	expect "two up" 1-1 "$(carriers s0 s1 s2)"
+	set_link s1 up
+	expect "three up" 111 "$(carriers s0 s1 s2)"
+	set_link s0 down
+	expect "the first one down" -11 "$(carriers s0 s1 s2)"
+	set_link s1 carrier off
+	expect "and another one cut" -00 "$(carriers s0 s1 s2)"
+	set_link s0 up
+	expect "the first one up again" 101 "$(carriers s0 s1 s2)"
+	set_link s1 carrier on
+	expect "all as before" 111 "$(carriers s0 s1 s2)"
+	expect "changes of the last one" "2 1" "$(changes s2)"
+	log_test "with three it takes two"
+}
+
+cut_and_mended()
+{
+	RET=0
+	members 3
+	set_link s0 up
+	set_link s1 up
+	set_link s0 carrier off
+	expect "two, one cut" 00 "$(carriers s0 s1)"
+	set_link s0 carrier off
+	set_link s1 carrier off
+	expect "two, both cut" 00 "$(carriers s0 s1)"
+	set_link s0 carrier on
+	expect "two, the other one cut" 00 "$(carriers s0 s1)"
+	set_link s1 carrier on
+	expect "two, both mended" 11 "$(carriers s0 s1)"
+	set_link s1 carrier on
+	expect "changes" "2 1" "$(changes s0)"
+	set_link s2 up
+	set_link s1 carrier off
+	expect "three, one cut" 101 "$(carriers s0 s1 s2)"
+	expect "changes of who is not concerned" "2 1" "$(changes s0)"
+	log_test "cut and mended"
+}
+
+cut_survives()
+{
+	RET=0
+	members 2
+	set_link s0 up
+	set_link s1 up
+	set_link s1 carrier off
+	set_link s1 down
+	set_link s1 up
+	expect "cut, down and up" 00 "$(carriers s0 s1)"
+	set_link s1 down
+	set_link s1 carrier on
+	expect "mended while down" 0- "$(carriers s0 s1)"
+	set_link s1 up
+	expect "mended while down, and up" 11 "$(carriers s0 s1)"
+	set_link s1 down
+	set_link s1 carrier off
+	set_link s1 up
+	expect "cut while down, and up" 00 "$(carriers s0 s1)"
+	log_test "a line that is cut stays so while the device is down"
+}
+
+deleted()
+{
+	RET=0
+	members 3
+	set_link s0 up
+	set_link s1 up
+	set_link s2 up
+	host 1 ip link del s1
+	expect "one deleted" 11 "$(carriers s0 s2)"
+	host 1 ip link del s0
+	expect "another one deleted" 0 "$(carriers s2)"
+	host 1 ip link add s0 link s2 type spans
+	expect "another one made" 0- "$(carriers s2 s0)"
+	set_link s0 up
+	expect "and up" 11 "$(carriers s2 s0)"
+	log_test "members are deleted and made"
+}
+
+moved()
+{
+	RET=0
+	hosts 3
+	host 1 ip link add s9 link s0 type spans
+	host 3 ip link set s0 down
+	host 2 ip link set s0 netns "$NS3" name s8
+	expect "the other one moved" "DOWN NO-CARRIER" "$(state 1)"
+	host 3 ip link set s8 up
+	expect "and went up" UP "$(state 1)"
+	ip netns del "$NS3"
+	# The namespace's devices go some time later.
+	gone() { [ "$(state 1)" = "DOWN NO-CARRIER" ]; }
+	busywait 20000 gone
+	expect "its namespace is gone" "DOWN NO-CARRIER" "$(state 1)"
+	host 1 ip link set s9 up
+	expect "another one goes up" UP "$(state 1)"
+	log_test "members move between namespaces"
+}
+
+# Until the kernel has heard of it the queues take what comes, and after that nothing
+# comes.
+counted()
+{
+	RET=0
+	hosts 3
+	quiet 3
+	neighbours 3
+	host 2 ip route replace unreachable 10.0.0.1/32
+	stall 1 0
+	send_udp 0 10
+	host 3 ip link set s0 down
+	expect "waiting, one is left" 0 "$(ends 1 tx)"
+	host 2 ip link set s0 down
+	expect "lost with the carrier" 10 "$(queues 1 tx drop_no_carrier)"
+	expect "all ends" 10 "$(ends 1 tx)"
+	expect "dropped" 10 "$(stat 1 tx dropped)"
+	stall 1 -1
+	host 2 ip link set s0 up
+	neighbours 3
+	host 2 ip route replace unreachable 10.0.0.1/32
+	host 1 ip link show s0 >/dev/null
+	send_udp 0 5
+	received 5
+	expect "all ends" 15 "$(ends 1 tx)"
+	log_test "what waits is lost with the carrier, and counted"
+}
+
+neighbours_stay()
+{
+	RET=0
+	hosts 3
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr "$(lladdr 7)" nud permanent
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	host 3 ip link set s0 down
+	host 1 ip link show s0 >/dev/null
+	expect "entries, one of the others is down" "10.0.0.2 10.0.0.7" \
+		"$(arp_table 1 "" 1 | sort | xargs)"
+	host 2 ip link set s0 down
+	host 1 ip link show s0 >/dev/null
+	expect "entries, alone" 10.0.0.7 "$(arp_table 1 "" 1)"
+	expect "neighbour" "" "$(neigh_entry 1 10.0.0.2)"
+	expect "permanent" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
+	host 2 ip link set s0 up
+	expect "permanent, later" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
+	host 2 ip link set s0 down
+	host 1 ip link show s0 >/dev/null
+	expect "kept" "10.0.0.2 10.0.0.7" "$(arp_table 1 "" 1 | sort | xargs)"
+	expect "neighbour that is kept" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
+	log_test "neighbours, while the others come and go"
+}
+
+# Who did not answer as nobody was there is asked again.
+arp_after_mending()
+{
+	RET=0
+	hosts 3
+	quiet 3
+	set_spans 1 arp_hold_ms 600000
+	set_spans 1 arp_retry_ms 100
+	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
+	host 3 ip link set s0 carrier off
+	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
+	check_fail $? "an answer over a line that is cut"
+	expect "who does not answer" failed "$(arp_table 1 10.0.0.3 3)"
+	host 3 ip link set s0 carrier on
+	# Nothing has changed for host 1, who cannot know.
+	expect "who does not answer, later" failed "$(arp_table 1 10.0.0.3 3)"
+	host 2 ip link set s0 down
+	host 3 ip link set s0 down
+	host 3 ip link set s0 up
+	host 1 ip link show s0 >/dev/null
+	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
+	check_err $? "no answer: $(arp_table 1 10.0.0.3)"
+	log_test "a carrier that is back forgives who did not answer"
+}
+
+ipv6_comes_late()
+{
+	RET=0
+	hosts 2
+	host 2 ip link set s0 down
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	host 1 ip addr add 2001:db8::1/64 dev s0
+	host 1 ip link show s0 >/dev/null
+	nap 2500
+	tentative() { host 1 ip -6 addr show dev s0 tentative | grep -c 2001:db8::1; }
+	expect "tentative without a carrier" 1 "$(tentative)"
+	host 2 ip link set s0 up
+	certain() { [ "$(tentative)" = 0 ]; }
+	busywait 10000 certain
+	check_err $? "nobody looked for duplicates"
+	host 2 ip addr add 2001:db8::2/64 dev s0 nodad
+	host 1 ping -q -c 1 -W 5 2001:db8::2 >/dev/null
+	check_err $? "no answer"
+	log_test "duplicate address detection waits for the carrier"
+}
+
+tests_run
+exit "$EXIT_STATUS"
