@@ -19,6 +19,7 @@ ALL_TESTS="
 	slow_receiver
 	slow_receiver_and_others
 	slow_receiver_without_a_qdisc
+	slow_receiver_is_reset
 "
 if_slow qdisc_loses_nothing down_with_packets_waiting any_qdisc slow_receiver
 
@@ -302,6 +303,30 @@ slow_receiver_without_a_qdisc()
 	expect "tx dropped" "$lost" "$(stat 1 tx dropped)"
 	received $((2000 - lost))
 	log_test "a slow receiver, without a qdisc"
+}
+
+slow_receiver_is_reset()
+{
+	local lost=0 sent=0
+
+	RET=0
+	((cpus > 1)) || { log_test_skip "a slow receiver is reset" "one CPU"; return; }
+	setup_slow 2
+	host 1 tc qdisc replace dev s0 root fq flow_limit 10000
+	# It has some time, and may have received all before the reset comes.
+	while ((lost == 0 && sent < 10000)); do
+		send_udp 1 1000
+		((sent += 1000))
+		host 2 ethtool --reset s0 all >/dev/null
+		lost=$(queues 2 rx drop_purge)
+	done
+	between "lost in a ring of 16" 1 16 "$lost"
+	go_on
+	all_end $sent
+	received $((sent - lost))
+	expect "rx dropped" "$lost" "$(stat 2 rx dropped)"
+	expect "tx dropped" 0 "$(stat 1 tx dropped)"
+	log_test "a slow receiver is reset"
 }
 
 tests_run

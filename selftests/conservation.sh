@@ -67,7 +67,7 @@ change()
 {
 	local i=$((1 + RANDOM % 2)) j
 
-	case $((RANDOM % 16)) in
+	case $((RANDOM % 17)) in
 	0) set_spans $i stage_count $((RANDOM % 65)) ;;
 	1) set_spans $i stage_usecs $((RANDOM % 3 * 700)) ;;
 	2) set_spans $i stage_bytes $((RANDOM % 3 * 3000)) ;;
@@ -93,6 +93,7 @@ change()
 			echo 1 >$cpu1
 		fi
 		;;
+	16) host $i ethtool --reset s0 all >/dev/null ;;
 	esac
 	changes=$((changes + 1))
 } 2>/dev/null

@@ -132,6 +132,7 @@ const size_t spans_layout[] = {
 	FIELD(ethtool_ops, set_ringparam),
 	FIELD(ethtool_ops, get_channels),
 	FIELD(ethtool_ops, set_channels),
+	FIELD(ethtool_ops, reset),
 	SIZE(kernel_ethtool_coalesce),
 	FIELD(kernel_ethtool_coalesce, tx_aggr_max_bytes),
 	FIELD(kernel_ethtool_coalesce, tx_aggr_max_frames),

@@ -10,6 +10,11 @@ pub fn eaddrnotavail() -> Error {
     Error::from_errno(-(bindings::EADDRNOTAVAIL as c_int))
 }
 
+/// Network is down.
+pub fn enetdown() -> Error {
+    Error::from_errno(-(bindings::ENETDOWN as c_int))
+}
+
 /// No buffer space available.
 pub fn enobufs() -> Error {
     Error::from_errno(-(bindings::ENOBUFS as c_int))

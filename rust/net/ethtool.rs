@@ -77,6 +77,9 @@ pub trait Settings: device::Operations {
     /// Uses so many pairs of queues, at least 1. Of the kind that there are fewer of,
     /// all may be in use.
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
+
+    /// Resets what the device has for itself, all together.
+    fn reset(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 }
 
 const NAME_LEN: usize = bindings::ETH_GSTRING_LEN as usize;
@@ -295,6 +298,29 @@ impl<T: QueueStats + Settings> VTable<T> {
         })
     }
 
+    /// What is shared with other devices is left as it is, which its flags, still set,
+    /// say.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `flags` says what
+    /// to reset, and is to say what was not.
+    unsafe extern "C" fn reset_callback(dev: *mut bindings::net_device, flags: *mut u32) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let dev = unsafe { Device::<T>::from_raw(dev) };
+        // SAFETY: The core gives us `flags` for the duration of the call.
+        let flags = unsafe { &mut *flags };
+        // SAFETY: RTNL is held during the call.
+        let rtnl = unsafe { Rtnl::assume() };
+        from_result(|| {
+            if *flags & bindings::ethtool_reset_flags_ETH_RESET_DEDICATED != 0 {
+                T::reset(dev, &rtnl)?;
+                *flags &= !bindings::ethtool_reset_flags_ETH_RESET_DEDICATED;
+            }
+            Ok(0)
+        })
+    }
+
     const VTABLE: bindings::ethtool_ops = {
         let mut ops: bindings::ethtool_ops = pin_init::zeroed();
         ops.get_link = Some(bindings::ethtool_op_get_link);
@@ -309,6 +335,7 @@ impl<T: QueueStats + Settings> VTable<T> {
         ops.set_ringparam = Some(Self::set_ringparam_callback);
         ops.get_channels = Some(Self::get_channels_callback);
         ops.set_channels = Some(Self::set_channels_callback);
+        ops.reset = Some(Self::reset_callback);
         ops
     };
 

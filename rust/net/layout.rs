@@ -143,6 +143,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(ethtool_ops, set_ringparam),
     field(ethtool_ops, get_channels),
     field(ethtool_ops, set_channels),
+    field(ethtool_ops, reset),
     size(kernel_ethtool_coalesce),
     field(kernel_ethtool_coalesce, tx_aggr_max_bytes),
     field(kernel_ethtool_coalesce, tx_aggr_max_frames),

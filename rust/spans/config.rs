@@ -4,10 +4,12 @@
 
 use super::{arp::Arp, port::Port, Spans};
 use crate::net::{
+    error::enetdown,
     ethtool::{self, Coalesce, RingParam},
     netlink::ExtAck,
     rcu::synchronize_net,
     rtnl::Rtnl,
+    spinlock_bh::local_bh_disable,
     sysfs::{Attribute, Attributes},
     Device,
 };
@@ -241,5 +243,13 @@ impl ethtool::Settings for Spans {
             // As it was, as far as memory lasts.
             let _ = use_queues(dev, before.0, before.1, rtnl);
         })
+    }
+
+    fn reset(dev: &Device<Self>, _: &Rtnl) -> Result {
+        if !dev.is_running() {
+            return Err(enetdown());
+        }
+        dev.data().reset(dev, &local_bh_disable());
+        Ok(())
     }
 }

@@ -338,6 +338,21 @@ impl Port {
         }
     }
 
+    /// Empties all rings and subqueues of a device that is up, and has them go on,
+    /// whatever made one hang. What polls are carrying meanwhile arrives.
+    pub(super) fn reset(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
+        for (queue, txq) in self.tx_queues(dev) {
+            queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
+        }
+        for queue in self.queues.iter() {
+            queue.purge_rx(bh);
+        }
+        self.unstall();
+        for (queue, txq) in self.tx_queues(dev) {
+            Queue::restart(queue, txq, bh);
+        }
+    }
+
     /// From now on packets are refused. Those that wait are dropped. No poll is
     /// running any more.
     pub(super) fn close(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {

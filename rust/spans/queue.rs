@@ -448,7 +448,7 @@ impl Queue {
     }
 
     /// Drops what waits to be sent. If the device goes down, the polls are not
-    /// running any more; if it is just the line that was cut, they may be.
+    /// running any more; otherwise they may be.
     pub(super) fn purge(
         &self,
         txq: TxQueue<'_>,

@@ -107,11 +107,13 @@ impl Queue {
     /// Refuses frames of the segment from now on, and drops those that are there.
     /// The poll is not running any more.
     pub(super) fn close(&self, bh: &LocalBhDisabled) {
-        let mut received = {
-            let mut rx = self.rx.lock(bh);
-            rx.open = false;
-            rx.frames.take()
-        };
+        self.rx.lock(bh).open = false;
+        self.purge_rx(bh);
+    }
+
+    /// Drops the frames that are there.
+    pub(super) fn purge_rx(&self, bh: &LocalBhDisabled) {
+        let mut received = self.rx.lock(bh).frames.take();
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
     }
 

@@ -34,6 +34,7 @@ enum Op {
     Stall(usize, bool),
     Tick(usize, usize),
     Carrier(bool),
+    Reset,
     Up(bool),
 }
 
@@ -76,6 +77,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..QUEUES, any::<bool>()).prop_map(|(queue, on)| Op::Stall(queue, on)),
         1 => (0..QUEUES, 1..7usize).prop_map(|(queue, count)| Op::Tick(queue, count)),
         1 => any::<bool>().prop_map(Op::Carrier),
+        1 => Just(Op::Reset),
         1 => any::<bool>().prop_map(Op::Up),
     ]
 }
@@ -119,6 +121,7 @@ fn happen(world: &mut World, op: &Op) {
             }
         }
         Op::Carrier(carrier) => world.set_carrier(carrier),
+        Op::Reset => world.reset(),
         Op::Up(up) => world.set_up(up),
     }
 }

@@ -632,6 +632,20 @@ impl World {
         }
     }
 
+    /// What waits is dropped, and whatever made a ring hang ends.
+    pub(crate) fn reset(&mut self) {
+        if !self.up {
+            return;
+        }
+        for index in 0..QUEUES {
+            self.purge(index);
+        }
+        for index in 0..QUEUES {
+            self.queues[index].stalled = false;
+            self.kick(index);
+        }
+    }
+
     /// The device goes up or down.
     pub(crate) fn set_up(&mut self, up: bool) {
         if self.up == up {
