@@ -50,6 +50,10 @@ impl Member for Station {
 /// a broadcast is work for each of them.
 const MAX_STATIONS: usize = 1024;
 
+/// How many addresses they can have. With more, those who have more than one hear what is
+/// for others, too, so that a change stays short.
+const MAX_ADDRESSES: usize = 2 * MAX_STATIONS;
+
 /// Who is on a segment, for those who send.
 #[derive(Default)]
 struct Stations {
@@ -71,6 +75,10 @@ impl Stations {
             addresses = addresses.saturating_add(1 + filter.unicast().len());
             promiscuous += usize::from(filter.is_promiscuous());
         }
+        let crowded = addresses > MAX_ADDRESSES;
+        if crowded {
+            (addresses, promiscuous) = (ports.len(), ports.len());
+        }
         let mut this = Self {
             addresses: KVec::with_capacity(addresses, GFP_KERNEL_ACCOUNT)?,
             promiscuous: KVec::with_capacity(promiscuous, GFP_KERNEL_ACCOUNT)?,
@@ -88,10 +96,11 @@ impl Stations {
                 inserted.map_err(|_| ENOMEM)
             };
             insert(own, true)?;
-            for other in filter.unicast().iter().filter(|other| **other != own) {
+            let others = if crowded { &[] } else { filter.unicast() };
+            for other in others.iter().filter(|other| **other != own) {
                 insert(*other, false)?;
             }
-            if filter.is_promiscuous() {
+            if filter.is_promiscuous() || crowded && !filter.unicast().is_empty() {
                 let pushed = this.promiscuous.push_within_capacity(port.clone());
                 pushed.map_err(|_| ENOMEM)?;
             }
