@@ -25,17 +25,6 @@ if_slow qdisc_loses_nothing down_with_packets_waiting any_qdisc slow_receiver
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-# threaded I: the polls of host I are threads on CPU 0.
-threaded()
-{
-	local pid
-
-	host "$1" sh -c 'echo 1 >/sys/class/net/s0/threaded'
-	for pid in $(pgrep '^napi/s0-'); do
-		taskset -cp 0 "$pid" >/dev/null
-	done
-}
-
 # Byte queue limits would keep the ring from filling.
 no_bql()
 {
@@ -216,17 +205,7 @@ setup_slow()
 	no_bql
 	set_spans 1 queue_len 1
 	set_spans 1 stage_count 0
-	# The kernel leaves 5 % of that CPU to others.
-	taskset -c 0 chrt -f 50 sh -c 'touch /tmp/busy; while :; do :; done' &
-	busy=$!
-	defer kill_process $busy
-	defer rm -f /tmp/busy
-	busywait 20000 test -e /tmp/busy
-}
-
-go_on()
-{
-	kill_process $busy
+	keep_busy
 }
 
 # all_end COUNT: so many packets of host 1 come to an end.

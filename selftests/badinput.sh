@@ -76,7 +76,7 @@ links()
 	refused "spans: link is not a spans device" ip link add s0 link lo type spans
 	ip link del d0
 	refused "" ip link add s0 link nosuchdevice type spans
-	refused "spans: link does not exist" "$selftests/newlink.py" s0 12345
+	refused "spans: link does not exist" "$selftests/newlink.py" s0 link=12345
 	log_test "link to a device of another kind"
 }
 

@@ -48,8 +48,18 @@ cleanup()
 }
 trap cleanup EXIT
 
-# lladdr I: the link address of host I.
-lladdr() { printf '02:00:00:00:00:00:00:%02x' "$1"; }
+# What is on a wire, by medium: how link addresses begin here, who is everybody, and what
+# is in a link header between the addresses and the EtherType. A test is about spans, or
+# about what it has in $medium.
+declare -A lladdr_begin=([spans]=02:00:00:00:00:00:00: [ethernet]=02:00:00:00:00:
+	[ax25]=02:00:00:00:00:00: [arcnet]='')
+declare -A lladdr_everybody=([spans]=ff:ff:ff:ff:ff:ff:ff:ff [ethernet]=ff:ff:ff:ff:ff:ff
+	[ax25]=a2:a6:a8:40:40:40:00 [arcnet]=00)
+declare -A header_constant=([spans]=00000000aaaa03000000 [ethernet]='' [ax25]=03ff [arcnet]='')
+
+# lladdr I: the link address of host I. everybody: that of all.
+lladdr() { printf '%s%02x' "${lladdr_begin[${medium:-spans}]}" "$1"; }
+everybody() { echo "${lladdr_everybody[${medium:-spans}]}"; }
 
 # setup_ns NAME...: as in net/lib.sh, with fewer processes: these are most of what a
 # test costs on an emulated machine.
@@ -92,13 +102,15 @@ new_ns()
 }
 
 # hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
-# with the address 10.0.0.I and the link address of lladdr I. Unless $announce is set,
-# they do not announce that, so that what is counted is what the test sends.
+# with the address 10.0.0.I and the link address of lladdr I, which is one of $medium.
+# Unless $announce is set, they do not announce that, so that what is counted is what the
+# test sends. If $ipv6 is "off", they have none from the start, where quiet is too late.
 hosts()
 {
 	local i ns settings=$ns_settings batch
 
-	[ -n "${announce:-}" ] || settings+='echo 0 >/proc/sys/net/ipv4/conf/s0/arp_notify'
+	[ -n "${announce:-}" ] || settings+='echo 0 >/proc/sys/net/ipv4/conf/s0/arp_notify; '
+	[ "${ipv6:-}" != off ] || settings+='echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
 	# shellcheck disable=SC2046 # several words
 	new_ns $(seq -f NS%.0f "$1") || return
 	batch="link add s0 address $(lladdr 1) type spans"$'\n'
@@ -117,10 +129,13 @@ hosts()
 			link set s0 up
 		END
 	done
-	# The first one got its carrier with the second, and may not know yet. Who looks
-	# makes the kernel see to it.
-	host 1 ip link show s0 >/dev/null
+	# The first one got its carrier with the second, and may not know yet.
+	settle 1
 }
+
+# settle I: the kernel takes note of a carrier that came when it finds the time, or now:
+# who looks makes it.
+settle() { host "$1" ip link show s0 >/dev/null; }
 
 # host I COMMAND...: run something on host I.
 host()
@@ -363,7 +378,7 @@ send_arp()
 	check_err $? "cannot send: $said"
 }
 
-# hear I arp|frames: what comes to host I from now on is what heard I prints.
+# hear I arp|frames|kinds: what comes to host I from now on is what heard I prints.
 hear()
 {
 	: >"/tmp/heard$1"
@@ -381,8 +396,8 @@ heard()
 # asked I ADDRESS: how many requests for an address came to host I.
 asked() { heard "$1" | awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }'; }
 
-# frame DST SRC PID [HEX]: a frame with a CLS header, in hex.
-frame() { echo "${1//:/}${2//:/}00000000aaaa03000000$3${4:-}"; }
+# frame DST SRC PID [HEX]: a frame of $medium, in hex.
+frame() { echo "${1//:/}${2//:/}${header_constant[${medium:-spans}]}$3${4:-}"; }
 
 # now: milliseconds.
 now() { echo $((${EPOCHREALTIME/./} / 1000)); }
@@ -399,6 +414,61 @@ nap_until()
 
 # scaled MS: a time, longer where all but waiting takes longer.
 scaled() { echo $(($1 * ${SPANS_SCALE:-1})); }
+
+# sends I DST...: host I sends a frame to each, numbered from 1, and then one to all.
+# hears_of I NUMBER:KIND...: what host I, which must hear kinds, heard of that when it has
+# come to the last one.
+round=0
+sends()
+{
+	local from to frames=()
+
+	from=$(lladdr "$1")
+	((++round))
+	for to in "${@:2}" "$(everybody)"; do
+		frames+=("$(frame "$to" "$from" 88b5 "$(printf %04d%04d $round $((${#frames[@]} + 1)))")")
+	done
+	last=${#frames[@]}
+	station "$1" frames 1 "${frames[@]}"
+	check_err $? "cannot send"
+}
+
+hears_of()
+{
+	local numbers
+
+	numbers=$(printf 's/^([a-z]+) .*88b5%04d0*([1-9][0-9]*)$/\\2:\\1/p' $round)
+	ended() { heard "$1" | sed -nE "$numbers" | grep -q "^$last:"; }
+	busywait 5000 ended "$1"
+	check_err $? "host $1 does not hear what all hear"
+	expect "what host $1 hears" "${*:2}" \
+		"$(sed -nE "$numbers" "/tmp/heard$1" | sed "/^$last:/d" | xargs)"
+}
+
+# threaded I: the polls of host I are threads on CPU 0.
+threaded()
+{
+	local pid
+
+	host "$1" sh -c 'echo 1 >/sys/class/net/s0/threaded'
+	for pid in $(pgrep '^napi/s0-'); do
+		taskset -cp 0 "$pid" >/dev/null
+	done
+}
+
+# keep_busy: somebody works on CPU 0 at a real-time priority, until go_on. The kernel
+# leaves 5 % of that CPU to others.
+keep_busy()
+{
+	rm -f /tmp/busy
+	taskset -c 0 chrt -f 50 sh -c 'touch /tmp/busy; while :; do :; done' &
+	busy=$!
+	defer kill_process $busy
+	defer rm -f /tmp/busy
+	busywait 20000 test -e /tmp/busy
+}
+
+go_on() { kill_process $busy; }
 
 # if_slow TEST...: where all takes long, only these are run. Such a kernel is to find
 # what others do not notice; the rest is for those.

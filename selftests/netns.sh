@@ -175,7 +175,7 @@ rights()
 	unshare -Urn sh -c "
 		echo \$\$ >/tmp/pid
 		while [ ! -e /tmp/go ]; do sleep 0.1; done
-		'$selftests/newlink.py' s1 $(ip -n "$NS1" -j link show s0 | jq '.[0].ifindex') 5" 2>/tmp/said &
+		'$selftests/newlink.py' s1 link=$(ip -n "$NS1" -j link show s0 | jq '.[0].ifindex') netnsid=5" 2>/tmp/said &
 	defer rm -f /tmp/pid /tmp/go /tmp/said
 	busywait 20000 test -s /tmp/pid
 	nsenter --net="/proc/$(cat /tmp/pid)/ns/net" ip netns set "$NS1" 5

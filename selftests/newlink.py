@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""newlink.py NAME LINK [LINK_NETNSID]
+"""Asks the kernel for spans devices, as it is, where iproute2 would first look things up
+or has no word for them.
 
-Asks the kernel for a spans device that is linked to the index LINK, as it is,
-where iproute2 would first look the device up. Prints what the kernel says.
+newlink.py NAME [KEY=VALUE...]  add one: link (an index or a name), netnsid (that of link),
+                                medium, address, broadcast, mtu. What the kernel says goes
+                                to stderr.
+newlink.py -                    the same for each line of the input, with a line of answer,
+                                "ok" if the kernel says nothing
+newlink.py show NAME...         their media, as RTM_NEWLINK has them
 """
 
 import os
@@ -11,33 +16,89 @@ import socket
 import struct
 import sys
 
-RTM_NEWLINK = 16
-NLM_F_REQUEST_ACK_CREATE_EXCL = 0x605
-IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO, IFLA_LINK_NETNSID = 3, 5, 18, 37
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+NLM_F_REQUEST, NLM_F_REQUEST_ACK_CREATE_EXCL = 1, 0x605
+IFLA_ADDRESS, IFLA_BROADCAST, IFLA_IFNAME, IFLA_MTU, IFLA_LINK = 1, 2, 3, 4, 5
+IFLA_LINKINFO, IFLA_LINK_NETNSID = 18, 37
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_SPANS_MEDIUM = 1
 SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_CAP_ACK = 270, 11, 10
+NLMSGERR_ATTR_MSG = 1
 
 
 def attribute(kind, data):
     return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
 
 
-name, link, *netnsid = sys.argv[1:]
-body = struct.pack("BxHiII", 0, 0, 0, 0, 0)
-body += attribute(IFLA_IFNAME, name.encode() + b"\0")
-body += attribute(IFLA_LINK, struct.pack("I", int(link)))
-body += attribute(IFLA_LINKINFO, attribute(1, b"spans\0"))
-if netnsid:
-    body += attribute(IFLA_LINK_NETNSID, struct.pack("i", int(netnsid[0])))
+def attributes(data):
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("HH", data)
+        found[kind & 0x3fff] = data[4:length]
+        data = data[length + 3 & ~3:]
+    return found
 
-sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-sock.send(struct.pack("IHHII", 16 + len(body), RTM_NEWLINK, NLM_F_REQUEST_ACK_CREATE_EXCL, 1, 0)
-          + body)
-answer = sock.recv(4096)
-error = -struct.unpack_from("i", answer, 16)[0]
-if error:
-    # Behind the error come the header of the request and the attributes of the
-    # extended acknowledgement, of which the message is the first.
-    message = answer[16 + 4 + 16 + 4:].split(b"\0")[0].decode()
-    sys.exit(f"{message} ({os.strerror(error)})")
+
+def text(data):
+    return data.split(b"\0")[0].decode()
+
+
+def link_address(value):
+    return bytes.fromhex(value.replace(":", ""))
+
+
+def link_index(value):
+    return struct.pack("I", int(value) if value.isdigit() else socket.if_nametoindex(value))
+
+
+KEYS = {"link": (IFLA_LINK, link_index),
+        "netnsid": (IFLA_LINK_NETNSID, lambda value: struct.pack("i", int(value))),
+        "address": (IFLA_ADDRESS, link_address),
+        "broadcast": (IFLA_BROADCAST, link_address),
+        "mtu": (IFLA_MTU, lambda value: struct.pack("I", int(value)))}
+
+
+def ask(kind, flags, body):
+    """The answer, without its header."""
+    body = struct.pack("BxHiII", 0, 0, 0, 0, 0) + body
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
+        sock.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
+        sock.send(struct.pack("IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+        return sock.recv(65536)[16:]
+
+
+def add(name, *words):
+    """What the kernel says, or nothing."""
+    given = dict(word.split("=", 1) for word in words)
+    info = attribute(IFLA_INFO_KIND, b"spans\0")
+    if "medium" in given:
+        medium = given.pop("medium").encode() + b"\0"
+        info += attribute(IFLA_INFO_DATA, attribute(IFLA_SPANS_MEDIUM, medium))
+    body = attribute(IFLA_IFNAME, name.encode() + b"\0") + attribute(IFLA_LINKINFO, info)
+    for key, value in given.items():
+        kind, pack = KEYS[key]
+        body += attribute(kind, pack(value))
+    answer = ask(RTM_NEWLINK, NLM_F_REQUEST_ACK_CREATE_EXCL, body)
+    error = -struct.unpack_from("i", answer)[0]
+    if not error:
+        return None
+    # Behind the error comes the header of the request.
+    message = attributes(answer[4 + 16:]).get(NLMSGERR_ATTR_MSG, b"")
+    return f"{text(message)} ({os.strerror(error)})"
+
+
+def show(name):
+    answer = ask(RTM_GETLINK, NLM_F_REQUEST, attribute(IFLA_IFNAME, name.encode() + b"\0"))
+    info = attributes(attributes(answer[16:])[IFLA_LINKINFO])
+    return text(attributes(info.get(IFLA_INFO_DATA, b"")).get(IFLA_SPANS_MEDIUM, b""))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "-":
+        for line in sys.stdin:
+            print(add(*line.split()) or "ok")
+    elif sys.argv[1] == "show":
+        print(*map(show, sys.argv[2:]))
+    else:
+        sys.exit(add(*sys.argv[1:]))

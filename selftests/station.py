@@ -17,11 +17,19 @@ NS ask ADDRESS SECONDS        send one; tell the error that comes back and after
 NS hear arp FILE              the ARP that arrives goes to FILE, a packet a line:
                               when (ms), op, dst, src, sha, spa, tha, tpa
 NS hear frames FILE           the frames that arrive go there, in hex
+NS hear kinds FILE            a frame a line: for whom it is (host, broadcast, multicast,
+                              otherhost), or outgoing, and the frame in hex
+NS join WHAT...               become a member: promisc, allmulti, a link address, or an IP
+                              group
+NS leave WHAT...              be it once less
+NS cpu N                      all that follows is sent from this CPU
 NS sync                       nothing
-NS deaf                       hear no more, on all hosts
+NS deaf                       hear no more, and be a member of nothing, on all hosts
 """
 
 import errno
+import fcntl
+import functools
 import os
 import select
 import socket
@@ -32,11 +40,17 @@ import time
 ETH_P_ALL = 3
 IP_RECVERR = 11
 PACKET_OUTGOING = 4
+SIOCGIFINDEX = 0x8933
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
-EVERYBODY = "ff:" * 7 + "ff"
-NOBODY = "00:" * 7 + "00"
+SOL_PACKET, PACKET_ADD_MEMBERSHIP = 263, 1
+PACKET_MR_MULTICAST, PACKET_MR_PROMISC, PACKET_MR_ALLMULTI = 0, 1, 2
 PORT = 4242
+
+# Bytes of a link address -> hardware type, who is everybody, what is in a link header
+# between the addresses and the EtherType.
+MEDIA = {8: ("4040", "ff" * 8, "00000000aaaa03000000"), 6: ("0001", "ff" * 6, ""),
+         7: ("4047", "a2a6a840404000", "03ff"), 1: ("4041", "00", "")}
 
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 
@@ -71,10 +85,12 @@ def link(text):
 
 
 def packet(own, **given):
-    what = {"op": 1, "spa": "0.0.0.0", "tpa": "0.0.0.0", "sha": own, "tha": NOBODY,
-            "dst": EVERYBODY, "src": own, "hrd": "4040", "pro": "0800", "hln": 8, "pln": 4}
+    size = len(link(own))
+    hrd, everybody, constant = MEDIA[size]
+    what = {"op": 1, "spa": "0.0.0.0", "tpa": "0.0.0.0", "sha": own, "tha": "00" * size,
+            "dst": everybody, "src": own, "hrd": hrd, "pro": "0800", "hln": size, "pln": 4}
     what.update(given)
-    return (link(what["dst"]) + link(what["src"]) + bytes.fromhex("00000000aaaa030000000806")
+    return (link(what["dst"]) + link(what["src"]) + bytes.fromhex(constant + "0806")
             + bytes.fromhex(what["hrd"] + what["pro"])
             + struct.pack(">BBH", int(what["hln"]), int(what["pln"]), int(what["op"]))
             + link(what["sha"]) + socket.inet_aton(what["spa"])
@@ -134,19 +150,29 @@ def ask(netns, address, seconds):
     return f"{what} {int((time.monotonic() - began) * 1000)}"
 
 
-def arp_line(data, extra):
-    if data[26:28] != b"\x08\x06" or len(data) < 60:
+def arp_line(size, _kind, data, extra):
+    body = 2 * size + len(MEDIA[size][2]) // 2 + 2
+    if data[body - 2:body] != b"\x08\x06" or len(data) < body + 16 + 2 * size:
         return None
     seconds, nanoseconds = struct.unpack("qq", extra[0][2])
-    return (f"{seconds * 1000 + nanoseconds // 1000000} {int.from_bytes(data[34:36])} "
-            f"{data[:8].hex(':')} {data[8:16].hex(':')} "
-            f"{data[36:44].hex(':')} {socket.inet_ntoa(data[44:48])} "
-            f"{data[48:56].hex(':')} {socket.inet_ntoa(data[56:60])}")
+    sender, target = body + 8, body + 12 + size
+    return (f"{seconds * 1000 + nanoseconds // 1000000} {int.from_bytes(data[body + 6:body + 8])} "
+            f"{data[:size].hex(':')} {data[size:2 * size].hex(':')} "
+            f"{data[sender:sender + size].hex(':')} {socket.inet_ntoa(data[target - 4:target])} "
+            f"{data[target:target + size].hex(':')} "
+            f"{socket.inet_ntoa(data[target + size:target + size + 4])}")
 
 
-def frames_line(data, _extra):
+def frames_line(_size, _kind, data, _extra):
     return data.hex()
 
+
+def kinds_line(_size, kind, data, _extra):
+    return f"{KINDS[kind]} {data.hex()}"
+
+
+LINES = {"arp": arp_line, "frames": frames_line, "kinds": kinds_line}
+KINDS = "host", "broadcast", "multicast", "otherhost", "outgoing"
 
 # Socket -> the file it goes to, and how a packet is written.
 ears = {}
@@ -156,17 +182,20 @@ def hear(netns, what, path):
     sock = wire(netns)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+    size = len(sock.getsockname()[4])
     # The script may empty the file.
-    ears[sock] = (open(path, "a", encoding="ascii"), {"arp": arp_line, "frames": frames_line}[what])
+    ears[sock] = (open(path, "a", encoding="ascii"), what, functools.partial(LINES[what], size))
 
 
 def listen():
     """Writes what has been heard."""
-    for sock, (out, write) in ears.items():
+    for sock, (out, what, write) in ears.items():
         try:
             while True:
                 data, extra, _, (_, _, kind, _, _) = sock.recvmsg(65536, 64, socket.MSG_DONTWAIT)
-                if kind != PACKET_OUTGOING and (line := write(data, extra)):
+                if kind == PACKET_OUTGOING and what != "kinds":
+                    continue
+                if line := write(kind, data, extra):
                     print(line, file=out)
         except BlockingIOError:
             out.flush()
@@ -174,18 +203,62 @@ def listen():
             pass
 
 
+# Namespace, what -> the sockets that are members of that.
+members = {}
+
+
+def join(netns, *whats):
+    for what in whats:
+        members.setdefault((netns, what), []).append(member(netns, what))
+
+
+def member(netns, what):
+    """A socket that is one."""
+    if "." in what:
+        sock = inside(netns, socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack(
+            "4s4si", socket.inet_aton(what), bytes(4), index(sock)))
+    else:
+        sock = inside(netns, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        kind = {"promisc": PACKET_MR_PROMISC, "allmulti": PACKET_MR_ALLMULTI}.get(
+            what, PACKET_MR_MULTICAST)
+        address = link(what) if kind == PACKET_MR_MULTICAST else b""
+        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP,
+                        struct.pack("iHH8s", index(sock), kind, len(address), address))
+    return sock
+
+
+def index(sock):
+    """The index of s0 where the socket is."""
+    return struct.unpack("16si", fcntl.ioctl(sock, SIOCGIFINDEX, struct.pack("16si", b"s0", 0)))[1]
+
+
+def leave(netns, *whats):
+    for what in whats:
+        members[netns, what].pop().close()
+
+
+def cpu(_netns, number):
+    os.sched_setaffinity(0, {int(number)})
+
+
 def sync(_netns):
     pass
 
 
 def deaf(_netns):
-    for sock, (out, _) in ears.items():
+    for sock, (out, _, _) in ears.items():
         sock.close()
         out.close()
     ears.clear()
+    for socks in members.values():
+        for sock in socks:
+            sock.close()
+    members.clear()
 
 
-COMMANDS = {f.__name__: f for f in (arp, flood, frames, udp, ask, hear, sync, deaf)}
+COMMANDS = {f.__name__: f for f in (arp, flood, frames, udp, ask, hear, join, leave, cpu, sync,
+                                      deaf)}
 
 
 def main():
