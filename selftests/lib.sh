@@ -49,17 +49,19 @@ cleanup()
 trap cleanup EXIT
 
 # What is on a wire, by medium: how link addresses begin here, who is everybody, and what
-# is in a link header between the addresses and the EtherType. A test is about spans, or
-# about what it has in $medium.
+# is in a link header between the addresses and the EtherType.
 declare -A lladdr_begin=([spans]=02:00:00:00:00:00:00: [ethernet]=02:00:00:00:00:
 	[ax25]=02:00:00:00:00:00: [arcnet]='')
 declare -A lladdr_everybody=([spans]=ff:ff:ff:ff:ff:ff:ff:ff [ethernet]=ff:ff:ff:ff:ff:ff
 	[ax25]=a2:a6:a8:40:40:40:00 [arcnet]=00)
 declare -A header_constant=([spans]=00000000aaaa03000000 [ethernet]='' [ax25]=03ff [arcnet]='')
 
+# What a test is about, unless it says something else.
+medium=spans
+
 # lladdr I: the link address of host I. everybody: that of all.
-lladdr() { printf '%s%02x' "${lladdr_begin[${medium:-spans}]}" "$1"; }
-everybody() { echo "${lladdr_everybody[${medium:-spans}]}"; }
+lladdr() { printf '%s%02x' "${lladdr_begin[$medium]}" "$1"; }
+everybody() { echo "${lladdr_everybody[$medium]}"; }
 
 # setup_ns NAME...: as in net/lib.sh, with fewer processes: these are most of what a
 # test costs on an emulated machine.
@@ -397,7 +399,7 @@ heard()
 asked() { heard "$1" | awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }'; }
 
 # frame DST SRC PID [HEX]: a frame of $medium, in hex.
-frame() { echo "${1//:/}${2//:/}${header_constant[${medium:-spans}]}$3${4:-}"; }
+frame() { echo "${1//:/}${2//:/}${header_constant[$medium]}$3${4:-}"; }
 
 # now: milliseconds.
 now() { echo $((${EPOCHREALTIME/./} / 1000)); }
