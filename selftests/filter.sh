@@ -14,6 +14,7 @@ ALL_TESTS="
 	references
 	ip_groups
 	many_groups
+	too_many
 	all_groups
 	everything
 	more_addresses
@@ -100,10 +101,10 @@ counters()
 	sends 1 "$(lladdr 2)" $group $other_group $other_group "$(everybody)"
 	hears_of 2 1:host 2:multicast 5:broadcast
 	filtered 2 2
-	# 20 bytes each, and all hear one more.
-	expect "sender: received, multicast, sent, lost" "0 0 0 6 120 0" \
+	# 18 bytes each, and all hear one more.
+	expect "sender: received, multicast, sent, lost" "0 0 0 6 108 0" \
 		"$(host 1 ip -j -s -s link show s0 | jq -r ".[0]$all")"
-	expect "receiver: received, multicast, sent, lost" "4 80 3 0 0 0" \
+	expect "receiver: received, multicast, sent, lost" "4 72 3 0 0 0" \
 		"$(host 2 ip -j -s -s link show s0 | jq -r ".[0]$all")"
 	expect "sent to groups" 5 "$(queues 1 tx multicast)"
 	expect "received of groups" 3 "$(queues 2 rx multicast)"
@@ -190,25 +191,58 @@ ip_groups()
 	log_test "groups of IP"
 }
 
+# several COUNT FIRST_BYTES: as many addresses.
+several() { seq "$1" | awk -v first="$2" '{ printf "%s:%02x:%02x\n", first, $1 / 256, $1 % 256 }'; }
+
+# Nearly as many as there is room for, which IP needs some of.
 many_groups()
 {
-	local i count groups=()
+	local count groups
 
 	RET=0
-	count=$(rounds 300)
+	count=$(rounds 250)
 	setup 2
-	for ((i = 1; i <= count; i++)); do
-		groups+=("$(printf '03:00:00:01:%02x:%02x' $((i >> 8)) $((i & 255)))")
-	done
+	mapfile -t groups < <(several "$count" 03:00:00:01)
 	member 2 join "${groups[@]}"
 	sends 1 "${groups[@]}" $group
-	hears_of 2 $(seq -f %.0f:multicast $count)
+	# shellcheck disable=SC2046 # several words
+	hears_of 2 $(seq -f %.0f:multicast "$count")
 	filtered 2 1
 	member 2 leave "${groups[@]:1}"
 	sends 1 "${groups[@]}"
 	hears_of 2 1:multicast
 	filtered 2 $((count - 1))
 	log_test "$count groups"
+}
+
+# Who wants to hear more than there is room for hears all.
+too_many()
+{
+	local groups others
+
+	RET=0
+	setup 2
+	mapfile -t groups < <(several 257 03:00:00:01)
+	mapfile -t others < <(several 65 02:00:00:01)
+	member 2 join "${groups[@]}"
+	sends 1 $group $stranger
+	hears_of 2 1:multicast
+	filtered 2 0
+	member 2 leave "${groups[@]:0:7}"
+	sends 1 $group "${groups[7]}"
+	hears_of 2 2:multicast
+	filtered 2 1
+	fdb() { printf "fdb $1 %s dev s0 self\n" "${@:2}" | ip netns exec "$NS2" bridge -batch -; }
+	fdb add "${others[@]:1}"
+	sends 1 "${others[@]:1:2}" $stranger
+	hears_of 2 1:otherhost 2:otherhost
+	fdb add "${others[0]}"
+	sends 1 "${others[1]}" $stranger $group
+	hears_of 2 1:otherhost 2:otherhost 3:multicast
+	fdb del "${others[@]}"
+	sends 1 "${others[1]}" $stranger
+	hears_of 2
+	log_test "more than there is room for"
 }
 
 all_groups()
