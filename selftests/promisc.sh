@@ -25,7 +25,7 @@ if_slow third_station tap_moves slow_tap
 ipv6=off
 start_station
 cpus=$(getconf _NPROCESSORS_ONLN)
-media=$(some ethernet spans ax25 arcnet)
+media=$(some ethernet arcnet)
 
 # setup N: hosts that know each other, of which is heard who hears what.
 setup()
@@ -58,7 +58,7 @@ third_station()
 	local medium to i
 
 	RET=0
-	for medium in $media; do
+	for medium in $(some ethernet spans ax25 arcnet); do
 		setup 3
 		sends 1 "$(lladdr 2)"
 		hears_of 2 1:host
@@ -78,7 +78,6 @@ third_station()
 		tap 3 off
 		sends 1 "${to[@]}"
 		hears_of 3
-		hears_of 2 "$(all 50 host)"
 	done
 	log_test "what others say to each other"
 }
