@@ -13,6 +13,7 @@ ALL_TESTS="
 	switched_by_sockets
 	tcpdump_switches
 	two_taps
+	two_owners
 	tap_speaks
 	to_nobody
 	tap_moves
@@ -181,6 +182,27 @@ two_taps()
 	hears_of 4 1:host 2:otherhost
 	hears_of 3 1:outgoing 2:outgoing
 	log_test "two taps"
+}
+
+# An address that two have, of whom one is a tap, too.
+two_owners()
+{
+	local medium=ethernet
+
+	RET=0
+	setup 4
+	host 3 bridge fdb add "$(lladdr 2)" dev s0 self
+	check_err $? "cannot share an address"
+	tap 3 on
+	tap 4 on
+	sends 1 "$(lladdr 2)" "$(lladdr 3)" "$(lladdr 4)"
+	hears_of 2 1:host
+	hears_of 3 1:otherhost 2:host 3:otherhost
+	hears_of 4 1:otherhost 2:otherhost 3:host
+	sends 2 "$(lladdr 2)"
+	hears_of 3 1:otherhost
+	hears_of 4 1:otherhost
+	log_test "an address that two have"
 }
 
 tap_speaks()

@@ -62,12 +62,13 @@ impl<'a> Hearers<'a> {
             .filter(move |port| !is(port, sender))
     }
 
-    /// The taps but the sender's and another one.
+    /// The taps but the sender's and another one, and those that hear it as stations.
     fn taps(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
         self.taps
             .iter()
             .map(|port| &**port)
             .filter(move |port| !is(port, sender) && !is(port, other))
+            .filter(move |port| self.stations.iter().all(|owner| !is(&owner.port, port)))
     }
 
     /// How a frame reaches them.
@@ -166,7 +167,8 @@ impl Segment {
                 }
                 Reach::Many | Reach::Nobody => {
                     let group = (hearers.cast == Cast::Multicast).then_some(destination);
-                    delivery.spread(skb, hearers.ports(sender), |port| {
+                    let ports = hearers.ports(sender).chain(hearers.taps(sender, sender));
+                    delivery.spread(skb, ports, |port| {
                         group.is_none_or(|group| port.filter(bh).hears(self.medium, group))
                     });
                 }
