@@ -191,8 +191,8 @@ ip_groups()
 	log_test "groups of IP"
 }
 
-# several COUNT FIRST_BYTES: as many addresses.
-several() { seq "$1" | awk -v first="$2" '{ printf "%s:%02x:%02x\n", first, $1 / 256, $1 % 256 }'; }
+# several COUNT FIRST_BYTES: as many addresses, the last one first.
+several() { seq "$1" -1 1 | awk -v first="$2" '{ printf "%s:%02x:%02x\n", first, $1 / 256, $1 % 256 }'; }
 
 # Nearly as many as there is room for, which IP needs some of.
 many_groups()
