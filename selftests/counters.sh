@@ -1,0 +1,369 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What each counter counts: whatever happens to a frame moves those that are said to, by
+# as much as is said, and no other one on any host.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	carried_spans
+	carried_ethernet
+	bad_spans
+	bad_ethernet
+	sender_loses
+	receiver_loses
+	receiver_is_reset
+	hangs
+	lines
+	short
+"
+if_slow carried_ethernet bad_spans sender_loses
+start_station
+
+# What only tells how frames were bundled is not looked at.
+counters()
+{
+	local i
+
+	for ((i = 1; i <= stations; i++)); do
+		host $i sh -c 'ethtool -S s0; cd /sys/class/net/s0/statistics && grep . *' |
+			awk -F ': *' -v "i=$i" '
+				/statistics|doorbells|flush|kicks|chases|_max|stops|wakes/ { next }
+				sub(/^ */, "") && sub(/_queue_[0-9]+_/, "_") { $1 = "ethtool_" $1 }
+				NF == 2 { sum[$1] += $2 }
+				END { for (name in sum) print i ":" name, sum[name] }'
+	done
+}
+
+begin() { counters >/tmp/counters; }
+
+# moved: each that has moved, and by how much.
+moved()
+{
+	counters | awk '
+		NR == FNR { before[$1] = $2; next }
+		$2 != before[$1] { print $1 "+" $2 - before[$1] }' /tmp/counters - | sort | xargs
+}
+
+# moves WHAT EXPECTED...: since begin; and from now on another time.
+moves()
+{
+	local what=$1 wanted found
+
+	wanted=$(printf '%s\n' "${@:2}" | xargs -n 1 | sort | xargs)
+	as_wanted() { found=$(moved); [ "$found" = "$wanted" ]; }
+	busywait 5000 as_wanted
+	# And nothing comes later.
+	nap 50
+	as_wanted
+	expect "$what" "$wanted" "$found"
+	begin
+}
+
+# What frames of BYTES in all move: sent I COUNT BYTES, got I COUNT BYTES, and lost I
+# tx|rx REASON COUNT: dropped.
+sent() { both "$1" tx "$2" "$3"; }
+got() { both "$1" rx "$2" "$3"; }
+
+both()
+{
+	echo "$1:$2_packets+$3 $1:$2_bytes+$4 $1:ethtool_$2_packets+$3 $1:ethtool_$2_bytes+$4"
+}
+
+lost() { echo "$1:$2_dropped+$4 $1:ethtool_$2_drop_$3+$4"; }
+
+# to_group I COUNT, from_group I COUNT
+to_group() { echo "$1:ethtool_tx_multicast+$2"; }
+from_group() { echo "$1:multicast+$2 $1:ethtool_rx_multicast+$2"; }
+
+send()
+{
+	local said
+
+	said=$(station "$1" frames "${@:2}")
+	check_err $? "cannot send: $said"
+}
+
+# send_on_0 COUNT FRAME: from CPU 0 of host 1, whose ring may hang.
+send_on_0()
+{
+	host 1 taskset -c 0 "$selftests/frames.py" send s0 "$@"
+	check_err $? "cannot send"
+}
+
+# zeroes COUNT: in hex.
+zeroes() { printf '00%.0s' $(seq "$1"); }
+
+# setup N: hosts that are quiet, and hear what nobody else wants.
+setup()
+{
+	local i
+
+	stations=$1
+	if [ "$medium" = ethernet ]; then header=14; else header=28; fi
+	hosts "$1"
+	quiet "$1"
+	neighbours "$1"
+	for ((i = 1; i <= $1; i++)); do
+		hear $i frames
+		host $i tc qdisc replace dev s0 root noqueue
+	done
+	begin
+}
+
+carried()
+{
+	local good all group=01:00:5e:00:00:05 header length
+
+	RET=0
+	setup 3
+	length=$((header + 100))
+	good=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	send 1 5 "$good"
+	moves "to one" "$(sent 1 5 $((5 * length)))" "$(got 2 5 $((5 * length)))"
+	send 1 4 "$all"
+	moves "to all" "$(sent 1 4 $((4 * length)))" "$(to_group 1 4)" \
+		"$(got 2 4 $((4 * length)))" "$(from_group 2 4)" \
+		"$(got 3 4 $((4 * length)))" "$(from_group 3 4)"
+	send 1 3 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5 "$(zeroes 100)")"
+	moves "to nobody" "$(lost 1 tx no_target 3)"
+	host 3 ip link set s0 promisc on
+	begin
+	send 1 6 "$good"
+	moves "to one, and somebody is promiscuous" "$(sent 1 6 $((6 * length)))" \
+		"$(got 2 6 $((6 * length)))" "$(got 3 6 $((6 * length)))"
+	send 1 2 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5)"
+	moves "to nobody but who is promiscuous" "$(sent 1 2 $((2 * header)))" \
+		"$(got 3 2 $((2 * header)))"
+	host 3 ip link set s0 promisc off
+	log_test "frames that are carried, $medium"
+	[ "$medium" = ethernet ] || return 0
+
+	RET=0
+	host 2 ip maddr add $group dev s0
+	begin
+	good=$(frame $group "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	send 1 7 "$good"
+	moves "to a group" "$(sent 1 7 $((7 * length)))" "$(to_group 1 7)" \
+		"$(got 2 7 $((7 * length)))" "$(from_group 2 7)" 3:ethtool_rx_filtered+7
+	host 3 ip link set s0 allmulticast on
+	host 2 ip maddr del $group dev s0
+	begin
+	send 1 2 "$good"
+	moves "to a group that one left and another one hears with all" \
+		"$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
+		"$(got 3 2 $((2 * length)))" "$(from_group 3 2)" 2:ethtool_rx_filtered+2
+	host 3 ip link set s0 allmulticast off
+	begin
+	send 1 2 "$good"
+	moves "to a group that nobody hears" "$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
+		2:ethtool_rx_filtered+2 3:ethtool_rx_filtered+2
+	host 2 bridge fdb add "$(lladdr 98)" dev s0 self
+	begin
+	send 1 3 "$(frame "$(lladdr 98)" "$(lladdr 1)" 88b5)"
+	moves "to a second address" "$(sent 1 3 $((3 * header)))" "$(got 2 3 $((3 * header)))"
+	log_test "groups and second addresses, $medium"
+}
+
+carried_spans() { medium=spans carried; }
+carried_ethernet() { medium=ethernet carried; }
+
+# claim SHA: ARP in which somebody with that link address has 10.0.0.99.
+claim()
+{
+	local type=4040 length=08
+
+	if [ "$medium" = ethernet ]; then type=0001 length=06; fi
+	frame "$(lladdr 2)" "$(lladdr 1)" 0806 \
+		"${type}0800${length}040002${1//:/}0a000063$(zeroes "$length")0a000063"
+}
+
+bad()
+{
+	local good header arp
+
+	RET=0
+	setup 2
+	good=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	if [ "$medium" = ethernet ]; then arp=28; else arp=32; fi
+	host 2 ip link set s0 mtu 1000
+	begin
+	send 1 3 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 1100)")"
+	moves "too long for the receiver" "$(sent 1 3 $((3 * (header + 1100))))" \
+		2:rx_errors+3 2:rx_length_errors+3 2:ethtool_rx_error_long+3
+	send 1 2 "$(claim "$(everybody)")" "$(claim "$(lladdr 2)")"
+	moves "ARP that is not believed" "$(sent 1 4 $((4 * (header + arp))))" \
+		"$(lost 2 rx arp 4)"
+	if [ "$medium" = spans ]; then
+		send 1 4 "${good/aaaa03/aaaa13}"
+		moves "malformed" "$(sent 1 4 $((4 * (header + 100))))" \
+			2:rx_errors+4 2:rx_frame_errors+4 2:ethtool_rx_error_malformed+4
+		send 1 2 "${good/aaaa03000000/aaaa030080c2}"
+		moves "bridged" "$(sent 1 2 $((2 * (header + 100))))" "$(lost 2 rx bridged 2)"
+	fi
+	log_test "frames that are no good, $medium"
+}
+
+bad_spans() { medium=spans bad; }
+bad_ethernet() { medium=ethernet bad; }
+
+# datagrams PRIORITY COUNT: of 18 bytes from host 1 to host 2.
+datagrams()
+{
+	host 1 taskset -c 0 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+s.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, $1)
+for _ in range($2):
+    s.sendto(bytes(18), ('10.0.0.2', 9))"
+}
+
+# What a ring of 16 and a subqueue of 10 do not hold.
+sender_loses()
+{
+	local header length
+
+	RET=0
+	setup 2
+	host 2 ip route replace unreachable 10.0.0.1/32
+	length=$((header + 46))
+	host 1 ethtool -G s0 tx 16
+	set_spans 1 stage_count 0
+	set_spans 1 queue_len 10
+	begin
+	stall 1 0
+	datagrams 0 30
+	moves "no room" "$(lost 1 tx full 4)"
+	datagrams 6 3
+	moves "no room, but for prio" "$(lost 1 tx head 3)"
+	stall 1 -1
+	moves "what was waiting" "$(sent 1 26 $((26 * length)))" "$(got 2 26 $((26 * length)))"
+	stall 1 0
+	datagrams 0 12
+	host 1 ethtool --reset s0 all >/dev/null
+	check_err $? "cannot reset"
+	moves "reset with frames in the ring" "$(lost 1 tx purge 12)"
+	stall 1 0
+	datagrams 0 20
+	host 1 ip link set s0 down
+	moves "down with frames waiting" "$(lost 1 tx purge 20)"
+	log_test "what a sender loses"
+}
+
+# Broadcast waits for nobody, and a ring of 16 takes what it can.
+receiver_loses()
+{
+	local header all length took
+
+	RET=0
+	setup 3
+	length=$((header + 100))
+	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	host 2 ethtool -G s0 rx 16
+	begin
+	stall 1 0
+	send_on_0 64 "$all"
+	stall 1 -1
+	waited() { [ "$(queues 1 tx packets)" = 64 ]; }
+	busywait 5000 waited
+	took=$(queues 2 rx packets)
+	between "taken of 64 by a ring of 16" 16 63 "$took"
+	moves "for many, and one has no room" "$(sent 1 64 $((64 * length)))" "$(to_group 1 64)" \
+		"$(got 2 "$took" $((took * length)))" "$(from_group 2 "$took")" \
+		2:rx_missed_errors+$((64 - took)) 2:ethtool_rx_drop_full+$((64 - took)) \
+		"$(got 3 64 $((64 * length)))" "$(from_group 3 64)"
+	log_test "what a receiver without room loses"
+}
+
+# Who is not looked after until a timer says so has it in its ring.
+receiver_is_reset()
+{
+	local header all length
+
+	RET=0
+	setup 2
+	length=$((header + 100))
+	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	host 2 sh -c 'echo 1 >/sys/class/net/s0/napi_defer_hard_irqs
+		echo 20000000000 >/sys/class/net/s0/gro_flush_timeout'
+	send_on_0 1 "$all"
+	first() { [ "$(queues 2 rx packets)" = 1 ]; }
+	busywait 5000 first
+	begin
+	send_on_0 5 "$all"
+	moves "frames that wait at the receiver" "$(sent 1 5 $((5 * length)))" "$(to_group 1 5)"
+	host 2 ethtool --reset s0 all >/dev/null
+	check_err $? "cannot reset"
+	moves "reset of a receiver" "$(lost 2 rx purge 5)"
+	log_test "what a receiver has when it is reset"
+}
+
+hangs()
+{
+	local header
+
+	RET=0
+	setup 2
+	stall 1 0
+	datagrams 0 12
+	found() { [ "$(queues 1 tx watchdog)" = 1 ]; }
+	busywait 30000 found
+	moves "a ring that hangs" "$(lost 1 tx watchdog 12)" 1:ethtool_tx_watchdog+1
+	log_test "a ring that hangs"
+}
+
+# Frames on their way, and a line that is cut.
+lines()
+{
+	local header length good
+
+	RET=0
+	setup 3
+	length=$((header + 100))
+	good=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	set_spans 1 delay_usecs 1000000
+	begin
+	send 1 3 "$good"
+	# There is somebody else, so host 1 keeps its carrier.
+	host 2 ip link set s0 carrier off
+	moves "to one whose line was cut" "$(sent 1 3 $((3 * length)))" "$(lost 2 rx not_ready 3)"
+	set_spans 1 delay_usecs 0
+	stall 1 0
+	send_on_0 6 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
+	host 1 ip link set s0 carrier off
+	moves "one's own line is cut, with frames waiting" "$(lost 1 tx no_carrier 6)"
+	log_test "lines that are cut"
+}
+
+# Only what is redirected from elsewhere can be without a link header.
+short()
+{
+	local header
+
+	RET=0
+	setup 2
+	modprobe -q tun
+	host 1 ip tuntap add t0 mode tun
+	host 1 ip link set t0 up
+	if ! host 1 tc qdisc add dev t0 clsact 2>/dev/null ||
+	   ! host 1 tc filter add dev t0 ingress matchall action mirred egress redirect dev s0 2>/dev/null; then
+		log_test_skip "frames without a header"
+		return
+	fi
+	begin
+	host 1 python3 -c '
+import fcntl, struct
+t = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(t, 0x400454ca, struct.pack("16sH", b"t0", 0x1001))
+for _ in range(5):
+    t.write(bytes.fromhex("45000014000000004000000001020304") + bytes(4))'
+	moves "shorter than a header" 1:tx_errors+5 1:ethtool_tx_error_short+5
+	log_test "frames without a header"
+}
+
+tests_run
+exit "$EXIT_STATUS"

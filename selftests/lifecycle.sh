@@ -1,0 +1,428 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can happen to a device while it is in use: it goes on, and others do not notice.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	open_stop_reset
+	reset_alone
+	reset_of_a_ring_that_hangs
+	address_spans
+	address_ethernet
+	mtu_live
+	names
+	moves
+	carriers
+	third_station
+	set_while_down
+"
+if_slow open_stop_reset third_station set_while_down
+start_station
+
+# flood FROM TO...: datagrams of two sizes to each, until calm.
+flood()
+{
+	local to=${*:2}
+
+	start "$1" nice -n 19 python3 -c "
+import itertools, os, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in itertools.count():
+    for to in '$to'.split():
+        try:
+            s.sendto(bytes((18, 1400)[i % 2]), ('10.0.0.' + to, 9))
+        except OSError:
+            pass  # no carrier, no route: not the device's affair
+    if i % 20 == 0:
+        time.sleep(0.002)"
+	floods+=($!)
+}
+
+calm()
+{
+	kill "${floods[@]}"
+	wait "${floods[@]}" 2>/dev/null
+	floods=()
+}
+
+# deaf_hosts N: host 2 and those behind it answer nothing to host 1.
+deaf_hosts()
+{
+	local i
+
+	for ((i = 2; i <= $1; i++)); do host "$i" ip route replace unreachable 10.0.0.1/32; done
+}
+
+answers()
+{
+	host "$1" ping -q -c 2 -i 0.1 -W 5 "10.0.0.$2" >/dev/null
+	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"
+}
+
+# carrier I: up or down; becomes I up|down: some time soon.
+carrier()
+{
+	if host "$1" ip -j link show s0 | jq -e '.[0].flags | index("LOWER_UP")' >/dev/null; then
+		echo up
+	else
+		echo down
+	fi
+}
+
+comes() { [ "$(carrier "$1")" = "$2" ]; }
+
+becomes()
+{
+	busywait 5000 comes "$@"
+	check_err $? "host $1: carrier is not $2${3:+ }${3:-}"
+}
+
+open_stop_reset()
+{
+	local i floods=()
+
+	RET=0
+	hosts 3
+	quiet 3
+	neighbours 3
+	flood 1 2 3
+	flood 2 1
+	for ((i = 0; i < $(rounds 20); i++)); do
+		host 2 ip link set s0 down
+		check_err $? "cannot go down, time $i"
+		host 2 ip link set s0 up
+		check_err $? "cannot go up, time $i"
+		host 2 ethtool --reset s0 "$([ $((i % 2)) = 0 ] && echo all || echo dedicated)" >/dev/null
+		check_err $? "cannot reset, time $i"
+		host 1 ethtool --reset s0 all >/dev/null
+		check_err $? "cannot reset what sends, time $i"
+	done
+	calm
+	neighbours 3
+	answers 1 2
+	answers 2 1
+	answers 3 2
+	# All that was sent to many ends at each; what went to one ends where it went.
+	settled()
+	{
+		[ "$(($(queues 1 tx packets) + $(queues 2 tx packets) + $(queues 3 tx packets)))" = \
+			"$(($(ends 1 rx) + $(ends 2 rx) + $(ends 3 rx)))" ]
+	}
+	busywait 10000 settled
+	check_err $? "what was sent is not what was received or dropped"
+	log_test "down, up and reset under traffic"
+}
+
+reset_alone()
+{
+	local what
+
+	RET=0
+	hosts 2
+	quiet 2
+	for what in all dedicated; do
+		host 1 ethtool --reset s0 $what >/dev/null
+		check_err $? "cannot reset $what"
+	done
+	answers 1 2
+	host 1 ip link set s0 down
+	refused "Network is down" host 1 ethtool --reset s0 all
+	host 1 ip link set s0 up
+	answers 1 2 "after a reset that was refused"
+	log_test "reset"
+}
+
+reset_of_a_ring_that_hangs()
+{
+	RET=0
+	pair
+	host 1 tc qdisc replace dev s0 root noqueue
+	stall 1 0
+	send_udp 0 5
+	expect "packets that left a ring that hangs" 0 "$(queues 1 tx packets)"
+	host 1 ethtool --reset s0 all >/dev/null
+	check_err $? "cannot reset"
+	expect "lost in the ring" 5 "$(queues 1 tx drop_purge)"
+	expect "the ring that hangs" -1 "$(stall 1)"
+	send_udp 0 7
+	received 7
+	log_test "reset of a ring that hangs"
+}
+
+# announced I NEW: how often host I heard that NEW is where 10.0.0.2 is.
+announced()
+{
+	local new=${2//:/} all type=4040 length=08
+
+	all=$(everybody)
+	if [ "$medium" = ethernet ]; then type=0001 length=06; fi
+	heard "$1" |
+		grep -cE "^$(frame "$all" "$2" 0806)${type}0800${length}04000[12]${new}0a000002[0-9a-f]*0a000002$"
+}
+
+follows() { [ "$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)" = "$1" ]; }
+
+# address: under another one, up and down.
+address()
+{
+	local announce=yes station
+
+	RET=0
+	hosts 2
+	quiet 2
+	answers 1 2
+	hear 1 frames
+	# A neighbour that was just heard of is believed for a second.
+	for station in 77 2; do
+		host 2 ip link set s0 address "$(lladdr $station)"
+		check_err $? "cannot change the address while up"
+		busywait 5000 follows "$(lladdr $station)"
+		expect "where host 1 has host 2 now" "$(lladdr $station)" \
+			"$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)"
+		between "announcements" 1 3 "$(announced 1 "$(lladdr $station)")"
+		answers 1 2 "under another address"
+		answers 2 1 "under another address"
+	done
+	host 2 ip link set s0 down
+	host 2 ip link set s0 address "$(lladdr 78)"
+	check_err $? "cannot change the address while down"
+	expect "announcements while down" 0 "$(announced 1 "$(lladdr 78)")"
+	host 2 ip link set s0 up
+	busywait 5000 follows "$(lladdr 78)"
+	between "announcements when it goes up" 1 3 "$(announced 1 "$(lladdr 78)")"
+	expect "where host 1 has host 2 then" "$(lladdr 78)" \
+		"$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)"
+	answers 1 2 "after it was down"
+	refused "" host 2 ip link set s0 address "$(everybody)"
+	expect "address" "$(lladdr 78)" "$(host 2 ip -j link show s0 | jq -r '.[0].address')"
+	log_test "another link address, $medium"
+}
+
+address_spans() { medium=spans address; }
+address_ethernet() { medium=ethernet address; }
+
+mtu_live()
+{
+	local mtu floods=()
+
+	RET=0
+	hosts 2
+	quiet 2
+	neighbours 2
+	flood 1 2
+	for mtu in $(some 9000 1500 65535 68 9180); do
+		# The receiver first: what is on its way may be too long only for a smaller one.
+		host 2 ip link set s0 mtu "$mtu"
+		check_err $? "MTU $mtu"
+		host 1 ip link set s0 mtu "$mtu"
+		check_err $? "MTU $mtu"
+		host 1 ping -q -c 2 -i 0.1 -W 5 -M "do" -s $((mtu - 28)) 10.0.0.2 >/dev/null
+		check_err $? "MTU $mtu: no answer to what fills it"
+		host 1 ping -q -c 1 -W 1 -M "do" -s $((mtu - 27)) 10.0.0.2 >/dev/null 2>&1
+		check_fail $? "MTU $mtu: an answer to more than that"
+	done
+	calm
+	# It is the receiver's that counts for what comes.
+	host 2 ip link set s0 mtu 1500
+	nap 200
+	mtu=$(queues 2 rx error_long)
+	send_udp 0 3 4000
+	long() { [ "$(queues 2 rx error_long)" = $((mtu + 3)) ]; }
+	busywait 5000 long
+	expect "too long for the receiver" $((mtu + 3)) "$(queues 2 rx error_long)"
+	log_test "MTU under traffic"
+}
+
+names()
+{
+	local floods=() state
+
+	RET=0
+	hosts 2
+	quiet 2
+	flood 1 2
+	for state in up down; do
+		host 2 ip link set s0 $state
+		host 2 ip link set s0 name renamed
+		check_err $? "cannot rename while $state"
+		host 2 ip link set renamed alias "a word" group 7
+		check_err $? "no alias, no group while $state"
+		expect "alias and group while $state" "a word 7" \
+			"$(host 2 ip -j link show renamed | jq -r '.[0] | .ifalias + " " + .group')"
+		host 2 ip link set renamed name s0
+		check_err $? "cannot rename back while $state"
+		host 2 ip link set s0 alias "" group default
+	done
+	host 2 ip link set s0 up
+	answers 1 2
+	calm
+	log_test "name, alias and group"
+}
+
+moves()
+{
+	local floods=() i id
+
+	RET=0
+	setup_ns NS3
+	hosts 2
+	quiet 3
+	id=$(host 2 ip -j -d link show s0 | jq -r '.[0].phys_switch_id')
+	flood 1 2
+	for ((i = 0; i < $(rounds 6); i++)); do
+		host 2 ip link set s0 netns "$NS3"
+		check_err $? "cannot move, time $i"
+		host 3 ip -batch - <<-END
+			addr add 10.0.0.2/24 dev s0
+			link set s0 up
+		END
+		answers 1 2 "elsewhere, time $i"
+		answers 3 1 "from elsewhere, time $i"
+		host 3 ip link set s0 netns "$NS2"
+		check_err $? "cannot move back, time $i"
+		host 2 ip -batch - <<-END
+			addr add 10.0.0.2/24 dev s0
+			link set s0 up
+		END
+		answers 1 2 "back, time $i"
+	done
+	calm
+	expect "segment" "$id" "$(host 2 ip -j -d link show s0 | jq -r '.[0].phys_switch_id')"
+	expect "address" "$(lladdr 2)" "$(host 2 ip -j link show s0 | jq -r '.[0].address')"
+	log_test "to another namespace and back under traffic"
+}
+
+carriers()
+{
+	local i
+
+	RET=0
+	hosts 1
+	comes 1 down
+	check_err $? "a lone device has a carrier"
+	hosts 2
+	becomes 1 up
+	becomes 2 up
+	expect "operstate" UP "$(host 1 ip -j link show s0 | jq -r '.[0].operstate')"
+	host 2 ip link set s0 down
+	becomes 1 down "when the other one is down"
+	host 2 ip link set s0 up
+	becomes 1 up "when the other one is up again"
+	host 2 ip link set s0 carrier off
+	becomes 2 down "with its line cut"
+	becomes 1 down "with the other one's line cut"
+	host 2 ip link set s0 carrier on
+	becomes 1 up "with the line mended"
+	becomes 2 up "with its line mended"
+	answers 1 2
+
+	hosts 3
+	for i in 1 2 3; do becomes $i up; done
+	host 2 ip link set s0 carrier off
+	becomes 2 down "with its line cut"
+	# Carriers come and go some time later, if wrongly so.
+	nap 300
+	expect "carriers of the others" "up up" "$(carrier 1) $(carrier 3)"
+	host 3 ip link del s0
+	becomes 1 down "when nobody is left"
+	host 2 ip link set s0 carrier on
+	becomes 1 up "with the line mended"
+	becomes 2 up "with its line mended"
+	answers 1 2
+	log_test "carriers"
+}
+
+# Host 1 sends to host 2, and whatever host 3 does nothing of that is lost.
+third_station()
+{
+	local i pid sent
+
+	RET=0
+	hosts 3
+	quiet 3
+	neighbours 3
+	deaf_hosts 2
+	start 1 "$selftests/udp.py" send 10.0.0.2 0.001 600 >/tmp/sent
+	pid=$!
+	for ((i = 0; i < $(rounds 6); i++)); do
+		host 3 ip link set s0 down
+		host 3 ip link set s0 up
+		host 3 ethtool --reset s0 all >/dev/null
+		check_err $? "cannot reset"
+		host 3 ip link set s0 carrier off
+		host 3 ip link set s0 carrier on
+		host 3 ip link set s0 promisc on
+		host 3 ethtool -G s0 rx 16
+		host 3 ip link set s0 promisc off
+		host 3 ip link set s0 address "$(lladdr 99)"
+		host 3 ip link del s0
+		check_err $? "cannot delete"
+		host 1 ip link add s0 link s0 netns "$NS3" address "$(lladdr 3)" type spans
+		check_err $? "cannot join"
+		host 3 ip link set s0 up
+	done
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+	read -r sent i </tmp/sent
+	rm /tmp/sent
+	expect "errors of the sender" 0 "$i"
+	[ "$sent" -ge "$(rounds 100)" ]
+	check_err $? "only $sent packets: this test tested little"
+	received "$sent"
+	expect "sent" "$sent" "$(queues 1 tx packets)"
+	expect "lost" "0 0" "$(stat 1 tx dropped) $(stat 2 rx dropped)"
+	log_test "what a third station does, two others do not notice"
+}
+
+set_while_down()
+{
+	RET=0
+	hosts 2
+	quiet 2
+	host 2 ip link set s0 down
+	host 2 sh -c '
+		ip link set s0 carrier off &&
+		ip link set s0 mtu 4000 &&
+		ethtool -G s0 tx 64 rx 128 &&
+		ethtool -L s0 combined 1 &&
+		ethtool -C s0 tx-aggr-max-frames 5 &&
+		ethtool -K s0 gro on >/dev/null &&
+		echo 7 >/sys/class/net/s0/spans/queue_len'
+	check_err $? "something cannot be set while down"
+	host 2 ip link set s0 up
+	becomes 2 down "when it was cut before"
+	becomes 1 down "when the other one was cut before"
+	host 2 ip link set s0 carrier on
+	becomes 2 up "when it is mended"
+	expect "rings" "128 64" \
+		"$(host 2 ethtool -g s0 | sed -n '/^Current/,$ s/^[RT]X:[[:space:]]*//p' | xargs)"
+	expect "channels" 1 \
+		"$(host 2 ethtool -l s0 | sed -n '/^Current/,$ s/^Combined:[[:space:]]*//p')"
+	expect "stage_count" 5 "$(get_spans 2 stage_count)"
+	expect "queue_len" 7 "$(get_spans 2 queue_len)"
+	expect "mtu" 4000 "$(host 2 ip -j link show s0 | jq '.[0].mtu')"
+	expect "gro" on "$(host 2 ethtool -k s0 | sed -n 's/^generic-receive-offload: //p')"
+	# It holds what it says: 64 in the ring, and 7 and what is staged behind it.
+	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
+	host 1 ip route replace unreachable 10.0.0.2/32
+	host 2 tc qdisc replace dev s0 root noqueue
+	set_spans 2 stage_count 0
+	stall 2 0
+	host 2 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
+for _ in range(100):
+    s.sendto(bytes(18), ('10.0.0.1', 9))"
+	stall 2 -1
+	all() { [ "$(ends 2 tx)" = 100 ]; }
+	busywait 5000 all
+	expect "sent and lost" "71 29" "$(queues 2 tx packets) $(queues 2 tx drop_full)"
+	log_test "what is set while down"
+}
+
+tests_run
+exit "$EXIT_STATUS"

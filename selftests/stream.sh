@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A TCP stream arrives bit by bit as it was sent, whoever cuts it into frames and
+# whoever fills in their checksums; and a receiver sees frames as its features say.
+
+# shellcheck source=selftests/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+ALL_TESTS="
+	spans_1500
+	spans_9000
+	ethernet_1500
+	ethernet_9000
+"
+if_slow spans_9000 ethernet_1500
+
+bytes=$((64 << 20)) more=$((1 << 30))
+if ((${SPANS_SCALE:-1} > 1)); then more=$bytes; fi
+if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then bytes=$((8 << 20)) more=$((64 << 20)); fi
+
+# features I WORD...: ethtool -K, which says nothing when something stays as it is.
+features()
+{
+	local i=$1
+
+	shift
+	host "$i" ethtool -K s0 "$@" >/dev/null
+	check_err $? "host $i: no '$*'"
+}
+
+# feature I NAME: on or off.
+feature() { host "$1" ethtool -k s0 | sed -n "s/^[[:space:]]*$2: \([a-z]*\).*/\1/p"; }
+
+# stream [BYTES]: sets what the watcher says: seen[frames], ...
+stream()
+{
+	local bytes=${1:-$bytes} said name value
+
+	said=$("$selftests/stream.py" "$NS1" "$NS2" 10.0.0.2 "$bytes" "$header" 2>&1)
+	check_err $? "$said"
+	seen=()
+	while read -r name value; do seen[$name]=$value; done <<<"$said"
+	expect "bytes" "$bytes" "${seen[bytes]:-$said}"
+	between "frames seen" 10 20000 "${seen[frames]}"
+}
+
+# What is on a wire.
+in_frames()
+{
+	between "longest frame" 1000 $((mtu + header)) "${seen[longest]}"
+}
+
+whole()
+{
+	[ "${seen[longest]:-0}" -gt $((mtu + header)) ]
+	check_err $? "no frame crossed whole: the longest one has ${seen[longest]:-0} bytes"
+}
+
+checked()
+{
+	expect "frames with a wrong checksum" 0 "${seen[wrong]}"
+	expect "frames without a checksum" 0 "${seen[unfilled]}"
+}
+
+# streams MTU
+streams()
+{
+	local mtu=$1 header what
+	local -A seen
+
+	if [ "$medium" = ethernet ]; then header=14; else header=28; fi
+	what="$medium, MTU $mtu:"
+	hosts 2
+	quiet 2
+	host 1 ip link set s0 mtu "$mtu"
+	host 2 ip link set s0 mtu "$mtu"
+
+	RET=0
+	for name in tcp-segmentation-offload generic-segmentation-offload tx-checksum-ip-generic \
+		scatter-gather rx-checksumming rx-gro-hw; do
+		expect "$name of a new device" on "$(feature 2 $name)"
+	done
+	expect "generic-receive-offload of a new device" off "$(feature 2 generic-receive-offload)"
+	stream "$more"
+	whole
+	log_test "$what all as it is"
+
+	RET=0
+	features 1 tso off gso off
+	stream
+	in_frames
+	features 1 tso on gso on
+	log_test "$what the sender segments"
+
+	RET=0
+	features 1 tx-checksum-ip-generic off
+	stream
+	in_frames
+	checked
+	features 1 tx-checksum-ip-generic on tso on gso on
+	log_test "$what the sender fills in checksums"
+
+	RET=0
+	features 2 rx-gro-hw off
+	stream
+	in_frames
+	log_test "$what segmented on arrival"
+
+	RET=0
+	features 2 rx-gro-hw on rx off
+	# The kernel wants no merged frames whose checksums nobody knows.
+	expect "rx-gro-hw without rx" off "$(feature 2 rx-gro-hw)"
+	stream
+	in_frames
+	checked
+	log_test "$what checksums filled in on arrival"
+
+	RET=0
+	features 2 gro on
+	stream
+	log_test "$what checksums filled in on arrival, and merged"
+
+	RET=0
+	features 2 rx on rx-gro-hw off
+	stream
+	log_test "$what segmented on arrival, and merged"
+
+	RET=0
+	features 2 rx-gro-hw on
+	stream
+	whole
+	log_test "$what whole, and merged"
+
+	RET=0
+	expect "errors" "0 0" "$(stat 2 rx errors) $(stat 1 tx errors)"
+	expect "dropped on the way" "0 0" "$(stat 1 tx dropped) $(stat 2 rx missed_errors)"
+	log_test "$what nothing was lost"
+}
+
+spans_1500() { medium=spans streams 1500; }
+spans_9000() { medium=spans streams 9000; }
+ethernet_1500() { medium=ethernet streams 1500; }
+ethernet_9000() { medium=ethernet streams 9000; }
+
+tests_run
+exit "$EXIT_STATUS"
