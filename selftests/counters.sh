@@ -162,6 +162,8 @@ carried()
 	moves "to a group that nobody hears" "$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
 		2:ethtool_rx_filtered+2 3:ethtool_rx_filtered+2
 	host 2 bridge fdb add "$(lladdr 98)" dev s0 self
+	# That is set some time later, but at once by who touches the device.
+	host 2 ip link set s0 up
 	begin
 	send 1 3 "$(frame "$(lladdr 98)" "$(lladdr 1)" 88b5)"
 	moves "to a second address" "$(sent 1 3 $((3 * header)))" "$(got 2 3 $((3 * header)))"

@@ -20,7 +20,7 @@ import sys
 
 ETH_P_ALL, ETH_P_TEST = 3, 0x88b5
 ARPHRD_ETHER = 1
-SIOCGIFINDEX = 0x8933
+SIOCGIFINDEX, SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8933, 0x8913, 0x8914
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP = 263, 1, 2
 MR_MULTICAST, MR_PROMISC, MR_ALLMULTI = range(3)
 HOST, BROADCAST, MULTICAST, OTHERHOST, OUTGOING = range(5)
@@ -119,6 +119,11 @@ def packets(here, there):
         data, (_, protocol, kind, hardware, address) = sock.recvfrom(65536)
         return data, protocol, kind, hardware, address
 
+    def settle():
+        """A filter is set some time later, but at once by who touches the flags."""
+        flags = fcntl.ioctl(raw, SIOCGIFFLAGS, b"s0".ljust(40, b"\0"))
+        fcntl.ioctl(raw, SIOCSIFFLAGS, flags)
+
     def quiet(what, sock):
         while select.select([sock], [], [], 0.3)[0]:
             print(f"{what}: {sock.recvfrom(65536)}")
@@ -165,9 +170,11 @@ def packets(here, there):
         frame = on_the_wire(destination, body)
         membership = struct.pack("iHH8s", index, request, 6, group)
         raw.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
+        settle()
         sender.send(frame)
         check(what, (frame, ETH_P_TEST, kind, ARPHRD_ETHER, own), hear(raw))
         raw.setsockopt(SOL_PACKET, PACKET_DROP_MEMBERSHIP, membership)
+        settle()
         sender.send(frame)
         quiet(f"{what}, after leaving", raw)
 
