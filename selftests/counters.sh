@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# clock: virtual
 #
 # What each counter counts: whatever happens to a frame moves those that are said to, by
 # as much as is said, and no other one on any host.

@@ -105,6 +105,7 @@ unsigned char *rust_helper_skb_mac_header(const struct sk_buff *skb);
 unsigned char *rust_helper_skb_tail_pointer(const struct sk_buff *skb);
 void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len);
 void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len);
+void rust_helper_skb_mark_napi_id(struct sk_buff *skb, const struct napi_struct *napi);
 void rust_helper_skb_prepare_for_gro(struct sk_buff *skb);
 int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp);
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp);

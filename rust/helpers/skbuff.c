@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <net/busy_poll.h>
 #include <net/sock.h>
 
 bool rust_helper_skb_shared(const struct sk_buff *skb)
@@ -46,6 +47,11 @@ void *rust_helper___skb_push(struct sk_buff *skb, unsigned int len)
 void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len)
 {
 	return skb_pull_rcsum(skb, len);
+}
+
+void rust_helper_skb_mark_napi_id(struct sk_buff *skb, const struct napi_struct *napi)
+{
+	skb_mark_napi_id(skb, napi);
 }
 
 void rust_helper_skb_prepare_for_gro(struct sk_buff *skb)

@@ -88,16 +88,23 @@ pub fn judge<L: Deref<Target = [Address]>>(
     })
 }
 
-/// IEEE 802.1Q and 802.1ad.
-const TAGS: [u16; 2] = [0x8100, 0x88a8];
+/// IEEE 802.1Q: a tag.
+const C_TAG: u16 = 0x8100;
+
+/// IEEE 802.1ad: a tag, and mostly another one behind it.
+const S_TAG: u16 = 0x88a8;
 
 /// How long a frame that carries `protocol` may be, behind a link header of `header` bytes
-/// and where the MTU is `mtu`. With a tag it may be four bytes longer, as all that can do
-/// VLANs let it be.
+/// and where the MTU is `mtu`. With tags it may be four bytes longer for each, as all that
+/// can do VLANs let it be.
 #[inline]
 pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
-    let tag = if TAGS.contains(&protocol) { 4 } else { 0 };
-    mtu.saturating_add(header).saturating_add(tag)
+    let tags = match protocol {
+        C_TAG => 4,
+        S_TAG => 8,
+        _ => 0,
+    };
+    mtu.saturating_add(header).saturating_add(tags)
 }
 
 /// How many of `offered` packets a receive ring takes that holds `len` of at most
@@ -167,7 +174,7 @@ mod tests {
         assert_eq!(longest(28, 9180, 0x0800), 9208);
         assert_eq!(longest(14, 1500, 0x86dd), 1514);
         assert_eq!(longest(14, 1500, 0x8100), 1518);
-        assert_eq!(longest(14, 1500, 0x88a8), 1518);
+        assert_eq!(longest(14, 1500, 0x88a8), 1522);
     }
 
     #[test]

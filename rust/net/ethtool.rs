@@ -74,6 +74,9 @@ pub trait Settings: device::Operations {
         extack: &ExtAck<'_>,
     ) -> Result;
 
+    /// How fast the line is, in Mbit/s.
+    fn speed(dev: &Device<Self>) -> u32;
+
     /// Uses so many pairs of queues, at least 1. Of the kind that there are fewer of,
     /// all may be in use.
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
@@ -321,9 +324,29 @@ impl<T: QueueStats + Settings> VTable<T> {
         })
     }
 
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held. `settings` is zeroed and to
+    /// be written.
+    unsafe extern "C" fn get_link_ksettings_callback(
+        dev: *mut bindings::net_device,
+        settings: *mut bindings::ethtool_link_ksettings,
+    ) -> c_int {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        let speed = T::speed(unsafe { Device::from_raw(dev) });
+        // SAFETY: The core gives us this for the duration of the call.
+        let base = unsafe { &mut (*settings).base };
+        base.speed = speed;
+        base.duplex = bindings::DUPLEX_FULL as u8;
+        base.port = bindings::PORT_OTHER as u8;
+        base.autoneg = bindings::AUTONEG_DISABLE as u8;
+        0
+    }
+
     const VTABLE: bindings::ethtool_ops = {
         let mut ops: bindings::ethtool_ops = pin_init::zeroed();
         ops.get_link = Some(bindings::ethtool_op_get_link);
+        ops.get_link_ksettings = Some(Self::get_link_ksettings_callback);
         ops.get_ts_info = Some(bindings::ethtool_op_get_ts_info);
         ops.get_sset_count = Some(Self::get_sset_count_callback);
         ops.get_strings = Some(Self::get_strings_callback);

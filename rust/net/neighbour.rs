@@ -456,7 +456,23 @@ impl<T: Operations> Neighbour<T> {
         }
     }
 
-    /// How many milliseconds ago a packet was sent to it last.
+    /// Whether packets may be sent to it with the link header that it keeps, which nobody
+    /// notes: as long as the kernel does not doubt it. TCP that gets answers can have that
+    /// last for ever.
+    pub fn uses_header(&self) -> bool {
+        // SAFETY: By the type invariant it is valid. READ_ONCE().
+        let (nud, len) = unsafe {
+            let n = self.as_raw();
+            (
+                (&raw const (*n).nud_state).read_volatile(),
+                (&raw const (*n).hh.hh_len).read_volatile(),
+            )
+        };
+        u32::from(nud) & bindings::NUD_REACHABLE != 0 && len != 0
+    }
+
+    /// How many milliseconds ago a packet was sent to it last, other than with a header that
+    /// it [keeps](Self::uses_header).
     pub fn unused_for(&self) -> u32 {
         // SAFETY: By the type invariant it is valid. READ_ONCE(), of `jiffies`, too.
         unsafe {

@@ -420,9 +420,9 @@ impl timer::Callback for Arp {
                         }
                     }
                     Due::Verify(ip, address) => {
-                        let in_use = device
-                            .neighbour(ip, bh)
-                            .is_some_and(|n| u64::from(n.unused_for()) < idle / MS);
+                        let in_use = device.neighbour(ip, bh).is_some_and(|n| {
+                            n.uses_header() || u64::from(n.unused_for()) < idle / MS
+                        });
                         if in_use {
                             device.arp_request(
                                 ip,

@@ -235,6 +235,15 @@ impl ethtool::Settings for Spans {
         })
     }
 
+    /// What the user has set, or as veth, for those who want to know (bonds that compare
+    /// lines).
+    fn speed(dev: &Device<Self>) -> u32 {
+        match dev.data().config().get(Knob::RateMbit) {
+            0 => 10_000,
+            rate => rate,
+        }
+    }
+
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result {
         let before = (dev.real_num_tx_queues(), dev.real_num_rx_queues());
         let tx = combined.min(dev.num_tx_queues());

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 use spans_logic::{
     address::Address,
     filter::{Filter, MAX_MULTICAST, MAX_UNICAST},
-    medium::Medium,
+    medium::{Cast, Medium},
 };
 
 /// Nothing. Process context.
@@ -19,33 +19,63 @@ pub(super) fn none() -> Result<RcuBox<AddressFilter>> {
 /// What `mode` says, or more, where there are more addresses than a filter holds.
 /// Process context.
 pub(super) fn of(medium: &Medium, mode: &RxMode<'_>) -> Result<RcuBox<AddressFilter>> {
-    let unicast = sorted(medium, mode.unicast(), MAX_UNICAST)?;
-    let multicast = sorted(medium, mode.multicast(), MAX_MULTICAST)?;
+    let mut unicast = List::new(MAX_UNICAST);
+    let mut multicast = List::new(MAX_MULTICAST);
+    // What `bridge fdb add` gives to a device may be a group's, whatever list it is in.
+    for bytes in mode.unicast() {
+        add(medium, bytes, &mut unicast, &mut multicast)?;
+    }
+    for bytes in mode.multicast() {
+        add(medium, bytes, &mut unicast, &mut multicast)?;
+    }
     let filter = Filter::new(
-        mode.is_promiscuous() || unicast.is_none(),
-        mode.is_all_multicast() || multicast.is_none(),
-        unicast.unwrap_or_default(),
-        multicast.unwrap_or_default(),
+        mode.is_promiscuous() || unicast.is_full,
+        mode.is_all_multicast() || multicast.is_full,
+        unicast.addresses,
+        multicast.addresses,
     );
     RcuBox::new(filter, GFP_KERNEL_ACCOUNT)
 }
 
-/// Addresses in order, unless they are more than `limit`.
-fn sorted<'a>(
-    medium: &Medium,
-    addresses: impl Iterator<Item = &'a [u8]>,
-    limit: usize,
-) -> Result<Option<KVec<Address>>> {
-    let mut sorted = KVec::<Address>::new();
-    for address in addresses.filter_map(|bytes| medium.address(bytes)) {
-        if sorted.len() == limit {
-            return Ok(None);
-        }
-        sorted.reserve(1, GFP_KERNEL_ACCOUNT)?;
-        let at = sorted.partition_point(|other| *other <= address);
-        sorted
-            .insert_within_capacity(at, address)
-            .map_err(|_| ENOMEM)?;
+fn add(medium: &Medium, bytes: &[u8], unicast: &mut List, multicast: &mut List) -> Result {
+    let Some(address) = medium.address(bytes) else {
+        return Ok(());
+    };
+    match medium.cast(address) {
+        Cast::Unicast => unicast.add(address),
+        Cast::Multicast => multicast.add(address),
+        Cast::Broadcast => Ok(()),
     }
-    Ok(Some(sorted))
+}
+
+/// Addresses in order.
+struct List {
+    addresses: KVec<Address>,
+    limit: usize,
+    /// There was no room for all.
+    is_full: bool,
+}
+
+impl List {
+    fn new(limit: usize) -> Self {
+        Self {
+            addresses: KVec::new(),
+            limit,
+            is_full: false,
+        }
+    }
+
+    fn add(&mut self, address: Address) -> Result {
+        let Err(at) = self.addresses.binary_search(&address) else {
+            return Ok(());
+        };
+        if self.addresses.len() == self.limit {
+            self.is_full = true;
+            return Ok(());
+        }
+        self.addresses.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        self.addresses
+            .insert_within_capacity(at, address)
+            .map_err(|_| ENOMEM)
+    }
 }

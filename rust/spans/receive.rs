@@ -35,6 +35,23 @@ struct ToStack {
     queue: Option<u16>,
 }
 
+impl ToStack {
+    #[inline(always)]
+    fn give(
+        &self,
+        context: &PollContext<'_, Queue>,
+        skb: SkBuff,
+    ) -> Result<(), (SkBuff, DropReason)> {
+        context.receive(
+            skb,
+            self.header_len,
+            self.protocol,
+            self.packet_type,
+            self.queue,
+        )
+    }
+}
+
 impl RxRing {
     /// The ring of a device that is down.
     pub(super) fn new(slots: usize) -> Self {
@@ -62,6 +79,12 @@ impl Queue {
     /// Sets the number of slots of the receive ring. Frames that are there stay.
     pub(super) fn set_rx_slots(&self, slots: usize, bh: &LocalBhDisabled) {
         self.rx.lock(bh).slots = slots;
+    }
+
+    /// Whether another frame would not have to wait.
+    pub(super) fn has_rx_room(&self, bh: &LocalBhDisabled) -> bool {
+        let rx = self.rx.lock(bh);
+        !rx.open || !rx.carrier || room(rx.frames.len(), rx.slots, 1) > 0
     }
 
     /// Puts frames from the segment into the receive ring, as many as there is room
@@ -186,7 +209,10 @@ impl Queue {
                 queue,
             };
             let given = if offloads.are_all() {
-                self.give(context, skb, &to_stack)
+                to_stack
+                    .give(context, skb)
+                    .map_err(|(skb, reason)| self.headless(skb, reason))
+                    .is_ok()
             } else {
                 let parts = self.take_apart(context, skb, offloads, &to_stack);
                 count = count.wrapping_add(parts.saturating_sub(1));
@@ -209,16 +235,8 @@ impl Queue {
         (count, frames)
     }
 
-    #[inline(always)]
-    fn give(&self, context: &PollContext<'_, Self>, skb: SkBuff, to: &ToStack) -> bool {
-        context
-            .receive(skb, to.header_len, to.protocol, to.packet_type, to.queue)
-            .map_err(|(skb, reason)| self.headless(skb, reason))
-            .is_ok()
-    }
-
     /// Gives a frame to the stack as it would have come over a wire. Answers in how many
-    /// parts.
+    /// parts; if not all could be given, it was dropped.
     #[inline(never)]
     fn take_apart(
         &self,
@@ -228,19 +246,24 @@ impl Queue {
         to: &ToStack,
     ) -> usize {
         let device = context.device();
-        match skb.without_offloads(device, to.protocol, offloads, context.bh()) {
-            Ok(mut parts) => {
-                let mut given = 0usize;
-                while let Some(part) = parts.pop_front() {
-                    given = given.wrapping_add(usize::from(self.give(context, part, to)));
-                }
-                given
-            }
+        let mut parts = match skb.without_offloads(device, to.protocol, offloads, context.bh()) {
+            Ok(parts) => parts,
             Err((skb, reason)) => {
                 self.drop_frame(skb, Counter::RxErrorOffload, reason);
-                0
+                return 0;
             }
+        };
+        let mut given = 0usize;
+        while let Some(part) = parts.pop_front() {
+            if let Err((part, reason)) = to.give(context, part) {
+                // One frame is lost, however many parts of it.
+                parts.purge(reason);
+                self.drop_frame(part, Counter::RxDropNoMemory, reason);
+                return 0;
+            }
+            given = given.wrapping_add(1);
         }
+        given
     }
 
     /// Learns from an ARP packet, which comes back if it is worth looking at: the stack

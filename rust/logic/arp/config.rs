@@ -130,7 +130,8 @@ impl Settings {
 
     /// Whether neighbours may keep their link headers. The kernel does not note then that
     /// they are used, until it doubts them: some 50 seconds (`reachable_time` is at most 45,
-    /// `delay_first_probe_time` 5), which must not look as if they were not.
+    /// `delay_first_probe_time` 5). Until then they count as used, which must not be much
+    /// longer than they would without that.
     pub fn may_cache_headers(&self) -> bool {
         const SECOND: u64 = 1_000_000_000;
         self.idle() >= 60 * SECOND

@@ -91,6 +91,8 @@ impl<'a, T: Poll> PollContext<'a, T> {
             // As `skb_record_rx_queue()`.
             (*skb).queue_mapping = queue.map_or(0, |queue| queue.wrapping_add(1));
             if !self.device.has_gro() {
+                // As GRO does, for sockets that poll busily.
+                bindings::rust_helper_skb_mark_napi_id(skb, napi);
                 bindings::netif_receive_skb(skb);
                 return Ok(());
             }

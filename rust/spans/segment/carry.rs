@@ -273,6 +273,14 @@ impl<'a> Delivery<'a> {
         port: &'a Port,
         taps: impl Fn() -> I,
     ) {
+        self.flush();
+        let full = port
+            .rx_queue(self.index)
+            .is_some_and(|ring| !ring.has_rx_room(self.bh));
+        if full || self.is_blocked() {
+            // Nobody takes a copy of what does not arrive.
+            return self.back.push_back(skb);
+        }
         let copy = skb.clone();
         self.give(skb, port);
         self.flush();
