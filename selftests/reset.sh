@@ -45,8 +45,11 @@ components()
 	expect "what is ours alone" 0xffff "$(flags dedicated)"
 	expect "rings" 0x4 "$(flags dma)"
 	expect "what is shared" "0x0 0x40000" "$(flags dma-shared)"
+	expect "what there is not" "0x0 0x40" "$(flags phy)"
+	expect "rings, of some" "0x4 0x40" "$(flags dma phy)"
 	stall 1 0
 	flags dma-shared >/dev/null
+	flags phy >/dev/null
 	expect "the ring that hangs" 0 "$(stall 1)"
 	flags dma >/dev/null
 	expect "the ring that hangs, after its reset" -1 "$(stall 1)"

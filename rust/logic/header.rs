@@ -117,6 +117,9 @@ impl Medium {
 
     /// Reads a header as it is on the wire.
     pub fn parse(&self, header: &[u8]) -> Result<Header, Error> {
+        if header.len() < self.measures.len {
+            return Err(Error::Malformed);
+        }
         self.check(header)?;
         Ok(Header {
             destination: self.destination(header),
@@ -295,10 +298,8 @@ mod tests {
     #[test]
     fn a_header_that_is_cut_is_not_one() {
         for (medium, bytes, _) in rows() {
-            for len in 0..medium.measures.protocol {
-                if !medium.constant.is_empty() {
-                    assert_eq!(medium.parse(&bytes[..len]), Err(Error::Malformed));
-                }
+            for len in 0..medium.header_len() {
+                assert_eq!(medium.parse(&bytes[..len]), Err(Error::Malformed));
             }
             assert_eq!(medium.destination(&[]), Address::NONE);
             assert_eq!(medium.source(&[]), Address::NONE);

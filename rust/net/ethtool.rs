@@ -316,9 +316,13 @@ impl<T: QueueStats + Settings> VTable<T> {
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
         from_result(|| {
-            if *flags & bindings::ethtool_reset_flags_ETH_RESET_DEDICATED != 0 {
+            // What is not asked for must not be reset. Rings are all that there is.
+            let dedicated = bindings::ethtool_reset_flags_ETH_RESET_DEDICATED;
+            let rings = bindings::ethtool_reset_flags_ETH_RESET_DMA;
+            if *flags & rings != 0 {
                 T::reset(dev, &rtnl)?;
-                *flags &= !bindings::ethtool_reset_flags_ETH_RESET_DEDICATED;
+                let all = *flags & dedicated == dedicated;
+                *flags &= if all { !dedicated } else { !rings };
             }
             Ok(0)
         })

@@ -204,6 +204,10 @@ impl<T: Operations> VTable<T> {
             return EINVAL.to_errno();
         };
         let header = header.as_ref();
+        // SAFETY: The length does not change once a device is set up.
+        if header.len() != usize::from(unsafe { (*device.as_raw()).hard_header_len }) {
+            return EINVAL.to_errno();
+        }
         // SAFETY: The core gives us `hh`, and nobody reads it before its length is set.
         unsafe {
             // Its end is aligned: what is in front of it is copied and overwritten.
@@ -231,14 +235,18 @@ impl<T: Operations> VTable<T> {
         dev: *const bindings::net_device,
         haddr: *const c_uchar,
     ) {
-        // SAFETY: The header lies where it was written, and begins with an address as long as
-        // those of the device are, which `haddr` is. Who reads meanwhile reads again.
+        // SAFETY: The core gives us both. `haddr` is as long as the addresses of the device. The
+        // header lies where it was written, and is at least as long as what is written now. Who
+        // reads meanwhile reads again.
         unsafe {
-            let at = ((*hh).hh_len as usize).wrapping_neg() % HH_DATA_MOD;
+            let header_len = (*hh).hh_len as usize;
             let len = usize::from((*dev).addr_len);
+            if len > header_len {
+                return;
+            }
             (&raw mut (*hh).hh_data)
                 .cast::<u8>()
-                .add(at)
+                .add(header_len.wrapping_neg() % HH_DATA_MOD)
                 .copy_from_nonoverlapping(haddr, len);
         }
     }

@@ -43,6 +43,9 @@ impl ExtAck<'_> {
     }
 }
 
+/// No attribute holds more bytes: its length, with its header, is a `u16`.
+const LONGEST: usize = u16::MAX as usize - size_of::<bindings::nlattr>();
+
 /// What an attribute may hold: `struct nla_policy`.
 #[repr(transparent)]
 pub struct Policy(bindings::nla_policy);
@@ -95,6 +98,9 @@ impl LinkInfo<'_> {
     /// Adds a string. Fails with `EMSGSIZE` where there is no room for it.
     pub fn put_string(&mut self, kind: u16, value: &CStr) -> Result {
         let value = value.to_bytes_with_nul();
+        if value.len() > LONGEST {
+            return Err(EINVAL);
+        }
         // SAFETY: By the type invariant the message is ours, and `value` has so many bytes.
         to_result(unsafe {
             bindings::nla_put(
@@ -124,8 +130,8 @@ impl<'a> LinkAttributes<'a> {
     /// # Safety
     ///
     /// `tb` must be the table of attributes that the core gives to operations
-    /// of `struct rtnl_link_ops`, valid for `'a`, and `info` that of the kind's own, which
-    /// are one less than `info_len`, or null.
+    /// of `struct rtnl_link_ops`, valid for `'a`, and `info` that of the kind's own, by
+    /// their numbers, which are less than `info_len`, or null.
     pub(super) unsafe fn from_raw(
         tb: *mut *mut bindings::nlattr,
         info: *mut *mut bindings::nlattr,

@@ -88,7 +88,8 @@ pub trait LinkOperations:
         extack: &ExtAck<'_>,
     ) -> Result<Self::Data>;
 
-    /// Says of a device what its own attributes are.
+    /// Says of a device what its own attributes are, none of which is longer than
+    /// [`INFO`](Self::INFO) has it.
     fn fill_info(dev: &Device<Self>, info: &mut LinkInfo<'_>) -> Result;
 
     /// The device has just been registered. When this fails, it is unregistered.

@@ -208,7 +208,7 @@ impl Queue {
                 packet_type,
                 queue,
             };
-            let given = if offloads.are_all() {
+            let given = if offloads.is_all() {
                 to_stack
                     .give(context, skb)
                     .map_err(|(skb, reason)| self.headless(skb, reason))

@@ -63,6 +63,9 @@ impl<T: Operations> Setup<'_, T> {
         dev.neigh_priv_len = neighbour::PRIVATE_LEN;
         dev.needs_free_netdev = true;
         dev.priv_destructor = Some(VTable::<T>::destructor_callback);
+        // netdev_lock_pos() warns about types that it does not know, under lockdep: the real one
+        // comes with `ndo_init`, when it has been asked for the last time.
+        dev.type_ = bindings::ARPHRD_NONE as u16;
         // Netpoll, which netconsole stands on, would send and poll with interrupts off: in the
         // middle of a section that a `LocalBhDisabled` seems to protect.
         //
@@ -71,9 +74,6 @@ impl<T: Operations> Setup<'_, T> {
             bindings::netdev_priv_flags_IFF_DISABLE_NETPOLL
                 | bindings::netdev_priv_flags_IFF_UNICAST_FLT,
         );
-        // netdev_lock_pos() warns about types that it does not know, under lockdep: the real one
-        // comes with `ndo_init`, when it has been asked for the last time.
-        dev.type_ = bindings::ARPHRD_NONE as u16;
     }
 
     /// Gives the device what its medium decides. An address that the user has given is to

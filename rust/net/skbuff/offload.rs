@@ -13,18 +13,22 @@ use crate::net::{
 use kernel::{error::from_err_ptr, prelude::*};
 
 /// What can be left to the receiver of a packet.
+///
+/// # Invariants
+///
+/// Segmentation is only with checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offloads {
     /// A packet may stand for several frames: `ethtool -K DEVICE rx-gro-hw`.
-    pub segmentation: bool,
+    segmentation: bool,
     /// Checksums need not be there, or be seen again: `ethtool -K DEVICE rx-checksum`.
-    pub checksums: bool,
+    checksums: bool,
 }
 
 impl Offloads {
     /// Whether nothing is to be done.
     #[inline]
-    pub fn are_all(self) -> bool {
+    pub fn is_all(self) -> bool {
         self.segmentation && self.checksums
     }
 }
@@ -36,8 +40,8 @@ impl<T: Operations> Device<T> {
         // SAFETY: The device is valid. READ_ONCE().
         let features = unsafe { (&raw const (*self.as_raw()).features).read_volatile() };
         let checksums = features & bindings::SPANS_NETIF_F_RXCSUM != 0;
+        // INVARIANT: As the kernel sees to, too: each of the frames would have a checksum.
         Offloads {
-            // Each of the frames would have a checksum.
             segmentation: checksums && features & bindings::SPANS_NETIF_F_GRO_HW != 0,
             checksums,
         }
@@ -46,7 +50,7 @@ impl<T: Operations> Device<T> {
 
 impl SkBuff {
     /// Whether it stands for several frames, none of which is longer than `len` bytes.
-    pub fn is_gso_of(&self, len: usize) -> bool {
+    pub fn is_gso_of(&mut self, len: usize) -> bool {
         let skb = self.as_raw();
         // SAFETY: By the type invariant the packet is valid and ours. It begins with its link
         // header, behind the head, less than 64 KiB away wherever a packet has one at all.
