@@ -91,8 +91,8 @@ impl SkBuff {
         if gso && !offloads.segmentation {
             // SAFETY: The packet begins with its link header, and is ours. What comes instead of it
             // is linked by `next` and ours, too.
-            let segments =
-                from_err_ptr(unsafe { bindings::__skb_gso_segment(skb, features, true) });
+            let segments = unsafe { bindings::__skb_gso_segment(skb, features, true) };
+            let segments = from_err_ptr(segments);
             let Ok(mut segment) = segments else {
                 return Err((this, DropReason::SKB_GSO_SEG));
             };
