@@ -12,6 +12,7 @@ ALL_TESTS="
 	learned_goes_too
 	refreshed
 	in_use
+	in_use_by_header
 	shorter_ticks
 	more_ticks
 	fewer_ticks
@@ -152,6 +153,30 @@ in_use()
 	# Nobody uses it any more: it goes, after one more life at most.
 	gone 8
 	log_test "an entry in use never goes, one that is not does"
+}
+
+# A neighbour that keeps its link header is used without a note of that.
+in_use_by_header()
+{
+	local sent errors
+
+	RET=0
+	hosts 2
+	quiet 2
+	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
+	start 2 "$selftests/udp.py" hear /tmp/came
+	defer kill_process $!
+	# It is kept where lives are of minutes, and stays when they get shorter.
+	host 1 ping -q -c 3 -i 0.2 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	set_spans 1 arp_tick_ms "$tick"
+	set_spans 1 arp_ticks 8
+	read -r sent errors < <(host 1 "$selftests/udp.py" send 10.0.0.2 0.05 $((25 * tick / 1000)))
+	between "datagrams" 50 100000 "$sent"
+	expect "errors" 0 "$errors"
+	expect arp_expired 0 "$(get_spans 1 arp_expired)"
+	expect "state" valid "$(arp_table 1 10.0.0.2 3)"
+	log_test "an entry in use by a header that is kept never goes"
 }
 
 shorter_ticks()

@@ -88,11 +88,18 @@ vlan()
 			addr add 10.6.0.$i/24 dev s0.6
 			link set s0.5 up
 			link set s0.6 up
+			link add s0.7 link s0 type vlan proto 802.1ad id 7
+			link add s0.7.8 link s0.7 type vlan id 8
+			addr add 10.7.0.$i/24 dev s0.7.8
+			link set s0.7 up
+			link set s0.7.8 up
 		END
 	done
 	works 1 2 10.0.0.2
-	# What it carries is as long as without a tag.
+	# What it carries is as long as without a tag, or without two.
 	works 1 2 10.5.0.2
+	host 1 ping -q -c 1 -W 5 -s 1472 -M do 10.7.0.2 >/dev/null
+	check_err $? "no answer through two tags"
 	host 1 ping -q -c 1 -W 1 10.6.0.2 >/dev/null
 	check_fail $? "an answer from another VLAN"
 	log_test "$what"

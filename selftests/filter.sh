@@ -314,6 +314,11 @@ more_addresses()
 	sends 1 $first "$(lladdr 2)"
 	hears_of 2 1:otherhost 2:host
 	hears_of 3
+	# A group is one, also where it was added as an address.
+	can 2 bridge fdb add 01:80:c2:00:00:0e dev s0 self
+	sends 1 01:80:c2:00:00:0e 01:80:c2:00:00:0f
+	hears_of 2 1:multicast
+	can 2 bridge fdb del 01:80:c2:00:00:0e dev s0 self
 	# An address that goes does not take away one's own.
 	can 2 bridge fdb add "$(lladdr 2)" dev s0 self
 	can 2 bridge fdb del "$(lladdr 2)" dev s0 self
