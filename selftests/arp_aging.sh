@@ -182,7 +182,8 @@ in_use_by_header()
 shorter_ticks()
 {
 	RET=0
-	two 60000
+	# No more than four minutes, or neighbours keep headers and count as used for a while.
+	two 10000
 	meet
 	nap $((5 * tick))
 	set_spans 1 arp_tick_ms "$tick"
@@ -208,7 +209,7 @@ fewer_ticks()
 {
 	RET=0
 	two
-	set_spans 1 arp_ticks 10000
+	set_spans 1 arp_ticks 200
 	meet
 	nap $((3 * tick))
 	set_spans 1 arp_ticks 10
