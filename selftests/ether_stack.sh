@@ -19,7 +19,7 @@ ALL_TESTS="
 	packet_sockets
 	autoconfiguration
 "
-if_slow macvlan vlan_in_bond_in_bridge xdp
+if_slow vlan_in_bond_in_bridge xdp
 
 # shellcheck disable=SC2034 # for lib.sh
 medium=ethernet
