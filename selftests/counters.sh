@@ -20,7 +20,7 @@ ALL_TESTS="
 	lines
 	short
 "
-if_slow carried_ethernet bad_spans sender_loses
+if_slow carried_ethernet bad_spans
 start_station
 
 # What only tells how frames were bundled is not looked at.

@@ -23,7 +23,7 @@ ALL_TESTS="
 	ipv6
 	addresses_of_ethernet
 "
-if_slow on_the_wire header_cache
+if_slow on_the_wire
 
 start_station
 
