@@ -3,7 +3,7 @@
 # For people. What Kbuild reads is Kbuild.
 
 KERNEL ?= stock
-export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT KMEMLEAK CLIPPY
+export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT KMEMLEAK CLIPPY BUDGET
 
 # Runs a command in the build root, which is made if it is missing.
 enter := scripts/enter.sh

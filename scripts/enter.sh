@@ -86,7 +86,7 @@ inside() {
 
 # What a person may set for the scripts that run inside.
 settings=()
-for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK CLIPPY CI; do
+for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK CLIPPY BUDGET CI; do
 	[ -z "${!name:-}" ] || settings+=("$name=${!name}")
 done
 

@@ -54,6 +54,7 @@ mount --bind "$out/$tier/modules" /usr/lib/modules
 	# kselftest's word for kernels on which tests take their time
 	if [ "$tier" = debug ]; then echo 'export KSFT_MACHINE_SLOW=yes'; fi
 	printf 'export KERNEL_SOURCE=%q\n' "$(readlink -f "$kernel/build/source")"
+	printf 'export SPANS_TIME_OVER=%q\n' "$out/time-over"
 	printf 'folder=%q\n' "$PWD"
 	printf 'term=%q\n' "${TERM:-dumb}"
 	printf 'arguments=(%s)\n' "${*@Q}"
@@ -67,6 +68,8 @@ mount -o remount,bind,ro /
 append="panic=-1 panic_on_warn=1 oops=panic hung_task_panic=1 softlockup_panic=1 kasan.fault=panic"
 # The leak detector slows a debug kernel down four times: only who asks gets it.
 if [ -z "${KMEMLEAK:-}" ]; then append+=" kmemleak=off"; fi
+# KASAN sees what the allocator's own checks would, and they take a third of all instructions.
+if [ "$tier" = debug ]; then append+=" slab_debug=-"; fi
 append+=" loglevel=7 printk.time=1 init=$top/scripts/guest/init.sh guest.run=$run"
 
 # Whether /dev/kvm really runs a kernel. Some machines have the device, and a
@@ -95,7 +98,6 @@ boot_qemu() {
 		# One nanosecond of the guest's clock is one instruction.
 		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount 'shift=0,sleep=off')
 		cpus=1
-		append+=" mitigations=off"
 		if [ -n "${PLUGIN:-}" ]; then accel+=(-plugin "$PLUGIN"); fi
 	elif kvm_works; then
 		accel=(-accel kvm -cpu host)
@@ -104,11 +106,13 @@ boot_qemu() {
 		# beside its work is to take no longer than the work.
 		local shift=1
 		if [ "$tier" = debug ]; then shift=0; fi
-		append+=" mitigations=off"
 		accel=(-accel 'tcg,thread=single' -cpu 'max,la57=off' -icount "shift=$shift")
 	fi
-	# All but waiting takes longer.
-	if [[ ${accel[1]} != kvm ]]; then echo 'export SPANS_SCALE=3' >>"$run/settings"; fi
+	# All but waiting takes longer. Nothing speculates there.
+	if [[ ${accel[1]} != kvm ]]; then
+		echo 'export SPANS_SCALE=3' >>"$run/settings"
+		append+=" mitigations=off"
+	fi
 	# In a shell, what is edited outside shall be seen inside.
 	if [ $# = 0 ]; then cache_mode=auto; fi
 	rm -f "$socket"

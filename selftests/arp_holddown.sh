@@ -22,9 +22,10 @@ start_station
 
 retry=$(scaled 200)
 hold=$(scaled 4000)
-# Until a sender is told. The pauses differ by 3/16, a timer may be an eighth late.
+# Until a sender is told. The pauses differ by 3/16, a timer may be an eighth late, and
+# the sender has to be woken.
 least=$((3 * retry * 13 / 16))
-most=$((3 * retry * 21 / 16))
+most=$((3 * retry * 21 / 16 + $(scaled 100)))
 
 # ask: a sender is told, after so many ms.
 ask()

@@ -58,9 +58,10 @@ deaf_hosts()
 
 answers()
 {
-	# It may have got its carrier back just now.
+	# It may have got its carrier back just now, and a request that was lost before that
+	# comes again after arp_retry_ms. Until then a flood pushes out all that waits.
 	settle "$1"
-	host "$1" ping -q -c 2 -i 0.1 -W 5 "10.0.0.$2" >/dev/null
+	busywait 10000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
 	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"
 }
 
