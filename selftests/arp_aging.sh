@@ -17,7 +17,7 @@ ALL_TESTS="
 	more_ticks
 	fewer_ticks
 "
-if_slow goes_at_20_ticks in_use
+if_slow in_use
 start_station
 
 # Waiting for 20 ticks of this length, a timer of the kernel is at most half a tick late.

@@ -15,7 +15,7 @@ ALL_TESTS="
 	own_words_are_no_duplicate
 	log_is_limited
 "
-if_slow logged answered_and_not_learned
+if_slow answered_and_not_learned
 start_station
 
 limit=$(sysctl -n net.core.message_cost)

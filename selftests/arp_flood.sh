@@ -15,7 +15,7 @@ ALL_TESTS="
 	full_of_permanent
 	smaller_limit
 "
-if_slow flood who_goes_first
+if_slow flood
 start_station
 
 stations=100000

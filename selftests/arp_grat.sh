@@ -15,7 +15,7 @@ ALL_TESTS="
 	others_learn
 	dropped_if_told_so
 "
-if_slow link_goes_up link_address_changes
+if_slow link_address_changes
 
 announce=yes
 start_station

@@ -17,7 +17,7 @@ ALL_TESTS="
 	announces_itself
 	line_is_mended
 "
-if_slow given_up comes_to_life
+if_slow comes_to_life
 start_station
 
 retry=$(scaled 200)

@@ -18,7 +18,7 @@ ALL_TESTS="
 	deleted
 	given_while_pending
 "
-if_slow not_overwritten down_and_up given_while_pending
+if_slow down_and_up
 start_station
 
 tick=$(scaled 50)

@@ -15,7 +15,7 @@ ALL_TESTS="
 	pending_are_independent
 	held_packets_are_sent
 "
-if_slow all_pending_are_asked held_packets_are_sent
+if_slow held_packets_are_sent
 start_station
 
 retry=$(scaled 500)

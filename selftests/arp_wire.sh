@@ -16,7 +16,7 @@ ALL_TESTS="
 	bug_19_answers_are_as_long_as_they_should_be
 	tcpdump_reads_it
 "
-if_slow request verification
+if_slow verification
 
 start_station
 

@@ -19,7 +19,7 @@ ALL_TESTS="
 	long_frames
 	foreign_protocols
 "
-if_slow addresses links nothing_left malformed_frames short_frames long_frames
+if_slow links nothing_left malformed_frames short_frames
 start_station
 
 addresses()

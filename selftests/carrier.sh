@@ -20,7 +20,7 @@ ALL_TESTS="
 	arp_after_mending
 	ipv6_comes_late
 "
-if_slow cut_and_mended counted
+if_slow counted
 
 # members N: as hosts, but all is in one namespace, and nothing is up.
 members()

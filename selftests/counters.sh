@@ -20,7 +20,7 @@ ALL_TESTS="
 	lines
 	short
 "
-if_slow carried_ethernet bad_spans
+if_slow carried_ethernet
 start_station
 
 # What only tells how frames were bundled is not looked at.

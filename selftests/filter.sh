@@ -23,7 +23,7 @@ ALL_TESTS="
 	down_and_up
 	receivers_mtu
 "
-if_slow groups more_addresses
+if_slow groups
 
 medium=ethernet
 ipv6=off

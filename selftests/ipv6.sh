@@ -15,7 +15,7 @@ ALL_TESTS="
 	duplicate_address
 	unreachable
 "
-if_slow neighbour_discovery duplicate_address
+if_slow neighbour_discovery
 
 setup()
 {

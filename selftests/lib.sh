@@ -201,10 +201,15 @@ ends()
 			'$0 ~ name { sum += $2 } END { print sum + 0 }'
 }
 
-# rounds N: how often to try something that may go wrong only sometimes.
+# rounds N: how often to try something that may go wrong only sometimes, less where it
+# takes long.
 rounds()
 {
-	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo $((($1 + 2) / 3)); else echo "$1"; fi
+	local part=1
+
+	if ((${SPANS_SCALE:-1} > 1)); then part=3; fi
+	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then part=5; fi
+	echo $((($1 + part - 1) / part))
 }
 
 # some FIRST...: all of them, or the first one where each takes long.

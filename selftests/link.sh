@@ -18,6 +18,7 @@ ALL_TESTS="
 	kind_of_driver
 	autoload
 "
+if_slow address_change mtu rename_and_delete
 
 show()
 {

@@ -15,7 +15,7 @@ ALL_TESTS="
 	down_and_up
 	unload_under_traffic
 "
-if_slow fewer_polls threads_under_traffic
+if_slow threads_under_traffic
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 

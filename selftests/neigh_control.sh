@@ -17,7 +17,7 @@ ALL_TESTS="
 	kept
 	random
 "
-if_slow commands full random
+if_slow full random
 
 perm='02:00:00:00:00:00:00:77'
 

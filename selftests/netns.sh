@@ -18,6 +18,7 @@ ALL_TESTS="
 	rights
 	rights_over_settings
 "
+if_slow moved_under_traffic namespace_deleted_under_traffic rights
 
 reach()
 {

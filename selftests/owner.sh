@@ -14,6 +14,7 @@ ALL_TESTS="
 	mapping
 	order_while_everything_changes
 "
+if_slow kicks order_while_everything_changes
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 

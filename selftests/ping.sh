@@ -14,6 +14,7 @@ ALL_TESTS="
 	five_hosts
 	tcp
 "
+if_slow sizes tcp
 
 # ping FROM TO [OPTION...]
 ping_host()

@@ -21,7 +21,7 @@ ALL_TESTS="
 	taps_come_and_go
 	tcp
 "
-if_slow third_station slow_tap
+if_slow third_station
 
 ipv6=off
 start_station

@@ -15,6 +15,7 @@ ALL_TESTS="
 	queue_stats_add_up
 	up_keeps_xps
 "
+if_slow own_queue_of_each_cpu queue_stats_add_up
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 

@@ -18,7 +18,7 @@ ALL_TESTS="
 	under_way
 	others
 "
-if_slow components staged
+if_slow components
 
 reset() { host "$1" ethtool --reset s0 "${2:-all}" >/dev/null; }
 

@@ -18,7 +18,7 @@ ALL_TESTS="
 	full
 	conservation
 "
-if_slow unicast_reaches_only_its_owner shared_address_reaches_both nobody_there down_is_not_there conservation
+if_slow unicast_reaches_only_its_owner conservation
 
 start_station
 

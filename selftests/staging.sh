@@ -20,6 +20,7 @@ ALL_TESTS="
 	settings
 	same_by_ethtool
 "
+if_slow exact waiting
 
 setup()
 {

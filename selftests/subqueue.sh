@@ -17,6 +17,7 @@ ALL_TESTS="
 	stopped_without_a_qdisc
 	mapped_elsewhere
 "
+if_slow packets carrier
 
 cpus=$(wc -w <<<"$(echo /sys/devices/system/cpu/cpu[0-9]*)")
 

@@ -13,6 +13,7 @@ ALL_TESTS="
 	slow_is_not_hung
 	goes_on
 "
+if_slow hangs_with_qdisc
 
 resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
 
