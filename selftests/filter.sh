@@ -19,6 +19,7 @@ ALL_TESTS="
 	all_groups
 	everything
 	more_addresses
+	crowded
 	another_address
 	down_and_up
 	receivers_mtu
@@ -328,6 +329,41 @@ more_addresses()
 	hears_of 2 2:host
 	expect "to nobody" 3 "$(queues 1 tx drop_no_target)"
 	log_test "more addresses"
+}
+
+# crowded: there may be more addresses than a segment keeps in order.
+crowded()
+{
+	local i j mine=02:00:00:00:01:01
+
+	got()
+	{
+		host 3 ethtool -S "$1" |
+			awk '/rx_queue_[0-9]*_packets:/ { got += $2 } /rx_queue_[0-9]*_drop_otherhost:/ { not += $2 }
+				END { print got + 0, not + 0 }'
+	}
+	RET=0
+	setup 3
+	can 2 bridge fdb add $mine dev s0 self
+	for ((i = 1; i <= 36; i++)); do
+		echo "link add c$i link s0 type spans"
+	done | host 3 ip -batch -
+	for ((i = 1; i <= 36; i++)); do
+		for ((j = 1; j <= 60; j++)); do
+			printf 'fdb add 02:00:00:01:%02x:%02x dev c%d self\n' "$i" "$j" "$i"
+		done
+	done | host 3 bridge -batch -
+	check_err $? "cannot add addresses"
+	for ((i = 1; i <= 36; i++)); do
+		echo "link set c$i up"
+	done | host 3 ip -batch -
+	sends 1 $mine "$(lladdr 3)" $stranger 02:00:00:01:07:08
+	hears_of 2 1:otherhost
+	hears_of 3 2:host
+	expect "to nobody" 1 "$(queues 1 tx drop_no_target)"
+	expect "frames that c1 got, and refused: what is for all" "1 0" "$(got c1)"
+	expect "frames that c7 got, and refused: one for it, too" "2 0" "$(got c7)"
+	log_test "more addresses than a segment keeps in order"
 }
 
 another_address()

@@ -91,17 +91,16 @@ pub fn judge<L: Deref<Target = [Address]>>(
 /// IEEE 802.1Q: a tag.
 const C_TAG: u16 = 0x8100;
 
-/// IEEE 802.1ad: a tag, and mostly another one behind it.
+/// IEEE 802.1ad: a tag.
 const S_TAG: u16 = 0x88a8;
 
 /// How long a frame that carries `protocol` may be, behind a link header of `header` bytes
-/// and where the MTU is `mtu`. With tags it may be four bytes longer for each, as all that
-/// can do VLANs let it be.
+/// and where the MTU is `mtu`. With a tag it may be longer by two, as a VLAN may lie on
+/// another one, both with the whole MTU.
 #[inline]
 pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
     let tags = match protocol {
-        C_TAG => 4,
-        S_TAG => 8,
+        C_TAG | S_TAG => 8,
         _ => 0,
     };
     mtu.saturating_add(header).saturating_add(tags)
@@ -173,7 +172,7 @@ mod tests {
     fn a_frame_is_as_long_as_header_and_mtu() {
         assert_eq!(longest(28, 9180, 0x0800), 9208);
         assert_eq!(longest(14, 1500, 0x86dd), 1514);
-        assert_eq!(longest(14, 1500, 0x8100), 1518);
+        assert_eq!(longest(14, 1500, 0x8100), 1522);
         assert_eq!(longest(14, 1500, 0x88a8), 1522);
     }
 

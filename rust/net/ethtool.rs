@@ -81,7 +81,7 @@ pub trait Settings: device::Operations {
     /// all may be in use.
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
 
-    /// Resets what the device has for itself, all together.
+    /// Empties the rings: what `ETH_RESET_DMA` stands for.
     fn reset(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 }
 

@@ -132,7 +132,8 @@ impl device::Operations for Spans {
     fn set_rx_mode(dev: &Device<Self>, mode: &RxMode<'_>, rtnl: &Rtnl) -> Result {
         let port = dev.data();
         // If the segment has no memory for its part, the filter is ahead of it until the core
-        // tries again: what is new is not brought, what is gone not heard.
+        // tries again, which it does for 15 seconds, or until the next change: what is new is not
+        // brought, what is gone not heard.
         port.set_filter(filter::of(port.medium(), mode)?, rtnl);
         port.segment().update(&port, rtnl)
     }

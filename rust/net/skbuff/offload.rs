@@ -103,6 +103,11 @@ impl SkBuff {
                     // SAFETY: Segments are valid and ours, each on no list once it is unlinked.
                     unsafe {
                         let next = super::next(segment).replace(core::ptr::null_mut());
+                        // Of a list that was merged, they have been looked at.
+                        let summed = u32::from((*headers(segment)).ip_summed());
+                        if !offloads.checksums && summed != bindings::CHECKSUM_PARTIAL {
+                            (*headers(segment)).set_ip_summed(bindings::CHECKSUM_NONE as u8);
+                        }
                         frames.push_back(Self::from_raw(segment));
                         segment = next;
                     }

@@ -17,29 +17,14 @@ use spans_logic::{
 /// Those who hear what goes to some address, the sender perhaps among them.
 #[derive(Clone, Copy)]
 struct Hearers<'a> {
+    medium: &'static Medium,
+    address: Address,
     cast: Cast,
     /// Who has the address. For a group all that there are.
     stations: &'a [Station],
-    /// Who hears what is for others, too.
+    /// Who may hear what is for others, too. Their filters say.
     taps: &'a [Arc<Port>],
-}
-
-impl Stations {
-    fn hearers(&self, medium: &Medium, address: Address) -> Hearers<'_> {
-        match medium.cast(address) {
-            Cast::Unicast => Hearers {
-                cast: Cast::Unicast,
-                stations: owners(&self.addresses, address),
-                taps: &self.promiscuous,
-            },
-            // They hear groups as stations.
-            cast => Hearers {
-                cast,
-                stations: &self.addresses,
-                taps: &[],
-            },
-        }
-    }
+    bh: &'a LocalBhDisabled,
 }
 
 fn is(port: &Port, other: &Port) -> bool {
@@ -47,11 +32,34 @@ fn is(port: &Port, other: &Port) -> bool {
 }
 
 impl<'a> Hearers<'a> {
-    const NONE: Self = Self {
-        cast: Cast::Unicast,
-        stations: &[],
-        taps: &[],
-    };
+    /// Nobody.
+    fn none(medium: &'static Medium, bh: &'a LocalBhDisabled) -> Self {
+        Self {
+            medium,
+            address: Address::NONE,
+            cast: Cast::Unicast,
+            stations: &[],
+            taps: &[],
+            bh,
+        }
+    }
+
+    /// Those among `stations` who hear what goes to another address.
+    fn of(self, stations: &'a Stations, address: Address) -> Self {
+        let cast = self.medium.cast(address);
+        let (stations, taps) = match cast {
+            Cast::Unicast => (owners(&stations.addresses, address), &*stations.promiscuous),
+            // They hear groups as stations.
+            _ => (&*stations.addresses, [].as_slice()),
+        };
+        Self {
+            address,
+            cast,
+            stations,
+            taps,
+            ..self
+        }
+    }
 
     /// The ports of stations but the sender's, each once.
     fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
@@ -68,6 +76,7 @@ impl<'a> Hearers<'a> {
             .iter()
             .map(|port| &**port)
             .filter(move |port| !is(port, sender) && !is(port, other))
+            .filter(move |port| port.filter(self.bh).hears(self.medium, self.address))
             .filter(move |port| self.stations.iter().all(|owner| !is(&owner.port, port)))
     }
 
@@ -79,7 +88,7 @@ impl<'a> Hearers<'a> {
             (Some(_), Some(_)) => Reach::Many,
             (Some(port), None) => self.reach_one(port, sender),
             // Nobody but a tap, as is the port of a bridge.
-            (None, _) => match self.taps.iter().find(|port| !is(port, sender)) {
+            (None, _) => match self.taps(sender, sender).next() {
                 Some(port) => self.reach_one(port, sender),
                 None => Reach::Nobody,
             },
@@ -128,7 +137,8 @@ impl Segment {
         let mut delivery = Delivery::new(from.index(), bh);
         let mut lost = SkBuffList::default();
         let (mut dropped, mut groups) = (0usize, 0u64);
-        let (mut last, mut hearers, mut reach) = (None, Hearers::NONE, Reach::Nobody);
+        let mut hearers = Hearers::none(self.medium, bh);
+        let (mut last, mut reach) = (None, Reach::Nobody);
 
         while let Some(mut skb) = frames.pop_front() {
             let len = skb.len();
@@ -143,7 +153,7 @@ impl Segment {
             // Mostly it is for the same one as the one before.
             if last != Some(destination) {
                 last = Some(destination);
-                hearers = stations.hearers(self.medium, destination);
+                hearers = hearers.of(stations, destination);
                 reach = hearers.reach(sender);
             }
             if matches!(reach, Reach::Nobody) {
