@@ -90,7 +90,7 @@ only_requests_are_answered()
 
 other_address_of_known_host()
 {
-	local before
+	local before last=100
 
 	RET=0
 	three
@@ -99,9 +99,9 @@ other_address_of_known_host()
 	host 1 stdbuf -oL ip monitor neigh >/tmp/monitor &
 	defer kill_process $!
 	defer rm -f /tmp/monitor
-	# It hears when it hears this.
+	# It hears when it hears this, which must be another one each time to be told.
 	probe() {
-		host 1 ip neigh replace 10.0.0.200 lladdr "$(lladdr 200)" dev s0 nud permanent
+		host 1 ip neigh replace 10.0.0.200 lladdr "$(lladdr $((++last)))" dev s0 nud permanent
 		grep -q 10.0.0.200 /tmp/monitor
 	}
 	busywait 5000 probe
