@@ -14,7 +14,7 @@ ALL_TESTS="
 	five_hosts
 	tcp
 "
-if_slow sizes tcp
+if_slow two_hosts sizes tcp
 
 # ping FROM TO [OPTION...]
 ping_host()
