@@ -18,8 +18,12 @@ src=${3:-$top}
 case $tier in
 stock) options=(CC=x86_64-linux-gnu-gcc-14) ;;
 uml) options=(ARCH=um CC=x86_64-linux-gnu-gcc-14) ;;
+uml-debug) options=(ARCH=um LLVM=-19) ;;
 *) options=(LLVM=-19) ;;
 esac
+# Type information needs the kernel's vmlinux, which is not there: for each module the
+# build would say that it is skipped.
+options+=(CONFIG_DEBUG_INFO_BTF_MODULES=)
 if [ -n "${CLIPPY:-}" ]; then options+=("CLIPPY=$CLIPPY"); fi
 
 # Two runs may want to build the same.

@@ -7,7 +7,7 @@
 #   image     what qemu boots, or the executable of User Mode Linux
 #   modules/  its own modules, as below /usr/lib/modules/<release>
 #
-# Tiers: stock = Debian's unmodified kernel; debug, uml = built from Debian's
+# Tiers: stock = Debian's unmodified kernel; uml-debug, uml, debug = built from Debian's
 # linux-source of the same version with scripts/configs. Runs in the build root.
 #
 # KERNEL_VERSION=7.3 takes another series, KERNEL_RELEASE=$(uname -r) exactly
@@ -154,7 +154,7 @@ make_stock() {
 	echo "$release" >"$dir/release"
 }
 
-# --- debug, uml: built from the source -------------------------------------------
+# --- uml-debug, uml, debug: built from the source --------------------------------
 
 configure_and_build() {
 	local dir=$1 file=$1/fragment line lost=
@@ -176,15 +176,35 @@ configure_and_build() {
 	mv "$dir/installed/lib/modules" "$dir/modules"
 }
 
+# A copy of the source that shares all files but one with it. clang compiles User Mode
+# Linux with the large code model and puts zeroed data into .lbss, which the linker
+# script leaves behind _end. Lockdep takes static lock keys there for dynamic ones, and
+# switches itself off at boot.
+large_sections() {
+	local script=arch/um/kernel/dyn.lds.S
+	cp -al "$source/." "$1"
+	sed -i 's/^   \*(\.bss \.bss\.\* .*)$/&\n   *(.lbss .lbss.*)/' "$1/$script"
+	grep -q lbss "$1/$script" || die "$script of this kernel is not as expected: lockdep would be off"
+}
+
 make_built() {
-	local dir=$1 image=arch/x86/boot/bzImage options=(LLVM=-19)
-	if [ "$tier" = uml ]; then
-		image=linux
-		options=(ARCH=um CC=x86_64-linux-gnu-gcc-14)
-	fi
+	local dir=$1 image=linux options=(LLVM=-19) time='5 to 10'
+	case $tier in
+	uml) options=(ARCH=um CC=x86_64-linux-gnu-gcc-14) ;;
+	uml-debug)
+		options=(ARCH=um LLVM=-19)
+		mkdir "$dir/source"
+		large_sections "$dir/source"
+		local source=$dir/source
+		;;
+	debug)
+		image=arch/x86/boot/bzImage
+		time='10 to 20'
+		;;
+	esac
 	need_space 8 "the $tier kernel"
 	mkdir -p "$dir/build"
-	step "building the $tier kernel (10 to 20 minutes on two cores, once)" \
+	step "building the $tier kernel ($time minutes on two cores, once)" \
 		configure_and_build "$dir" "${options[@]}"
 	ln -s "build/$image" "$dir/image"
 	cp "$dir/build/include/config/kernel.release" "$dir/release"
@@ -193,8 +213,8 @@ make_built() {
 # -----------------------------------------------------------------------------------
 
 case $tier in
-stock | debug | uml) ;;
-*) die "there is no kernel '$tier': it is stock, debug or uml" ;;
+stock | uml-debug | uml | debug) ;;
+*) die "there is no kernel '$tier': it is stock, uml-debug, uml or debug" ;;
 esac
 
 mkdir -p "$cache/kernels"

@@ -25,7 +25,7 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-#[cfg(not(CONFIG_SMP))]
+#[cfg(not(any(CONFIG_SMP, CONFIG_DEBUG_SPINLOCK)))]
 compile_error!("a spinlock of a kernel without SMP does not keep a thread from its own data");
 
 /// A transmit queue of a device: `struct netdev_queue`.
