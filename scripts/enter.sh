@@ -1,20 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# enter.sh COMMAND...: run a command in the build root, which is made first if
-# it is missing: Debian trixie with the compilers of Debian's kernel and qemu.
+# enter.sh [COMMAND...]: run a command, or a shell, in the build root, which is made
+# first if it is missing: Debian trixie with the compilers of Debian's kernel and qemu.
+# enter.sh --ready only looks whether results can be written.
 #
 # This is the only script that runs on the machine itself; all others run
-# inside. The root lies in the cache. The checkout and the cache are mounted
-# into it under their own names, in a mount and process namespace that ends
-# with the command: nothing stays mounted or running, whatever happens.
+# inside. The root lies in the cache. The checkout, the cache and the results are
+# mounted into it under their own names, in a mount and process namespace that ends
+# with the command, or when this script gets INT, TERM, HUP or QUIT: nothing stays
+# mounted or running, whatever happens. An ordinary user gets a user namespace, too.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 suite=trixie
 root=$cache/root-$(key "$top/scripts/root.packages")
-
 # The machine's own Debian mirror. Release files tell mirrors of Debian from
 # other repositories, so apt must have been updated once.
 mirror() {
@@ -50,28 +51,49 @@ bootstrap() {
 }
 
 make_root() {
+	step "making the build root (Debian $suite, about one minute)" bootstrap "$1"
+}
+
+# What making the root needs of the machine. Only this touches the machine itself.
+prepare_machine() {
 	command -v apt-get >/dev/null || die "the build root is made with apt and mmdebstrap: this machine has no apt-get"
 	need_space 10 "the build root with a kernel source"
 	if ! command -v mmdebstrap >/dev/null || [ -z "$(mirror)" ]; then
+		[ "$user" = root ] ||
+			die "mmdebstrap or apt's package lists are missing here: run 'sudo apt-get update' and 'sudo apt-get install mmdebstrap' first"
 		step "installing mmdebstrap on this machine" install_mmdebstrap
 	fi
 	[ -n "$(mirror)" ] || die "this machine's apt configuration names no Debian mirror"
-	step "making the build root (Debian $suite, about one minute)" bootstrap "$1"
+}
+
+# A checkout that cannot be written gets a layer above it for what cargo and others
+# leave beside their sources; it ends with the namespace.
+mount_checkout() {
+	local layer=$root/run/checkout
+	if [ ! -w "$1" ]; then
+		mkdir -p "$layer/upper" "$layer/work"
+		mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" \
+			checkout "$root$1" 2>/dev/null && return
+	fi
+	mount --bind "$1" "$root$1"
 }
 
 inside() {
 	local dir
+	make_once "$root" make_root
 	mount --bind "$root" "$root"
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 	mount -t tmpfs -o mode=755 run "$root/run"
 	# A script that the root has itself is run from there.
-	case ${SPANS_BIND:=} in / | /bin | /sbin | /lib* | /etc* | /usr | /usr/[!l]* | /usr/lib*) SPANS_BIND= ;; esac
-	for dir in ${SPANS_BIND:+"$SPANS_BIND"} "$cache" "$top"; do
+	[ -d "${SPANS_BIND:=}" ] || SPANS_BIND=
+	case $SPANS_BIND in / | /bin | /sbin | /lib* | /etc* | /usr | /usr/[!l]* | /usr/lib*) SPANS_BIND= ;; esac
+	# Sorted, so that no folder hides another one that lies in it.
+	while read -r dir; do
 		mkdir -p "$root$dir"
-		mount --bind "$dir" "$root$dir"
-	done
+		if [ "$dir" = "$top" ]; then mount_checkout "$dir"; else mount --bind "$dir" "$root$dir"; fi
+	done < <(printf '%s\n' ${SPANS_BIND:+"$SPANS_BIND"} "$cache" "$top" "$out" | sort -u)
 	# Names and certificates as this machine has them, for packages and crates.
 	for dir in /etc/resolv.conf /etc/ssl/certs; do
 		[ -e "$dir" ] || continue
@@ -79,14 +101,16 @@ inside() {
 		mount --bind "$dir" "$root$dir"
 	done
 	mkdir -p "$cache/cargo"
-	exec env -i PATH=/usr/sbin:/usr/bin HOME=/root TERM="${TERM:-dumb}" SPANS_CACHE="$cache" \
-		CARGO_HOME="$cache/cargo" "${settings[@]}" \
+	# Commands ignore INT, so that they die without a word; a shell hands it on.
+	if [ $# = 0 ]; then set -- --default-signal=INT,QUIT bash; fi
+	exec env -i PATH=/usr/sbin:/usr/bin HOME=/root TERM="${TERM:-dumb}" SPANS_CACHE="$cache" OUT="$out" \
+		CARGO_HOME="$cache/cargo" PYTHONDONTWRITEBYTECODE=1 "${settings[@]}" \
 		chroot "$root" env --chdir="$top" "$@"
 }
 
 # What a person may set for the scripts that run inside.
 settings=()
-for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK CLIPPY BUDGET CI; do
+for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK FRESH KMEMLEAK CLIPPY CI; do
 	[ -z "${!name:-}" ] || settings+=("$name=${!name}")
 done
 
@@ -95,10 +119,51 @@ if [ "${1:-}" = --inside ]; then
 	inside "$@"
 fi
 
-[ "$(id -u)" = 0 ] || die "needs root, for a chroot and its mounts: try 'sudo make ...'"
-make_once "$root" make_root
+ready
+[ "${1:-}" != --ready ] || exit 0
+fit "$cache"
+{ mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null ||
+	die "the cache folder $cache cannot be written (SPANS_CACHE= names another one)"
+
+user=root
+namespaces=(--mount --propagation private --pid --mount-proc --fork --kill-child)
+if [ "$(id -u)" != 0 ]; then
+	user=$(id -un)
+	namespaces+=(--user --map-root-user --map-auto)
+	unshare "${namespaces[@]}" true 2>/dev/null ||
+		die "without root this needs user namespaces, newuidmap (Debian: uidmap) and ids for $user in /etc/subuid and /etc/subgid; or try 'sudo make ...'"
+fi
+[ -e "$root.complete" ] || prepare_machine
 
 # distclean takes this lock exclusively.
 exec 8>"$cache/.in-use"
 flock -s 8
-exec unshare --mount --propagation private --pid --fork --kill-child "$0" --inside "$@"
+
+# unshare takes the first process of the namespace along when it is killed, and that one
+# all others, before it is gone itself. A guest's shell has the terminal in raw mode.
+terminal=
+if [ -t 0 ]; then terminal=$(stty -g); fi
+end() {
+	local first
+	trap '' INT TERM HUP QUIT TTOU
+	first=$(cat "/proc/$job/task/$job/children" 2>/dev/null) || :
+	first=${first% }
+	kill -KILL "$job" 2>/dev/null || :
+	wait "$job" 2>/dev/null || :
+	for ((i = 0; i < 100; i++)); do
+		[[ $(ps -o stat= -p "${first:-$job}") == [!Z]* ]] || break
+		sleep 0.05
+	done
+	# In the background the terminal is another program's.
+	if [ -n "$terminal" ] && [[ $(ps -o stat= -p $$) == *+* ]]; then stty "$terminal" || :; fi
+	exit $((128 + $1))
+}
+status=0
+unshare "${namespaces[@]}" "$0" --inside "$@" <&0 &
+job=$!
+trap 'end 1' HUP
+trap 'end 2' INT
+trap 'end 3' QUIT
+trap 'end 15' TERM
+wait "$job" || status=$?
+exit $status

@@ -8,9 +8,9 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${SPANS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spans}
-# shellcheck disable=SC2034 # for those who source this
-out=$top/build # everything made from this checkout; `make clean` removes it
+cache=$(realpath -ms -- "${SPANS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spans}")
+# Everything made from this checkout; `make clean` removes it.
+out=$(realpath -ms -- "${OUT:-$top/build}")
 
 export LC_ALL=C.UTF-8
 
@@ -21,13 +21,33 @@ die() {
 	exit 1
 }
 
+# fit DIR...: Kbuild can handle the names of these folders.
+fit() {
+	local dir
+	for dir; do
+		[[ $dir != *[[:space:]:,\#\$\'\"\\]* ]] ||
+			die "the kernel's build cannot handle a blank, colon, comma, quote, backslash, # or \$ in a path: '$dir'"
+	done
+}
+
+# ready: what is built has a place. A folder of results is marked: `make clean` removes
+# no other.
+ready() {
+	fit "$top" "$out"
+	if [ "$out" != "$top/build" ] && [ ! -e "$out/.spans-results" ] && [ -n "$(ls -A "$out" 2>/dev/null)" ]; then
+		die "OUT=$out holds other files: name an empty folder or a new one"
+	fi
+	{ mkdir -p "$out" && : >>"$out/.spans-results"; } 2>/dev/null ||
+		die "$out cannot be written (OUT= names another folder for results)"
+}
+
 # need_space GIB WHAT: stop before a step that would fill the disk.
 need_space() {
 	local avail
 	mkdir -p "$cache" || die "cannot create the cache folder $cache"
-	avail=$(df --output=avail -B1G "$cache" | tail -n 1)
-	[ "$avail" -ge "$1" ] ||
-		die "$2 needs $1 GiB in $cache, but only ${avail// /} GiB are free (SPANS_CACHE= moves the cache)"
+	avail=$(($(df --output=avail -B1M "$cache" | tail -n 1)))
+	((avail >= $1 * 1024)) ||
+		die "$2 needs $1 GiB in $cache, but only $avail MiB are free (SPANS_CACHE= names another folder)"
 }
 
 # step TEXT COMMAND...: run a long command with its output in a log, say every

@@ -5,10 +5,17 @@
 # tree, with the compilers in PATH? Exits 0, or says in one sentence what is
 # missing. (The kernel's own script of this name asks whether the kernel itself
 # could be built.)
+# rust-is-available.sh --running: prints the tree of the kernel that runs if it will do,
+# or nothing.
 
 set -euo pipefail
 
-kdir=${1:?usage: rust-is-available.sh KDIR}
+if [ "${1:-}" = --running ]; then
+	kdir=/lib/modules/$(uname -r)/build
+	if "$0" "$kdir" 2>/dev/null; then echo "$kdir"; fi
+	exit 0
+fi
+kdir=${1:-}
 rustc=${RUSTC:-rustc}
 bindgen=${BINDGEN:-bindgen}
 
@@ -19,6 +26,7 @@ no() {
 
 config() { sed -n "s/^$1=\"*\([^\"]*\)\"*$/\1/p" "$kdir/include/config/auto.conf"; }
 
+[ -n "$kdir" ] || { echo "spans: KDIR= is empty: name the kernel's tree, or leave KDIR out" >&2; exit 1; }
 [ -d "$kdir" ] || no "there is no such folder"
 [ -e "$kdir/include/config/auto.conf" ] ||
 	no "this is not a configured kernel tree: include/config/auto.conf is missing"
