@@ -1,58 +1,100 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # For people. What Kbuild reads is Kbuild.
+#
+# Settings, in the environment or behind make, as in `make vm CPUS=4 RUN=./mine.sh`.
+# `make help` prints these lines:
+#: KERNEL          stock (Debian's), uml-debug, uml or debug: for make, selftest, vm and shell
+#: KERNEL_VERSION  the series of all test kernels, 7.2
+#: KERNEL_RELEASE  exactly one of Debian's kernels, as uname -r prints it
+#: KDIR            for make: a kernel tree with Rust metadata instead of the build root
+#: TESTS           for quick and selftest: scripts ("ping.sh"), or some of their tests ("ping:sizes,tcp")
+#: RUN, ARGS       for vm: a script and its arguments
+#: NAMES           for mutants: which of them
+#: BENCH           for bench: "K=1,64 STAGES=0,16 ROWS=dummy,spans BOOTS=1", or PROFILE=spans
+#: CPUS            of a guest, 2; uml-debug always has one
+#: MEM             of a guest in MiB, 1024; 2048 with a debug kernel
+#: TIMEOUT         of a guest in seconds, 600; a shell has none
+#: CLOCK           of a guest: real, or virtual, which passes while nothing runs
+#: KMEMLEAK        1: the debug kernels look for leaks at the end of a guest
+#: CLIPPY          1: make check runs clippy, too
+#: FRESH           1: make test-full runs again what has passed
+#: OUT             the folder for what is built and for results, build
+#: SPANS_CACHE     the folder for build root and kernels, ~/.cache/spans
 
-KERNEL ?= stock
-export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT KMEMLEAK CLIPPY BUDGET
+export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK CLIPPY FRESH OUT RUN
 
 # Runs a command in the build root, which is made if it is missing.
 enter := scripts/enter.sh
+out := $(abspath $(or $(OUT),build))
+
+# Plain make is for the kernel that runs, if its tree will do.
+ifeq ($(origin KDIR)-$(origin KERNEL)-$(KERNEL_VERSION)$(KERNEL_RELEASE)-$(filter-out modules,$(MAKECMDGOALS)),undefined-undefined--)
+running := $(shell scripts/rust-is-available.sh --running)
+ifneq ($(running),)
+KDIR := $(running)
+endif
+endif
+KERNEL ?= stock
 
 .PHONY: modules
-ifdef KDIR
-# Any kernel tree with Rust metadata, with this machine's own tools.
+ifneq ($(origin KDIR),undefined)
+# Any kernel tree with Rust metadata, with this machine's own tools. Where vmlinux is
+# missing, the build would say for each module that its type information is skipped.
 modules:
-	@scripts/rust-is-available.sh $(KDIR)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/build/kdir modules
-	@cp build/kdir/rust/spans.ko build/spans.ko && echo "built build/spans.ko"
+	@scripts/rust-is-available.sh "$(KDIR)" && $(enter) --ready && mkdir -p $(out)/kdir
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(out)/kdir \
+		$(if $(wildcard $(KDIR)/vmlinux),,CONFIG_DEBUG_INFO_BTF_MODULES=) modules
+	@cp $(out)/kdir/rust/spans.ko $(out)/spans.ko && echo "built $(out)/spans.ko for $(KDIR)$(if $(running),$(comma) the kernel that runs; KERNEL=stock takes Debian's)"
 else
 modules:
 	@$(enter) scripts/build.sh $(KERNEL)
-	@cp build/$(KERNEL)/spans.ko build/spans.ko && echo "built build/spans.ko for $(KERNEL)"
+	@cp $(out)/$(KERNEL)/spans.ko $(out)/spans.ko && echo "built $(out)/spans.ko for $(KERNEL)"
 endif
+comma := ,
 
-.PHONY: demo test selftest bench vm shell check clean distclean help
+.PHONY: demo quick test test-full selftest mutants bench vm shell check clean distclean help
 
 demo:
 	@$(enter) scripts/demo.sh
 
+quick:
+	@$(enter) scripts/test.py quick $(TESTS)
+
 test:
-	@$(enter) scripts/test.sh
+	@$(enter) scripts/test.py test
 
-# TESTS="ping.sh netns.sh" runs only these.
+test-full:
+	@$(enter) scripts/test.py full
+
 selftest:
-	@$(enter) scripts/selftest.sh $(KERNEL) $(TESTS)
+	@$(enter) scripts/test.py selftest $(KERNEL) $(TESTS)
 
-# BENCH="K=64 STAGES=16 BOOTS=1" for a quick look.
+mutants:
+	@$(enter) scripts/mutants.py $(NAMES)
+
 bench:
 	@$(enter) scripts/bench.sh $(BENCH)
 
+# A signal to make reaches the shell of a recipe, and no command that it waits for.
 vm:
-	@test -n "$(RUN)" || { echo "spans: say what to run: make vm RUN=path [ARGS=...]"; exit 2; }
-	@script=$$(realpath -m -- "$(RUN)") && SPANS_BIND=$${script%/*} \
-		$(enter) scripts/vm.sh $(KERNEL) "$$script" $(ARGS)
+	@test -n "$$RUN" || { echo "spans: say what to run: make vm RUN=path [ARGS=...]" >&2; exit 2; }; \
+	script=$$(realpath -m -- "$$RUN") && export SPANS_BIND="$${script%/*}" && \
+	exec $(enter) scripts/vm.py $(KERNEL) "$$script" $(ARGS)
 
 shell:
-	@$(enter) scripts/vm.sh $(KERNEL)
+	@$(enter) scripts/vm.py $(KERNEL)
 
 check:
 	@$(enter) scripts/check.sh
 
 clean:
-	rm -rf build
+	@if [ -e "$(out)/.spans-results" ] || [ "$(out)" = "$(CURDIR)/build" ]; then rm -rf "$(out)"; fi
 
 distclean: clean
 	@scripts/distclean.sh
 
 help:
 	@sed -n 's/^| `\(make[^`]*\)` | \(.*\) |$$/\1\t\2/p' README.md | column -t -s '	'
+	@printf '\nsettings:\n'
+	@sed -n 's/^#: //p' Makefile

@@ -17,28 +17,59 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+rows='dummy ifb veth spans spans-nobody spans-mq pktgen-dummy pktgen-ifb pktgen-veth pktgen-spans pktgen-spans-nobody arp'
+
+# of_these WORDS NAME LIST: each of a list with commas is one of some words.
+of_these() {
+	local word
+	for word in ${3//,/ }; do
+		[[ " $1 " == *" $word "* ]] || die "bench: $2=$3: there is no '$word'; there are: $1"
+	done
+	[ -n "${3//,/}" ] || die "bench: $2= is empty"
+}
+
+# numbers NAME LIST LEAST: each of a list with commas is a whole number.
+numbers() {
+	local word
+	[[ $2 =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] || die "bench: $1=$2: this takes whole numbers, with commas between them"
+	for word in ${2//,/ }; do
+		((10#$word >= $3)) || die "bench: $1=$2: the least is $3"
+	done
+}
+
 boots=2
 profile=
 arguments=()
 for argument in "$@"; do
+	name=${argument%%=*}
+	value=${argument#*=}
 	case $argument in
-	BOOTS=*) boots=${argument#*=} ;;
-	PROFILE=*)
-		profile=${argument#*=}
+	BOOTS=*,* | N=*,* | ROUNDS=*,*) die "bench: $name takes one number, not '$value'" ;;
+	BOOTS=* | N=* | ROUNDS=* | K=*) numbers "$name" "$value" 1 ;;
+	STAGES=*) numbers "$name" "$value" 0 ;;
+	ROWS=*) of_these "$rows" ROWS "$value" ;;
+	PROFILE=*,*) die "bench: PROFILE takes one device, not '$value'" ;;
+	PROFILE=*) of_these "${rows% arp}" PROFILE "$value" ;;
+	*) die "bench takes BOOTS=, K=, STAGES=, ROWS=, PROFILE=, N= and ROUNDS=, not '$argument'" ;;
+	esac
+	case $name in
+	BOOTS) boots=$value ;;
+	PROFILE)
+		profile=$value
 		arguments+=("$argument" "ROWS=$profile" ROUNDS=1)
 		;;
-	*=*) arguments+=("$argument") ;;
-	*) die "bench takes NAME=VALUE, not '$argument'" ;;
+	*) arguments+=("$argument") ;;
 	esac
 done
 
 results=$out/bench
 mkdir -p "$results"
 rm -f "$results"/boot-*
-export ICOUNT=1 TIMEOUT=${TIMEOUT:-3000}
+export CLOCK=icount TIMEOUT=${TIMEOUT:-3000}
 
 boot() {
-	"$top/scripts/vm.sh" stock "$top/scripts/guest/bench.sh" "${arguments[@]}" >"$1" || {
+	"$top/scripts/vm.py" stock "$top/scripts/guest/bench.sh" "${arguments[@]}" \
+		"ARP_COST=$results/arp_cost" >"$1" || {
 		tail -n 5 "$1" >&2
 		return 1
 	}

@@ -4,4 +4,4 @@
 # demo.sh: two hosts talking over spans.ko on Debian's unmodified kernel.
 # Runs in the build root.
 
-TIMEOUT=${TIMEOUT:-180} exec "$(dirname "$0")/vm.sh" "${1:-stock}" "$(dirname "$0")/guest/demo.sh"
+TIMEOUT=${TIMEOUT:-180} exec "$(dirname "$0")/vm.py" "${1:-stock}" "$(dirname "$0")/guest/demo.sh"

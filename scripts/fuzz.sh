@@ -14,7 +14,7 @@ cd "$top"
 
 seconds=${1:-60}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz.sh: '$seconds' is no number of seconds"
-dir=build/fuzz
+dir=$out/fuzz
 target=x86_64-unknown-linux-gnu
 
 # As cargo-fuzz does it, which asks for a nightly rustc only for the sake of the

@@ -157,7 +157,7 @@ if [ -z "${PROFILE:-}" ] && modprobe pktgen; then
 	fi
 fi
 
-if wanted arp; then "$SPANS_TOP/build/bench/arp_cost"; fi
+if wanted arp; then "$ARP_COST"; fi
 
 # What scripts/profile.c saw are addresses of this boot.
 if [ -n "${PROFILE:-}" ]; then

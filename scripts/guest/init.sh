@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The first process of a test kernel: makes a small system of a read-only root,
-# runs what vm.sh was asked to run, reports its status, switches the machine off.
+# runs the command that vm.py names, reports its status, switches the machine off.
 
 export PATH=/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8
 
@@ -19,13 +19,13 @@ ln -s fd/2 /dev/stderr
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 
-# What vm.sh wrote; it lies in a /run that gets hidden here.
+# vm.py wrote the settings; they lie in a /run that gets hidden here.
 run=$(sed -n 's/.*guest\.run=\([^ ]*\).*/\1/p' /proc/cmdline)
-folder=/ term=dumb arguments=()
-# shellcheck disable=SC1091 # made by vm.sh
+folder=/ term=dumb columns=80 rows=24 arguments=()
+# shellcheck disable=SC1091 # made by vm.py
 . "$run/settings"
 
-if [ "$SPANS_TIER" = uml ]; then
+if [[ $SPANS_TIER == uml* ]]; then
 	port=/dev/tty1
 	mkdir -p /dev/host
 	mount -t hostfs host /dev/host -o "hostfs=$run"
@@ -41,7 +41,7 @@ scratch() {
 	local keep script=${arguments[0]:-}
 
 	mount -t tmpfs scratch /mnt
-	for keep in "$SPANS_TOP" "${script%/*}"; do
+	for keep in "$SPANS_TOP" "$SPANS_OUT" "$KERNEL_SOURCE" "${script%/*}"; do
 		case $keep in "$1"/*)
 			mkdir -p "/mnt${keep#"$1"}"
 			mount --bind "$keep" "/mnt${keep#"$1"}"
@@ -65,8 +65,10 @@ cd "$folder" 2>/dev/null || cd /
 if [ ${#arguments[@]} = 0 ]; then
 	# A shell with job control needs a controlling terminal.
 	[ "$port" = /dev/tty1 ] || stty -F $port sane
+	stty -F $port columns "$columns" rows "$rows"
+	printf "PS1='%s %s:%s '\n" "$SPANS_TIER" "$(uname -r)" '\w\$' >/tmp/.bashrc
 	# shellcheck disable=SC2094 # a terminal
-	TERM=$term setsid --ctty bash --login <$port >$port 2>&1
+	TERM=$term setsid --ctty bash --rcfile /tmp/.bashrc <$port >$port 2>&1
 	status=$?
 else
 	# Through a pipe: programs behave as in a pipeline, not as on a terminal.

@@ -1,0 +1,596 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""test.py quick|test|full [SCRIPT...], test.py selftest KERNEL [SCRIPT[:TEST,...]...]
+
+Decides which tests run on which kernels (scripts/plan.toml), runs as many at once as there
+are cores, and judges them. Runs in the build root. Results are TAP; the last line counts them.
+
+  quick     host tests without loom and fuzzing, form and lints, and on uml-debug the scripts
+            of the touched area, or the named ones
+  test      the gate: everything that can be judged in minutes
+  full      everything on everything; started again, it goes on where it ended, unless the
+            tree has changed or FRESH=1
+  selftest  whole scripts, or some of their tests, on one kernel
+"""
+import fnmatch
+import hashlib
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+from vm import CACHE, DIED, OUT, TOP, Guest, die, say
+
+SCRIPTS = TOP / "scripts"
+KSELFTEST = OUT / "kselftest"
+RESULTS = OUT / "test"
+# A guest on a busy machine may take its time; one that takes longer hangs.
+TIMEOUTS = {"uml-debug": 1200, "uml": 1200, "stock": 2400, "debug": 10800}
+# Guests of emulated kernels take long to boot: there, scripts share one for so many seconds.
+SHARED = {"stock": 150, "debug": 0, "uml-debug": 0, "uml": 0}
+# Until a job has been seen: its seconds.
+GUESS = {"uml-debug": 12, "uml": 8, "stock": 30, "debug": 300, "kernel uml-debug": 420,
+         "kernel uml": 300, "kernel stock": 150, "kernel debug": 1200, "logic": 90, "fuzz": 70, "check": 120, "vm": 40}
+
+# kselftest, and our own: "ok 3 - text", "not ok 1 selftests: drivers/net/spans: ping.sh # exit=1"
+TAP = re.compile(r"(ok|not ok) \d+ *(?:- )?(.*)")
+KSFT = re.compile(r"(?:selftests: )?drivers/net/spans: (\w+)\.sh(.*)")
+CARGO = re.compile(r"test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)")
+PART = re.compile(r"# TEST: .*\[ *(OK|FAIL|SKIP|XFAIL) *\]")
+
+
+def clock(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+class Result:
+    def __init__(self, word, name, note="", seconds=None, detail=()):
+        self.word, self.name, self.note = word, name, note
+        self.seconds, self.detail = seconds, list(detail)
+
+
+class Job:
+    """Something that takes a while and has results: run() yields them as they come."""
+    needs = ()
+    stage = ""
+
+    def __init__(self, name, needs=()):
+        self.name, self.needs, self.expected = name, tuple(needs), [name]
+
+    def run(self, live):
+        raise NotImplementedError
+
+
+class Command(Job):
+    """A command of the build root that prints TAP, or what cargo test does. Without any
+    result of its own, its status is one if it fails, or if it is to be seen."""
+
+    def __init__(self, name, command, needs=(), silent=False, environment=()):
+        super().__init__(name, needs)
+        self.command, self.silent = [str(word) for word in command], silent
+        self.environment = dict(os.environ, **dict(environment))
+        self.stage = "kernel" if name.startswith(("kernel ", "build ", "install ")) else "host"
+
+    def run(self, live):
+        began, failed, lines = time.monotonic(), False, []
+        with subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace",
+                              env=self.environment, cwd=TOP) as process, \
+                open(RESULTS / f"{self.name.replace(' ', '-')}.log", "w") as log:
+            for line in process.stdout:
+                log.write(line)
+                line = line.rstrip()
+                if found := CARGO.match(line):
+                    word = {"ok": "ok", "FAILED": "not ok", "ignored": "skip"}[found[2]]
+                    result = Result(word, f"{self.name}: {found[1]}")
+                elif found := TAP.match(line):
+                    result = Result("skip" if "# SKIP" in line else found[1],
+                                    f"{self.name}: {found[2]}")
+                else:
+                    lines.append(line)
+                    continue
+                if result.word == "not ok":
+                    failed = True
+                    result.detail = lines
+                lines = []
+                yield result
+        seconds = time.monotonic() - began
+        if process.returncode and not failed:
+            yield Result("not ok", self.name, f"status {process.returncode}", seconds, lines[-40:])
+        elif self.silent:
+            yield Result("ok", self.name, "", seconds)
+        elif failed:
+            for line in lines[-60:]:
+                print(f"# {line}")
+
+
+class Selftests(Job):
+    """Scripts in one guest."""
+
+    def __init__(self, kernel, guest_clock, scripts, number=None, leaks=False):
+        self.kernel, self.clock, self.scripts, self.leaks = kernel, guest_clock, scripts, leaks
+        self.stage = f"{kernel} with kmemleak" if leaks else kernel
+        what = scripts[0][0] if number is None else f"guest {number}"
+        super().__init__(f"{self.stage}: {what}", [f"build {kernel}", "install selftests"])
+        self.expected = [f"{self.stage}: {script}.sh" for script, _ in scripts]
+        self.log = RESULTS / f"{re.sub('[^a-z0-9_-]+', '-', self.name)}.log"
+
+    def run(self, live):
+        words = [":".join([name, ",".join(tests)]) if tests else name for name, tests in self.scripts]
+        left = [name for name, _ in self.scripts]
+        guest = Guest(self.kernel, [SCRIPTS / "guest/selftests.sh", KSELFTEST, *words],
+                      clock=self.clock, build=self.kernel, leaks=self.leaks,
+                      timeout=None if os.environ.get("TIMEOUT") else TIMEOUTS[self.kernel])
+        for _ in range(3):
+            process = guest.start(subprocess.PIPE)
+            began, lines = time.monotonic(), []
+            with open(self.log, "w") as log:
+                for line in process.stdout:
+                    line = line.decode(errors="replace").replace("\r", "")
+                    log.write(line)
+                    log.flush()
+                    line = line.rstrip()
+                    if live:
+                        print(line, flush=True)
+                    lines.append(line)
+                    tap = TAP.match(line)
+                    if not tap or not (found := KSFT.search(tap[2])) or found[1] not in left:
+                        continue
+                    left.remove(found[1])
+                    yield self.result(found[1], tap[1], found[2].strip(), time.monotonic() - began, lines)
+                    began, lines = time.monotonic(), []
+            process.wait()
+            if not guest.never_ran():
+                break
+        verdict = guest.verdict()
+        for name in left:
+            yield Result("not ok", f"{self.stage}: {name}.sh",
+                         "the guest died" if verdict.status == DIED else "was not run",
+                         time.monotonic() - began, lines[-30:] + verdict.text())
+            lines = []
+        if not left and verdict.status and verdict.complaints:
+            yield Result("not ok", f"{self.name}: kernel messages", "", 0, verdict.text())
+
+    def result(self, script, word, note, seconds, lines):
+        parts = [found[1] for line in lines if (found := PART.match(line))]
+        skipped = parts.count("SKIP")
+        if "SKIP" in note:
+            word = "skip"
+        elif word == "ok" and not parts:
+            word, note = "not ok", "there was no test in it"
+        counts = f"{len(parts)} tests" + (f", {skipped} skipped" if skipped else "")
+        detail = lines if word == "not ok" else \
+            [line for line in lines if re.search(r"\[ *SKIP *\]|^# skip", line)]
+        note = note if word == "not ok" else ""
+        return Result(word, f"{self.stage}: {script}.sh", f"{counts}, {seconds:.0f} s {note}".strip(),
+                      seconds, detail)
+
+
+class Times:
+    """How long things took, kept for the next run on this machine."""
+
+    def __init__(self):
+        self.file = CACHE / "times.json"
+        try:
+            self.seconds = json.loads(self.file.read_text())
+        except (OSError, ValueError):
+            self.seconds = {}
+
+    def of(self, key, kind):
+        return self.seconds.get(key, GUESS.get(kind, GUESS.get(key, 20)))
+
+    def note(self, key, seconds):
+        self.seconds[key] = round(seconds, 1)
+
+    def save(self):
+        new = self.file.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(self.seconds, indent=0, sort_keys=True))
+        new.rename(self.file)
+
+
+class Runner:
+    """Runs jobs, as many at once as there are cores, and prints their results as TAP."""
+
+    def __init__(self, live=False, seen=None, remember=None):
+        self.jobs, self.live = [], live
+        self.times = Times()
+        self.count = {"ok": 0, "not ok": 0, "skip": 0}
+        self.all, self.stages, self.guests = [], defaultdict(float), defaultdict(int)
+        self.seen, self.remember = seen or {}, remember
+
+    def add(self, job, key=None):
+        job.key = key or job.name
+        self.jobs.append(job)
+
+    def cost(self, job):
+        if isinstance(job, Selftests):
+            return sum(self.times.of(key_of(job.stage, s), job.kernel) for s in job.scripts)
+        return self.times.of(job.name, job.name)
+
+    def run(self):
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        self.tap = open(RESULTS / "results.tap", "w")
+        self.began = time.monotonic()
+        self.told = self.began
+        print("TAP version 13", flush=True)
+        waiting = sorted(self.jobs, key=lambda job: (job.stage != "kernel", -self.cost(job)))
+        names = {job.name for job in waiting}
+        ended, bad, running, events = set(), set(), {}, queue.Queue()
+        self.total = sum(len(job.expected) for job in waiting)
+        self.done, self.spent, self.worth = 0, 0.0, 0.0
+        while waiting or running:
+            while len(running) < (os.cpu_count() or 1):
+                job = next((j for j in waiting if all(n in ended or n not in names for n in j.needs)), None)
+                if not job:
+                    break
+                waiting.remove(job)
+                if broken := next((n for n in job.needs if n in bad), None):
+                    for name in job.expected:
+                        self.report(job, Result("not ok", name, f"'{broken}' failed"))
+                    ended.add(job.name)
+                    bad.add(job.name)
+                    continue
+                running[job.name] = (job, time.monotonic())
+                threading.Thread(target=self.work, args=(job, events), daemon=True).start()
+            if not running:
+                continue
+            try:
+                job, result = events.get(timeout=5)
+            except queue.Empty:
+                self.progress(waiting, running)
+                continue
+            if result is not None:
+                if result.word == "not ok":
+                    bad.add(job.name)
+                self.report(job, result)
+                self.progress(waiting, running)
+                continue
+            seconds = time.monotonic() - running.pop(job.name)[1]
+            self.stages[job.stage] += seconds
+            self.guests[job.stage] += 1
+            self.spent += seconds
+            self.worth += self.cost(job)
+            self.done += len(job.expected)
+            if job.name not in bad and not isinstance(job, Selftests):
+                self.times.note(job.name, seconds)
+            ended.add(job.name)
+        self.times.save()
+        return self.end()
+
+    def work(self, job, events):
+        try:
+            for result in job.run(self.live):
+                events.put((job, result))
+        except SystemExit as why:
+            events.put((job, Result("not ok", job.name, f"status {why.code}")))
+        except Exception as why:  # a fault of the runner is a failure, not silence
+            events.put((job, Result("not ok", job.name, repr(why))))
+        events.put((job, None))
+
+    def report(self, job, result):
+        self.count[result.word] += 1
+        self.all.append(result)
+        number = sum(self.count.values())
+        word, directive = ("ok", " # SKIP") if result.word == "skip" else (result.word, "")
+        note = f" ({result.note})" if result.note else ""
+        for line in [] if self.live and result.word != "not ok" else result.detail:
+            print(line if line.startswith("#") else f"# {line}")
+        line = f"{word} {number} - {result.name}{note}{directive}"
+        print(line, flush=True)
+        print(line, file=self.tap, flush=True)
+        if isinstance(job, Selftests) and result.seconds and result.word == "ok":
+            name = result.name.split(": ", 1)[1].removesuffix(".sh")
+            for script in job.scripts:
+                if script[0] == name:
+                    self.times.note(key_of(job.stage, script), result.seconds)
+        if self.remember:
+            self.remember(job, result)
+
+    def progress(self, waiting, running):
+        now = time.monotonic()
+        if self.live or now - self.told < 20:
+            return
+        self.told = now
+        left = sum(map(self.cost, waiting)) + \
+            sum(max(0, self.cost(job) - (now - began)) for job, began in running.values())
+        pace = self.spent / self.worth if self.worth else 1
+        print(f"# {self.done}/{self.total} ... {clock(now - self.began)} elapsed, about "
+              f"{clock(left * pace / (os.cpu_count() or 1) + 10)} left: {'; '.join(sorted(running))}",
+              flush=True)
+
+    def end(self):
+        ok, bad, skipped = (self.count[word] for word in ("ok", "not ok", "skip"))
+        print(f"1..{ok + bad + skipped}")
+        slow = sorted((r for r in self.all if r.seconds), key=lambda r: -r.seconds)[:10]
+        print("# the slowest:")
+        for result in slow:
+            print(f"# {result.seconds:7.0f} s  {result.name}")
+        print("# seconds of each kernel, and how many guests or commands:")
+        for stage, seconds in sorted(self.stages.items(), key=lambda item: -item[1]):
+            print(f"# {seconds:7.0f} s  {stage} ({self.guests[stage]})")
+        for result in self.all:
+            if result.word == "not ok":
+                print(f"# failed: {result.name} {result.note}")
+        print(f"# {clock(time.monotonic() - self.began)} in all; logs are in {RESULTS}")
+        print(f"{ok} passed, {bad} failed, {skipped} skipped", flush=True)
+        return 0 if ok and not bad else 1
+
+
+def key_of(kernel, script):
+    return f"{kernel}: {script[0]} {','.join(script[1])}".strip()
+
+
+class Plan:
+    def __init__(self):
+        with open(SCRIPTS / "plan.toml", "rb") as file:
+            plan = tomllib.load(file)
+        self.rows = plan["selftests"]
+        self.leaks = plan["kmemleak"]
+        self.areas = plan["areas"]
+
+    def scripts(self, kernel, whole=False):
+        """(clock, script, tests) of each script for a kernel."""
+        for script, row in self.rows.items():
+            # The emulated kernels keep time alike.
+            words = row.get("stock" if kernel == "debug" else kernel, "").split()
+            if kernel == "debug" and not words:
+                words = ["real"]
+            if words:
+                yield words[0], (script, [] if whole else words[1:])
+
+    def with_leaks(self, replaced):
+        """The same for the leak detector's kernel."""
+        for kernel, scripts in self.leaks.items():
+            for script in scripts.split():
+                yield Selftests(replaced.get(kernel, kernel), self.rows[script][kernel].split()[0],
+                                [(script, [])], leaks=True)
+
+    def table(self):
+        """What runs where, for Documentation/testing.rst."""
+        line = f"{'=' * 15}  {'=' * 9}  {'=' * 5}  {'=' * 61}"
+        print(f"{line}\n{'script':15}  {'uml-debug':9}  {'uml':5}  stock\n{line}")
+        for script, row in self.rows.items():
+            stock, _, tests = row.get("stock", "-").partition(" ")
+            if stock != "-":
+                stock += f": {tests}" if tests else ", whole"
+            print(f"{script:15}  {row.get('uml-debug', '-'):9}  {row.get('uml', '-'):5}  {stock}")
+        print(line)
+
+    def touched(self):
+        """The scripts of what was touched since the last commit, or by it."""
+        files = git("diff", "--name-only", "HEAD") + git("ls-files", "--others", "--exclude-standard")
+        if not files:
+            files = git("diff", "--name-only", "HEAD~1", "HEAD")
+        scripts = []
+        for file in files:
+            if found := re.fullmatch(r"selftests/(\w+)\.sh", file):
+                scripts += [found[1]] if found[1] in self.rows else []
+            elif area := next((a for a in self.areas if fnmatch.fnmatchcase(file, a)), None):
+                scripts += self.areas[area].split()
+        return list(dict.fromkeys(scripts)) or ["ping", "link"]
+
+
+def git(*arguments):
+    done = subprocess.run(["git", "-c", f"safe.directory={TOP}", *arguments], cwd=TOP,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.split("\n")[:-1]
+
+
+def tree_state():
+    """A hash of everything that is tested."""
+    state = hashlib.sha256()
+    for name in sorted(set(git("ls-files", "--cached", "--others", "--exclude-standard"))):
+        path = TOP / name
+        if path.is_file():
+            state.update(name.encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()
+
+
+def uml_runs():
+    """Whether User Mode Linux can run here: it needs ptrace and executable shared memory."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    answer = CACHE / f"uml-{boot}"
+    if not answer.exists():
+        image = subprocess.run([SCRIPTS / "kernel.sh", "uml"], stdout=subprocess.PIPE, text=True)
+        if image.returncode:
+            sys.exit(image.returncode)
+        try:
+            said = subprocess.run([image.stdout.strip() + "/image", "mem=128M", "panic=-1",
+                                   "con=null", "con0=null,fd:2", "con1=null"],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=60).stdout
+        except (OSError, subprocess.TimeoutExpired) as why:
+            said = str(why).encode()
+        # It panics for want of a root file system, which proves that it ran.
+        answer.write_text("yes" if b"Kernel panic" in said else "no")
+    return answer.read_text() == "yes"
+
+
+def replacements():
+    if uml_runs():
+        return {}
+    say("spans: User Mode Linux cannot run on this machine (it needs ptrace and executable shared "
+        "memory): its tests run on emulated kernels, which takes hours")
+    return {"uml-debug": "debug", "uml": "stock"}
+
+
+def batches(runner, kernel, scripts):
+    """Scripts that share guests: the longest first, each into the guest that has least to do."""
+    by_clock = defaultdict(list)
+    for guest_clock, script in scripts:
+        by_clock[guest_clock].append(script)
+    number = 0
+    for guest_clock, group in sorted(by_clock.items()):
+        cost = {script[0]: runner.times.of(key_of(kernel, script), kernel) for script in group}
+        share = SHARED[kernel]
+        guests = len(group) if not share else max(1, round(sum(cost.values()) / share))
+        bins = [[] for _ in range(min(guests, len(group)))]
+        for script in sorted(group, key=lambda s: -cost[s[0]]):
+            min(bins, key=lambda b: sum(cost[s[0]] for s in b)).append(script)
+        for scripts_of_guest in bins:
+            number += 1
+            yield Selftests(kernel, guest_clock, scripts_of_guest, number if share else None)
+
+
+def prepare(runner, *kernels):
+    # The kernel's own part of kselftest comes from the source that belongs to stock.
+    for kernel in dict.fromkeys(("stock", *kernels)):
+        runner.add(Command(f"kernel {kernel}", [SCRIPTS / "kernel.sh", kernel], silent=True))
+    for kernel in kernels:
+        runner.add(Command(f"build {kernel}", [SCRIPTS / "build.sh", kernel], [f"kernel {kernel}"], True))
+    runner.add(Command("install selftests", [SCRIPTS / "install-selftests.sh", KSELFTEST],
+                       ["kernel stock"], True))
+
+
+def cargo_test(*more):
+    return ["cargo", "test", "--manifest-path", "rust/logic/Cargo.toml",
+            "--target-dir", OUT / "cargo", *more]
+
+
+def the_gate(runner, plan):
+    prepare(runner, "stock", "uml-debug", "uml")
+    runner.add(Command("logic", cargo_test()))
+    runner.add(Command("fuzz", [SCRIPTS / "fuzz.sh", "60"]))
+    runner.add(Command("check", [SCRIPTS / "check.sh"], ["build stock"], environment={"CLIPPY": "1"}))
+    replaced = replacements()
+    kernel = replaced.get("uml", "uml")
+    runner.add(Command("vm", [SCRIPTS / "vm-test.sh", kernel], [f"build {kernel}"]))
+    for kernel in ("uml-debug", "uml", "stock"):
+        for job in batches(runner, replaced.get(kernel, kernel), plan.scripts(kernel)):
+            runner.add(job)
+    for job in plan.with_leaks(replaced):
+        runner.add(job)
+    return runner.run()
+
+
+def quick(runner, plan, scripts):
+    for script in scripts:
+        if script.split(":")[0] not in plan.rows:
+            die(f"there is no selftest '{script}'; there are: {' '.join(plan.rows)}")
+    scripts = scripts or plan.touched()
+    say(f"quick: {' '.join(scripts)}")
+    prepare(runner, "uml-debug")
+    # Loom's programs and the long random sequences are for `make test`.
+    runner.add(Command("logic", cargo_test("--lib", "--test", "arp_bugs", "--test", "arp_rows", "--test", "invariants")))
+    runner.add(Command("check", [SCRIPTS / "check.sh", "quick"]))
+    clocks = {script: guest_clock for guest_clock, (script, _) in plan.scripts("uml-debug")}
+    for word in scripts:
+        name, _, tests = word.partition(":")
+        runner.add(Selftests("uml-debug", clocks[name], [(name, tests.split(",") if tests else [])]))
+    return runner.run()
+
+
+def selftest(plan, kernel, scripts):
+    runner = Runner()
+    clocks = {script: guest_clock for guest_clock, (script, _) in plan.scripts(kernel)}
+    prepare(runner, kernel)
+    chosen = []
+    for word in scripts or clocks:
+        name, _, tests = word.removesuffix(".sh").partition(":")
+        name = name.removesuffix(".sh")
+        if name not in plan.rows:
+            die(f"there is no selftest '{word}'; there are: {' '.join(plan.rows)}")
+        chosen.append((os.environ.get("CLOCK") or clocks.get(name, "real"),
+                       (name, tests.split(",") if tests else [])))
+    guests = list(batches(runner, kernel, chosen))
+    # One guest: its output as it comes.
+    runner.live = len(guests) == 1
+    for job in guests:
+        runner.add(job)
+    return runner.run()
+
+
+def full(plan):
+    """Everything on everything. What passed is not run again on the same tree."""
+    file = OUT / "test-full.json"
+    state = {"tree": tree_state(), "passed": {}}
+    try:
+        old = json.loads(file.read_text())
+        if old["tree"] == state["tree"] and not os.environ.get("FRESH"):
+            state = old
+    except (OSError, ValueError, KeyError):
+        pass
+    results = defaultdict(list)
+
+    def remember(job, result):
+        results[job.key].append(result)
+        if all(r.word != "not ok" for r in results[job.key]) and len(results[job.key]) >= len(job.expected):
+            state["passed"][job.key] = {"seconds": round(sum(r.seconds or 0 for r in results[job.key])),
+                                        "results": len(results[job.key])}
+        else:
+            state["passed"].pop(job.key, None)
+        file.write_text(json.dumps(state, indent=1))
+
+    runner = Runner(remember=remember)
+    prepare(runner, "stock", "uml-debug", "uml", "debug")
+    jobs = [Command("logic", cargo_test()),
+            Command("fuzz", [SCRIPTS / "fuzz.sh", "600"]),
+            Command("check", [SCRIPTS / "check.sh"], ["build stock"], environment={"CLIPPY": "1"}),
+            Command("vm stock", [SCRIPTS / "vm-test.sh", "stock"], ["build stock"]),
+            Command("vm uml", [SCRIPTS / "vm-test.sh", "uml"], ["build uml"])]
+    replaced = replacements()
+    SHARED["stock"] = 0
+    for kernel in ("uml-debug", "uml", "stock", "debug"):
+        if kernel not in replaced:
+            jobs += batches(runner, kernel, plan.scripts(kernel, whole=True))
+    jobs += plan.with_leaks(replaced)
+    jobs.append(Selftests("debug", "real", [("unload", [])], leaks=True))
+    skipped = [job.name for job in jobs if job.name in state["passed"]]
+    for job in jobs:
+        if job.name not in state["passed"]:
+            runner.add(job)
+    if skipped:
+        say(f"{len(skipped)} of {len(jobs)} passed before on this tree; FRESH=1 runs them, too")
+    status = runner.run()
+    table(plan, state, results)
+    return status
+
+
+def table(plan, state, results):
+    """A row for each script, a column for each kernel."""
+    kernels = ("uml-debug", "uml", "stock", "debug")
+    print(f"# {'':16}" + "".join(f"{kernel:>12}" for kernel in kernels))
+    for script in plan.rows:
+        cells = []
+        for kernel in kernels:
+            key = next((k for k in list(state["passed"]) + list(results)
+                        if k == f"{kernel}: {script}"), None)
+            if key in state["passed"]:
+                cells.append(f"{state['passed'][key]['seconds']} s")
+            else:
+                cells.append("FAILED" if key else "-")
+        print(f"# {script:16}" + "".join(f"{cell:>12}" for cell in cells))
+
+
+def main():
+    plan = Plan()
+    match sys.argv[1:]:
+        case ["quick", *scripts]:
+            status = quick(Runner(), plan, [script.removesuffix(".sh") for script in scripts])
+        case ["test"]:
+            status = the_gate(Runner(), plan)
+        case ["full"]:
+            status = full(plan)
+        case ["table"]:
+            status = plan.table()
+        case ["selftest", kernel, *scripts]:
+            status = selftest(plan, kernel, scripts)
+        case _:
+            die("usage: test.py quick [SCRIPT...] | test | full | selftest KERNEL [SCRIPT[:TEST,...]...]")
+    sys.stdout.flush()
+    # Jobs of the runner that are still there, if it was interrupted, end with it.
+    os._exit(status or 0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        os._exit(130)

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""vm.py KERNEL [SCRIPT [ARGUMENT...]]: run a script, or a shell, in a freshly booted test
+kernel with spans.ko at hand, and exit with its status.
+
+Runs in the build root, which is also the guest's file system, read only. The script finds
+its own folder and this checkout under their usual names, a writable /tmp, $SPANS_KO and
+$SPANS_GEN; modprobe knows spans, too. Its output appears here; the kernel's messages go to a
+log. A run in which the kernel warned, panicked or hung has failed, whatever the script said:
+  98  the kernel complained
+  99  the guest died or did not end within TIMEOUT (default 600) seconds
+
+CLOCK=virtual gives the guest a clock of its own: in User Mode Linux time passes only while
+nothing runs, and then jumps to the next timer (a busy loop beside a sleep never ends); in
+qemu it counts instructions, and CPUs take turns. CLOCK=icount is that of `make bench`.
+BUILD names the folder below build/ that scripts/build.sh has filled (default: KERNEL).
+"""
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+OUT = Path(os.environ.get("OUT") or TOP / "build")
+CACHE = Path(os.environ.get("SPANS_CACHE") or Path.home() / ".cache/spans")
+KERNELS = ("stock", "uml-debug", "uml", "debug")
+COMPLAINED, DIED = 98, 99
+
+# Messages before this line are the kernel's own affair.
+READY = "spans: guest ready"
+COMPLAINTS = re.compile(
+    r"WARNING: |BUG: |INFO: (task|rcu|possible|lockdep|trying)|Call Trace:|Kernel panic|Oops"
+    r"|general protection fault|(KASAN|UBSAN|KCSAN|ODEBUG|kmemleak): |unreferenced object"
+    r"|ref_tracker: .*(has [0-9/]* users|leaked|released)|unregister_netdevice: waiting for"
+    r"|scheduling while atomic|sleeping function called|suspicious RCU usage"
+    r"|asks to queue packet|Dead loop on virtual device|time goes backwards|spans:.*panicked")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def die(text):
+    say(f"spans: {text}")
+    sys.exit(1)
+
+
+def setting(name, default, least, most):
+    """A number that the user may set in the environment."""
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        die(f"{name}={text} is not a whole number from {least} to {most}")
+    return int(text)
+
+
+@dataclass
+class Verdict:
+    status: int
+    log: Path
+    complaints: list
+
+    def text(self):
+        lines = []
+        if self.complaints:
+            lines += [f"vm: the kernel complained, in {self.log}:", *self.complaints[:40]]
+        if self.status == DIED:
+            end = self.log.read_text(errors="replace").splitlines()[-15:]
+            lines += [f"vm: the guest died or did not end in time; the end of {self.log}:", *end]
+        elif self.status != COMPLAINED:
+            lines.append(f"vm: the script exited with status {self.status} (console: {self.log})")
+        return lines
+
+
+def complaints(log):
+    """Lines in which the kernel complains, each with the 25 that follow."""
+    lines, left = [], 0
+    for line in log.split(READY, 1)[-1].splitlines():
+        left = 26 if COMPLAINTS.search(line) else left - 1
+        if left > 0:
+            lines.append(line)
+    return lines
+
+
+def kernel_folder(kernel):
+    done = subprocess.run([TOP / "scripts/kernel.sh", kernel], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return Path(done.stdout.strip())
+
+
+class Guest:
+    """A guest that is to run a command, or a shell if there is none."""
+
+    def __init__(self, kernel, command=(), *, clock=None, build=None, timeout=None, leaks=False):
+        if kernel not in KERNELS:
+            die(f"there is no kernel '{kernel}': it is one of {', '.join(KERNELS)}")
+        self.kernel = kernel
+        self.command = list(command)
+        self.clock = clock or os.environ.get("CLOCK") or "real"
+        if self.clock not in ("real", "virtual", "icount"):
+            die(f"CLOCK={self.clock}: it is 'real' or 'virtual'")
+        if self.clock == "virtual" and kernel == "uml":
+            die("the uml kernel has several CPUs and only the real clock: uml-debug has a virtual one")
+        self.cpus = setting("CPUS", 1 if kernel == "uml-debug" else 2, 1, 8)
+        if kernel == "uml-debug" and self.cpus != 1:
+            die(f"CPUS={self.cpus}: the uml-debug kernel has one CPU")
+        if self.clock == "icount":
+            self.cpus = 1
+        self.mem = setting("MEM", 2048 if kernel.endswith("debug") else 1024, 256, 1 << 20)
+        self.timeout = timeout or setting("TIMEOUT", 600 if self.command else 0, 0, 1 << 20)
+        self.folder = kernel_folder(kernel)
+        self.build = OUT / (build or os.environ.get("BUILD") or kernel)
+        self.leaks = leaks or bool(os.environ.get("KMEMLEAK"))
+        (OUT / "log").mkdir(parents=True, exist_ok=True)
+        self.run = Path(tempfile.mkdtemp(prefix="guest.", dir="/run"))
+        self.log = OUT / "log" / f"{kernel}-{time.strftime('%H%M%S')}-{self.run.name[6:]}.console"
+
+    def settings(self):
+        """What scripts/guest/init.sh sources."""
+        names = {
+            "SPANS_KO": self.build / "spans.ko",
+            "SPANS_TIER": self.kernel,
+            "SPANS_TOP": TOP,
+            "SPANS_OUT": OUT,
+            "SPANS_GEN": self.build / "test_modules/spans_gen.ko",
+            "KERNEL_SOURCE": (self.folder / "build/source").resolve(),
+        }
+        # kselftest's word for kernels on which tests take their time
+        if self.kernel == "debug":
+            names["KSFT_MACHINE_SLOW"] = "yes"
+        columns, rows = shutil.get_terminal_size()
+        lines = [f"export {name}={shlex.quote(str(value))}" for name, value in names.items()]
+        lines += [f"folder={shlex.quote(os.getcwd())}",
+                  f"term={shlex.quote(os.environ.get('TERM', 'dumb'))}",
+                  f"columns={columns} rows={rows}",
+                  f"arguments=({shlex.join(map(str, self.command))})"]
+        return "\n".join(lines) + "\n"
+
+    def append(self):
+        # A kernel that panics ends at once; what it would only warn about ends it, too.
+        words = ("panic=-1 panic_on_warn=1 oops=panic hung_task_panic=1 softlockup_panic=1 "
+                 "kasan.fault=panic loglevel=7 printk.time=1").split()
+        # The leak detector doubles the cost of uml-debug and makes an emulated debug kernel four
+        # times slower: KMEMLEAK=1 asks for it, and on debug for the allocator's own checks, a
+        # third of all instructions, most of which KASAN makes, too.
+        if not self.leaks:
+            words.append("kmemleak=off")
+            if self.kernel == "debug":
+                words.append("slab_debug=-")
+        words += [f"init={TOP}/scripts/guest/init.sh", f"guest.run={self.run}"]
+        return " ".join(words)
+
+    def start(self, stdout=None):
+        """Boots it. Its output goes to stdout, a file or subprocess.PIPE."""
+        (self.run / "settings").write_text(self.settings())
+        (self.run / "status").write_text("")
+        self.log.write_text("")
+        environment = dict(os.environ, CPUS=str(self.cpus), MEM=str(self.mem), CLOCK=self.clock,
+                           TIMEOUT=str(self.timeout))
+        if not self.command:
+            environment["INTERACTIVE"] = "yes"
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            ["unshare", "--mount", TOP / "scripts/boot.sh", self.kernel, self.folder / "image",
+             self.build / "modules", self.run, self.log, self.append()],
+            stdin=None if not self.command else subprocess.DEVNULL, stdout=stdout, env=environment)
+        return self.process
+
+    def never_ran(self):
+        """An emulated machine may fail to boot, once in a hundred times, before anything of
+        ours has run: it may be started again."""
+        return READY not in self.log.read_text(errors="replace") and \
+            time.monotonic() - self.began < 120
+
+    def verdict(self):
+        """When the process has ended: how it went."""
+        log = self.log.read_text(errors="replace")
+        found = complaints(log) if READY in log else []
+        words = re.findall(r"^status (\d+)", (self.run / "status").read_text(), re.M)
+        if not words:
+            status = DIED
+        elif found:
+            status = COMPLAINED
+        else:
+            status = int(words[-1])
+        shutil.rmtree(self.run, ignore_errors=True)
+        if status == 0:
+            self.log.unlink()
+        return Verdict(status, self.log, found)
+
+
+def main():
+    if len(sys.argv) < 2:
+        die("usage: vm.py KERNEL [SCRIPT [ARGUMENT...]]")
+    kernel, command = sys.argv[1], sys.argv[2:]
+    if command:
+        if not os.path.isfile(command[0]):
+            die(f"there is no script '{command[0]}'")
+        if not os.access(command[0], os.X_OK):
+            die(f"{command[0]} is not executable: chmod +x makes it so")
+        command[0] = os.path.abspath(command[0])
+    guest = Guest(kernel, command)
+    if "BUILD" not in os.environ:
+        built = subprocess.run([TOP / "scripts/build.sh", kernel], stdout=sys.stderr)
+        if built.returncode:
+            sys.exit(built.returncode)
+    say(f"booting {(guest.folder / 'release').read_text().strip()} ({kernel}), "
+        f"about {2 if kernel.startswith('uml') else 15} s")
+    for _ in range(3):
+        terminal = None
+        if not command and sys.stdin.isatty():
+            import termios
+            import tty
+            terminal = termios.tcgetattr(0)
+            tty.setraw(0)
+        try:
+            guest.start().wait()
+        finally:
+            if terminal:
+                termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+        if not guest.never_ran():
+            break
+        say(f"vm: the kernel did not boot, see {guest.log}")
+    verdict = guest.verdict()
+    if verdict.status:
+        say("\n".join(verdict.text()))
+    sys.exit(verdict.status)
+
+
+if __name__ == "__main__":
+    main()
