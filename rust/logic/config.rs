@@ -209,6 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn a_new_device_has_the_documented_settings() {
+        let config = Config::default();
+        let values = KNOBS.map(|knob| config.get(knob));
+        assert_eq!(values, [16, 0, 0, 256, 0, 0, 0]);
+        assert_eq!((config.tx_slots(), config.rx_slots()), (256, 1024));
+        assert_eq!(config.mapping, Mapping::Modulo);
+        // A cluster for each packet, or a frame where that is longer.
+        let limits = |mtu| config.settings(mtu, 28, 1).limits;
+        assert_eq!(limits(1500).packets, 272);
+        assert_eq!(limits(1500).bytes, 272 * 2048);
+        assert_eq!(limits(2021).bytes, 272 * 2049);
+    }
+
+    #[test]
     fn rings_are_powers_of_two() {
         let mut config = Config::default();
         let before = config.clone();

@@ -168,6 +168,7 @@ mod tests {
         assert_eq!(settings.lifetime, 20 * 60 * 1_000_000_000);
         assert_eq!(settings.retry, 3 * 1_000_000_000);
         assert_eq!((settings.tries, settings.hold), (5, 20 * 1_000_000_000));
+        assert_eq!((settings.tick, settings.limit), (60 * 1_000_000_000, 512));
         assert!(settings.may_cache_headers());
     }
 

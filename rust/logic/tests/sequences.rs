@@ -16,6 +16,17 @@ use spans_logic::{
 };
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
+/// So many cases, or fewer where `PROPTEST_CASES` says so.
+fn config(cases: u32) -> ProptestConfig {
+    let bound = std::env::var("PROPTEST_CASES").ok();
+    let bound = bound.and_then(|bound| bound.parse().ok());
+    ProptestConfig {
+        cases: bound.map_or(cases, |bound: u32| cases.min(bound)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     /// CPU, queue, class, length, more.
@@ -133,7 +144,7 @@ fn with_qdisc(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(1000))]
 
     /// 2, 4-9, 13, 14, 16-21, 23-27, 29, 30, 32, 34, 36, 39, 41, 43, 44, 50, 51.
     #[test]
@@ -461,7 +472,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(300))]
 
     /// 34-39, 41, 42.
     #[test]

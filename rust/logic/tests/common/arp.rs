@@ -36,6 +36,9 @@ pub(crate) const SETTINGS: Settings = Settings {
 /// The longest time between two requests: 19/16 of the mean.
 pub(crate) const SLOWEST: u64 = SETTINGS.retry / 16 * 19;
 
+/// More often than this no timer fires in any test: an entry has a handful of timeouts.
+const MOST_TIMEOUTS: usize = 10_000;
+
 /// What the ancestor's interfaces are on.
 pub(crate) static SPANS: &Medium = &MEDIA[0];
 
@@ -167,8 +170,11 @@ impl Rig {
     pub(crate) fn pass(&mut self, time: u64) -> Vec<(u64, Due)> {
         let end = self.now + time;
         let mut all = Vec::new();
+        let mut fired = 0;
         while let Some(next) = self.table.next_timeout().filter(|next| *next <= end) {
             assert!(next >= self.now, "the timer would fire at once for ever");
+            fired += 1;
+            assert!(fired <= MOST_TIMEOUTS, "the timer fires again and again");
             self.now = next;
             all.extend(self.tick().into_iter().map(|due| (next, due)));
         }
@@ -228,8 +234,11 @@ impl Rig {
     /// Makes an entry that did not answer, of which the kernel was told.
     pub(crate) fn failed(&mut self, ip: Ipv4Addr) {
         self.incomplete(ip);
-        while self.is_incomplete(ip) {
-            self.pass(SETTINGS.retry / 16);
+        // A sixteenth more than the longest wait for each try.
+        for _ in 0..20 * u32::from(SETTINGS.tries) {
+            if self.is_incomplete(ip) {
+                self.pass(SETTINGS.retry / 16);
+            }
         }
         assert_eq!(self.state(ip), Some(State::Failed));
         assert_eq!(self.tell(), [(ip, News::Failed)]);

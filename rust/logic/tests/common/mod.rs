@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     pub(crate) live: usize,
     /// Those that were just dropped by somebody.
     pub(crate) silent: Vec<usize>,
+    /// How often one was taken out of a list.
+    pub(crate) taken: usize,
 }
 
 /// A packet.
@@ -111,7 +113,9 @@ impl Packets for List {
         self.0.push_back(packet);
     }
     fn pop_front(&mut self) -> Option<Pkt> {
-        self.0.pop_front()
+        let packet = self.0.pop_front()?;
+        packet.ledger.borrow_mut().taken += 1;
+        Some(packet)
     }
     fn append(&mut self, other: &mut Self) {
         self.0.append(&mut other.0);
