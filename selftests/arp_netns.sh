@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # ARP tables belong to devices: what becomes of them in other namespaces, and when
 # devices go.
@@ -19,7 +18,6 @@ ALL_TESTS="
 	down_and_up
 	own_addresses_of_other_devices
 "
-if_slow a_device_moves a_namespace_goes
 start_station
 
 ping_host() { host "$1" ping -q -c 1 -W 5 "10.0.0.$2" >/dev/null; }
@@ -71,7 +69,7 @@ a_namespace_goes()
 	local i
 
 	RET=0
-	for ((i = 0; i < $(rounds 6); i++)); do
+	for ((i = 0; i < 6; i++)); do
 		hosts 2
 		set_spans 1 arp_retry_ms 20
 		set_spans 1 arp_hold_ms 20
@@ -85,7 +83,7 @@ a_namespace_goes()
 	done
 	cleanup_all_ns
 	gone() { ! compgen -G "/sys/kernel/debug/spans-*" >/dev/null; }
-	busywait 10000 gone
+	busywait 60000 gone
 	check_err $? "devices are left"
 	log_test "a namespace goes with entries in all states"
 }
@@ -97,10 +95,8 @@ carrier_loss()
 	ping_host 1 2
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 	host 1 ip link set s0 carrier off
-	lost() { [ "$(get_spans 1 arp_entries) $(neigh_entry 1 10.0.0.2)" = "1 " ]; }
-	busywait 5000 lost
-	expect "entries" 1 "$(get_spans 1 arp_entries)"
-	expect "neighbour" "" "$(neigh_entry 1 10.0.0.2)"
+	eventually "entries" 1 get_spans 1 arp_entries
+	eventually "neighbour" "" neigh_entry 1 10.0.0.2
 	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	host 1 ip link set s0 carrier on
 	ping_host 1 2

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # Permanent entries: what changes them, and what does not.
 
@@ -18,7 +17,6 @@ ALL_TESTS="
 	deleted
 	given_while_pending
 "
-if_slow down_and_up
 start_station
 
 tick=$(scaled 50)
@@ -55,8 +53,7 @@ goes_to()
 	requests=$(get_spans 1 arp_requests)
 	station 1 udp 10.0.0.50
 	check_err $? "cannot send"
-	nap 100
-	expect "packets that host $1 got" $((before + 1)) "$(queues "$1" rx packets)"
+	eventually "packets that host $1 got" $((before + 1)) queues "$1" rx packets
 	expect "requests" "$requests" "$(get_spans 1 arp_requests)"
 }
 
@@ -76,7 +73,7 @@ never_aged()
 	# Another one is there to prove that time passes.
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	nap $((70 * tick))
-	expect "who is not permanent" "" "$(arp_table 1 10.0.0.2)"
+	eventually "who is not permanent" "" arp_table 1 10.0.0.2
 	still "after three lives" "$(lladdr 3)"
 	goes_to 3
 	nap $((30 * tick))
@@ -239,8 +236,7 @@ given_while_pending()
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
 	still "after it was told" "$(lladdr 3)"
 	# A request, and five packets.
-	nap 200
-	expect "packets that were held" $((before + 6)) "$(queues 3 rx packets)"
+	eventually "packets that were held" $((before + 6)) queues 3 rx packets
 	expect "waiters" 0 "$(arp_table 1 10.0.0.50 6)"
 	log_test "an entry that is given while packets wait for it"
 }

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # Who asks for whom, who learns from it, and what becomes of packets meanwhile.
 
@@ -17,7 +16,6 @@ ALL_TESTS="
 	bad_arp_teaches_nothing
 	without_arp
 "
-if_slow first_packets_are_held bad_arp_teaches_nothing
 
 start_station
 
@@ -65,7 +63,7 @@ held_packets_are_bounded()
 	[ "$full" -ge 100 ]
 	check_err $? "only $full of 200 packets were dropped as too many wait"
 	some_came() { [ "$(udp_received)" = $((200 - full)) ]; }
-	busywait 10000 some_came
+	busywait 60000 some_came
 	arrived=$(udp_received)
 	expect "arrived or dropped" 200 $((arrived + full))
 	[ "$arrived" -ge 10 ]

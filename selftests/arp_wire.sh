@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # ARP on the wire, byte for byte: 28 bytes of CLS header, 32 of ARP, nothing else. And
 # what others make of it.
@@ -16,7 +15,6 @@ ALL_TESTS="
 	bug_19_answers_are_as_long_as_they_should_be
 	tcpdump_reads_it
 "
-if_slow verification
 
 start_station
 
@@ -29,8 +27,12 @@ arp() { frame "$2" "$1" 0806 "404008000804$3${1//:/}$4${5//:/}$6"; }
 # hears I FRAME: host I hears it, and hears no other ARP.
 hears()
 {
+	local i=$1
+
+	arp_heard() { heard "$i" | grep -E '^.{52}0806'; }
+	eventually "ARP that host $1 heard" "$2" arp_heard
 	nap 100
-	expect "ARP that host $1 heard" "$2" "$(heard "$1" | grep -E '^.{52}0806')"
+	expect "ARP that host $1 heard, a moment later" "$2" "$(arp_heard)"
 }
 
 setup()
@@ -115,11 +117,11 @@ tcpdump_reads_it()
 	defer rm -f /tmp/tcpdump
 	start 2 tcpdump -l -n -i s0 arp >/tmp/tcpdump 2>&1
 	defer kill_process $!
-	busywait 10000 grep -q "listening on" /tmp/tcpdump
+	busywait 60000 grep -q "listening on" /tmp/tcpdump
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	read_both() { grep -q "Request who-has 10.0.0.2 tell 10.0.0.1" /tmp/tcpdump &&
 		grep -q "Reply 10.0.0.2 is-at $(lladdr 2)" /tmp/tcpdump; }
-	busywait 10000 read_both
+	busywait 60000 read_both
 	check_err $? "tcpdump says: $(cat /tmp/tcpdump)"
 	log_test "tcpdump reads it"
 }

@@ -122,7 +122,7 @@ def sweep(what, message, done, undo, step=1):
     if not done():
         sys.exit(f"{what}: has had no effect without any failure ({error})")
     undo()
-    print(f"{what}: {number - step} allocations, {failures} failures")
+    print(f"{what}: {number - step} allocations, {failures} failures", flush=True)
     if failures == 0:
         sys.exit(f"{what}: nothing ever failed: this test tested nothing")
 
@@ -174,7 +174,7 @@ def sweep_down(what, name):
         if flags(name) & IFF_UP:
             sys.exit(f"{what}: has had no effect at allocation {number}")
         must(ask(change(name, True)))
-    print(f"{what}: {number - 1} allocations")
+    print(f"{what}: {number - 1} allocations", flush=True)
     if number == 1:
         sys.exit(f"{what}: nothing ever failed: this test tested nothing")
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # What a station on an Ethernet hears: what is for it, for all, for its groups, and what
 # it asked for besides. What it does not hear of a group is counted, to the frame.
@@ -24,7 +23,6 @@ ALL_TESTS="
 	down_and_up
 	receivers_mtu
 "
-if_slow groups
 
 medium=ethernet
 ipv6=off

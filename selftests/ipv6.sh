@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # IPv6 over 8-byte addresses: neighbour discovery is the kernel's, and works. What the
 # kernel does not do for a medium that it does not know is to make up addresses.
@@ -15,7 +14,6 @@ ALL_TESTS="
 	duplicate_address
 	unreachable
 "
-if_slow neighbour_discovery
 
 setup()
 {

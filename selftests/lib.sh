@@ -25,11 +25,38 @@ busywait()
 	done
 }
 
-# Whoever runs all of them may have a limit of time: what would begin later is skipped.
-if [ -e "${SPANS_TIME_OVER:-}" ]; then
-	echo "no time is left for this"
-	exit "$ksft_skip"
-fi
+# A script that could run some of its tests has passed or failed, whatever it skipped.
+# Before the first result it has skipped everything.
+EXIT_STATUS=$ksft_skip
+ksft_exit_status_merge()
+{
+	__ksft_status_merge "$1" "$2" "$ksft_skip" "$ksft_xfail" "$ksft_pass" "$ksft_fail"
+}
+
+# A script runs all of its tests, or those that are its arguments.
+tests=("$@")
+
+tests_run()
+{
+	local test
+
+	for test in "${tests[@]}"; do
+		[[ " $(xargs <<<"$ALL_TESTS") " == *" $test "* ]] && continue
+		echo "there is no test '$test' in $0; there are:" $ALL_TESTS
+		exit "$ksft_fail"
+	done
+	# shellcheck disable=SC2068 # several words of one string
+	for test in ${tests[@]:-$ALL_TESTS}; do
+		in_defer_scope $test
+	done
+}
+
+# virtual_clock: whether time passes only while the kernel waits (User Mode Linux with
+# time-travel): deadlines are exact, however busy the machine is.
+virtual_clock()
+{
+	[ "$(</sys/devices/system/clocksource/clocksource0/current_clocksource)" = time-travel-clock ]
+}
 
 # Where a test ended shows in the kernel log.
 echo "selftests: spans: $(basename "$0")" >/dev/kmsg
@@ -46,12 +73,18 @@ cleanup()
 {
 	defer_scopes_cleanup
 	cleanup_all_ns
+	sysctl -qw net.core.default_qdisc="$qdisc_before"
 	umount -l /tmp/sys.* 2>/dev/null
 	# Whatever a failed test left in this namespace.
 	ip -o link show type spans 2>/dev/null |
 		sed 's/^[0-9]*: \([^:@]*\).*/\1/' |
 		while read -r dev; do ip link del "$dev"; done
 }
+# What the kernel puts below a device by itself may have an AQM (fq_codel), which drops what
+# waited long behind a slow line: no loss of the device. This one drops only what it has no
+# room for.
+qdisc_before=$(sysctl -n net.core.default_qdisc)
+sysctl -qw net.core.default_qdisc=pfifo_fast
 trap cleanup EXIT
 
 # What is on a wire, by medium: how link addresses begin here, who is everybody, and what
@@ -77,29 +110,33 @@ setup_ns()
 
 	new_ns "$@" || return
 	for name in "$@"; do
-		ip netns exec "${!name}" sh -c "$ns_settings ip link set lo up"
+		[ -z "$ns_settings" ] || netns=${!name} write - $ns_settings
+		ip -n "${!name}" link set lo up
 	done
 }
 
+# File, value: what is not so by itself.
 ns_settings=
 for setting in all default; do
-	setting=/proc/sys/net/ipv4/conf/$setting/rp_filter
-	[ "$(<$setting)" = 0 ] || ns_settings+="echo 0 >$setting; "
+	setting=net/ipv4/conf/$setting/rp_filter
+	[ "$(</proc/sys/$setting)" = 0 ] || ns_settings+=" $setting 0"
 done
 
 # new_ns NAME...: namespaces with nothing in them, with a /sys that shows them in
 # /tmp/sys.NAMESPACE.
 new_ns()
 {
-	local name pids batch=
+	local name pid batch=
 
 	for name in "$@"; do
 		if [ -n "${!name:-}" ]; then
-			pids=$(ip netns pids "${!name}" 2>/dev/null)
-			# shellcheck disable=SC2086 # several words
-			[ -z "$pids" ] || kill $pids
-			[ ! -e "/run/netns/${!name}" ] || batch+="netns del ${!name}"$'\n'
-			umount -l "/tmp/sys.${!name}" 2>/dev/null
+			if [ -e "/run/netns/${!name}" ]; then
+				for pid in /proc/[0-9]*; do
+					[ ! "$pid/ns/net" -ef "/run/netns/${!name}" ] || kill "${pid#/proc/}"
+				done
+				batch+="netns del ${!name}"$'\n'
+			fi
+			[ ! -d "/tmp/sys.${!name}/class" ] || umount -l "/tmp/sys.${!name}"
 		else
 			printf -v "$name" '%s-%s' "${name,,}" $((SRANDOM % 1000000))
 		fi
@@ -113,14 +150,13 @@ new_ns()
 # with the address 10.0.0.I and the link address of lladdr I, which is one of $medium.
 # Unless $announce is set, they do not announce that, so that what is counted is what the
 # test sends. If $ipv6 is "off", they have none from the start, where quiet is too late.
+# If $known is set, it is neighbours N as well. If $deaf is, the first one gets no answers.
 hosts()
 {
-	local i ns settings=$ns_settings batch
+	local i ns batch names=()
 
-	[ -n "${announce:-}" ] || settings+='echo 0 >/proc/sys/net/ipv4/conf/s0/arp_notify; '
-	[ "${ipv6:-}" != off ] || settings+='echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
-	# shellcheck disable=SC2046 # several words
-	new_ns $(seq -f NS%.0f "$1") || return
+	for ((i = 1; i <= $1; i++)); do names+=("NS$i"); done
+	new_ns "${names[@]}" || return
 	batch="link add s0 address $(lladdr 1) type spans"$'\n'
 	for ((i = 2; i <= $1; i++)); do
 		ns=NS$i
@@ -130,31 +166,60 @@ hosts()
 	for ((i = 1; i <= $1; i++)); do
 		ns=NS$i
 		: >"/tmp/port.${!ns}"
-		host "$i" sh -c "$settings
-			exec ip -batch -" <<-END || return
-			link set lo up
-			addr add 10.0.0.$i/24 dev s0
-			link set s0 up
-		END
+		write "$i" $ns_settings || return
+		[ -n "${announce:-}" ] || write "$i" net/ipv4/conf/s0/arp_notify 0 || return
+		[ "${ipv6:-}" != off ] || write "$i" net/ipv6/conf/all/disable_ipv6 1 || return
+		{
+			echo "link set lo up"
+			echo "addr add 10.0.0.$i/24 dev s0"
+			echo "link set s0 up"
+			[ -z "${known:-}" ] || permanent "$i" "$1"
+			[ -z "${deaf:-}" ] || ((i == 1)) || echo "route replace unreachable 10.0.0.1/32"
+		} | ip -n "${!ns}" -batch - || return
 	done
 	# The first one got its carrier with the second, and may not know yet.
 	settle 1
 }
 
+# write I FILE VALUE...: files below /proc/sys as host I sees them.
+write()
+{
+	[ $# = 1 ] || { ask_meter "$1" write "${@:2}" && [ "$meter_says" = ok ]; }
+}
+
+# permanent I N: what makes host I know N others, for ip -batch.
+permanent()
+{
+	local i
+
+	for ((i = 1; i <= $2; i++)); do
+		((i == $1)) || printf 'neigh replace 10.0.0.%d lladdr %s%02x dev s0 nud permanent\n' \
+			"$i" "${lladdr_begin[$medium]}" "$i"
+	done
+}
+
 # settle I: the kernel takes note of a carrier that came when it finds the time, or now:
 # who looks makes it.
-settle() { host "$1" ip link show s0 >/dev/null; }
+settle() { ask_meter "$1" stat rx packets; }
 
 # host I COMMAND...: run something on host I.
 host()
 {
 	local ns=NS$1
 
-	if [ "$2" = ip ]; then
-		ip -n "${!ns}" "${@:3}"
-	else
-		ip netns exec "${!ns}" "${@:2}"
-	fi
+	case $2 in
+	ip) ip -n "${!ns}" "${@:3}" ;;
+	ethtool | ping) enter "$@" ;;
+	*) ip netns exec "${!ns}" "${@:2}" ;;
+	esac
+}
+
+# enter I COMMAND...: the same where /sys does not matter, which costs less.
+enter()
+{
+	local ns=NS$1
+
+	nsenter --net="/run/netns/${!ns}" "${@:2}"
 }
 
 # start I COMMAND...: run something on host I in the background. $! is the command
@@ -180,26 +245,30 @@ sys()
 	echo "$dir"
 }
 
-# stat I DIRECTION NAME: a counter of `ip -s -s link` on host I.
-stat()
+# ask_meter I WHAT...: asks meter.py about host I, or about the namespace $netns, without a
+# subshell; meter tells the answer. One at a time asks.
+ask_meter()
 {
-	host "$1" ip -j -s -s link show s0 | jq ".[0].stats64.$2.$3"
+	local ns=NS$1
+
+	echo "${netns:-${!ns}} ${*:2}" >&"$to_meter"
+	read -r meter_says <&"$from_meter"
 }
+
+meter()
+{
+	ask_meter "$@"
+	echo "$meter_says"
+}
+
+# stat I DIRECTION NAME: a counter of `ip -s -s link` on host I.
+stat() { meter "$1" stat "$2" "$3"; }
 
 # queues I DIRECTION NAME: a counter of `ethtool -S`, summed over the queues.
-queues()
-{
-	host "$1" ethtool -S s0 |
-		awk -v "name=^ *$2_queue_[0-9]*_$3:" '$0 ~ name { sum += $2 } END { print sum + 0 }'
-}
+queues() { meter "$1" queues "$2" "$3"; }
 
 # ends I DIRECTION: all that a device took in this direction, by its counters.
-ends()
-{
-	host "$1" ethtool -S s0 |
-		awk -v "name=^ *$2_queue_[0-9]*_(packets|drop_.*|error_.*):" \
-			'$0 ~ name { sum += $2 } END { print sum + 0 }'
-}
+ends() { meter "$1" ends "$2"; }
 
 # rounds N: how often to try something that may go wrong only sometimes, less where it
 # takes long.
@@ -212,34 +281,25 @@ rounds()
 	echo $((($1 + part - 1) / part))
 }
 
-# some FIRST...: all of them, or the first one where each takes long.
-some()
-{
-	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then echo "$1"; else echo "$*"; fi
-}
-
 # neighbours N: each of N hosts knows the link addresses of the others, so that
 # nothing but what the test sends is on the segment.
 neighbours()
 {
-	local i j ns
+	local i ns
 
 	for ((i = 1; i <= $1; i++)); do
 		ns=NS$i
-		for ((j = 1; j <= $1; j++)); do
-			((i == j)) || echo "neigh replace 10.0.0.$j lladdr $(lladdr "$j") dev s0 nud permanent"
-		done | ip -n "${!ns}" -batch -
+		permanent "$i" "$1" | ip -n "${!ns}" -batch -
 	done
 }
 
 # quiet: no router solicitations, no multicast reports of our own kernel.
 quiet()
 {
-	local i ns
+	local i
 
 	for ((i = 1; i <= $1; i++)); do
-		ns=NS$i
-		ip netns exec "${!ns}" sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+		write "$i" net/ipv6/conf/all/disable_ipv6 1
 	done
 }
 
@@ -247,18 +307,16 @@ quiet()
 # does not answer.
 pair()
 {
-	hosts 2
-	quiet 2
-	neighbours 2
-	host 2 ip route replace unreachable 10.0.0.1/32
+	known=yes deaf=yes ipv6=off hosts 2
 }
 
 # send_udp CPU COUNT [BYTES [HOST]]: datagrams from host 1 to another (2), which the
 # device takes in or a qdisc holds.
 send_udp()
 {
-	host 1 taskset -c "$1" python3 -c "
-import socket
+	enter 1 python3 -I -S -c "
+import os, socket
+os.sched_setaffinity(0, {$1})
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
 for _ in range($2):
@@ -268,7 +326,7 @@ for _ in range($2):
 # received COUNT: so many packets come to host 2.
 received()
 {
-	came() { [ "$(queues 2 rx packets)" = "$1" ]; }
+	came() { ask_meter 2 queues rx packets && [ "$meter_says" = "$1" ]; }
 	busywait 20000 came "$1"
 	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
 }
@@ -278,6 +336,17 @@ expect()
 {
 	[ "$2" = "$3" ]
 	check_err $? "$1: expected '$2', found '$3'"
+}
+
+# eventually WHAT WANTED COMMAND...: what the command prints becomes WANTED. However long
+# the machine takes for it: this is about whether it happens, not when.
+eventually()
+{
+	local wanted=$2 found
+
+	eventually_said() { found=$("$@"); [ "$found" = "$wanted" ]; }
+	busywait 60000 eventually_said "${@:3}"
+	expect "$1" "$wanted" "$found"
 }
 
 # refused WHAT COMMAND...: the command must fail, and say WHAT.
@@ -350,19 +419,25 @@ neigh_entry()
 		jq -r '.[] | (.state[0] + " " + (.lladdr // "-"))'
 }
 
-# start_station: from now on station I COMMAND... does what station.py says, on host I.
-# order and answered are its two halves, for what takes its time.
-start_station()
+# start_program PROGRAM TO FROM: a program that answers lines for as long as the script
+# runs; the variables TO and FROM become the descriptors of its pipes.
+start_program()
 {
 	local pipes
 
 	pipes=$(mktemp -d)
 	mkfifo "$pipes/to" "$pipes/from"
-	"$selftests/station.py" <"$pipes/to" >"$pipes/from" &
+	"$1" <"$pipes/to" >"$pipes/from" &
 	defer kill_process $!
-	exec {to_station}>"$pipes/to" {from_station}<"$pipes/from"
+	eval "exec {$2}>'$pipes/to' {$3}<'$pipes/from'"
 	rm -r "$pipes"
 }
+
+start_program "$selftests/meter.py" to_meter from_meter
+
+# start_station: from now on station I COMMAND... does what station.py says, on host I.
+# order and answered are its two halves, for what takes its time.
+start_station() { start_program "$selftests/station.py" to_station from_station; }
 
 order()
 {
@@ -415,8 +490,15 @@ frame() { echo "${1//:/}${2//:/}${header_constant[$medium]}$3${4:-}"; }
 # now: milliseconds.
 now() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# nap MS: sleep. nap_until MS: until now says so.
-nap() { sleep "$1e-3"; }
+# nap MS: sleep, without a process. nap_until MS: until now says so.
+exec {never}<> <(:)
+nap()
+{
+	local time
+
+	printf -v time '%d.%03d' $(($1 / 1000)) $(($1 % 1000))
+	read -r -t "$time" -u "$never" time || :
+}
 
 nap_until()
 {
@@ -434,12 +516,13 @@ scaled() { echo $(($1 * ${SPANS_SCALE:-1})); }
 round=0
 sends()
 {
-	local from to frames=()
+	local from to number frames=()
 
 	from=$(lladdr "$1")
 	((++round))
-	for to in "${@:2}" "$(everybody)"; do
-		frames+=("$(frame "$to" "$from" 88b5 "$(printf %04d%04d $round $((${#frames[@]} + 1)))")")
+	for to in "${@:2}" "${lladdr_everybody[$medium]}"; do
+		printf -v number %04d%04d $round $((${#frames[@]} + 1))
+		frames+=("${to//:/}${from//:/}${header_constant[$medium]}88b5$number")
 	done
 	last=${#frames[@]}
 	station "$1" frames 1 "${frames[@]}"
@@ -448,14 +531,26 @@ sends()
 
 hears_of()
 {
-	local numbers
+	local i numbers=()
 
-	numbers=$(printf 's/^([a-z]+) .*88b5%04d0*([1-9][0-9]*)$/\\2:\\1/p' $round)
-	ended() { heard "$1" | sed -nE "$numbers" | grep -q "^$last:"; }
+	ended()
+	{
+		local kind frame mark
+
+		station "$1" sync
+		printf -v mark '88b5%04d' $round
+		numbers=()
+		while read -r kind frame; do
+			[[ $frame != *"$mark"???? ]] || numbers+=("$((10#${frame: -4})):$kind")
+		done <"/tmp/heard$1"
+		[[ " ${numbers[*]}" == *" $last:"* ]]
+	}
 	busywait 5000 ended "$1"
 	check_err $? "host $1 does not hear what all hear"
-	expect "what host $1 hears" "${*:2}" \
-		"$(sed -nE "$numbers" "/tmp/heard$1" | sed "/^$last:/d" | xargs)"
+	for i in "${!numbers[@]}"; do
+		[[ ${numbers[i]} != "$last:"* ]] || unset "numbers[i]"
+	done
+	expect "what host $1 hears" "${*:2}" "${numbers[*]}"
 }
 
 # threaded I: the polls of host I are threads on CPU 0.
@@ -482,14 +577,6 @@ keep_busy()
 }
 
 go_on() { kill_process $busy; }
-
-# if_slow TEST...: where all takes long, only these are run. Such a kernel is to find
-# what others do not notice; the rest is for those.
-if_slow()
-{
-	# shellcheck disable=SC2034 # for tests_run
-	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then ALL_TESTS=$*; fi
-}
 
 # between WHAT LEAST MOST FOUND
 between()

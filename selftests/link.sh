@@ -8,6 +8,7 @@ source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
 	defaults
+	settings_of_a_new_device
 	address_given
 	address_random
 	address_change
@@ -18,11 +19,17 @@ ALL_TESTS="
 	kind_of_driver
 	autoload
 "
-if_slow address_change mtu rename_and_delete
 
 show()
 {
 	ip -j -d link show s0 | jq -r ".[0].$1"
+}
+
+# rx_queues COUNT: what is shown of so many receive queues. A kernel without RPS does not
+# tell how many there are.
+rx_queues()
+{
+	if [ -d /sys/class/net/lo/queues/rx-0 ]; then echo "$1"; else echo null; fi
 }
 
 defaults()
@@ -38,10 +45,46 @@ defaults()
 	expect "least mtu" 68 "$(show min_mtu)"
 	expect "greatest mtu" 65535 "$(show max_mtu)"
 	expect "transmit queues" "$(getconf _NPROCESSORS_CONF)" "$(show num_tx_queues)"
-	expect "receive queues" "$(getconf _NPROCESSORS_CONF)" "$(show num_rx_queues)"
+	expect "receive queues" "$(rx_queues "$(getconf _NPROCESSORS_CONF)")" "$(show num_rx_queues)"
 	expect "transmit queue length" 1000 "$(show txqlen)"
 	expect "header length" 28 "$(header_len)"
 	log_test "a new device"
+}
+
+# As Documentation/settings.rst has them.
+settings_of_a_new_device()
+{
+	local file wanted
+
+	RET=0
+	adf_ip_link_add s0 type spans
+	while read -r file wanted; do
+		expect "$file" "$wanted" "$(<"/sys/class/net/s0/spans/$file")"
+	done <<-END
+		stage_count 16
+		stage_bytes 0
+		stage_usecs 0
+		queue_len 256
+		queue_bytes 0
+		rate_mbit 0
+		delay_usecs 0
+		mapping modulo
+		medium spans
+		arp_tick_ms 60000
+		arp_ticks 20
+		arp_retry_ms 3000
+		arp_tries 5
+		arp_hold_ms 20000
+		arp_limit 512
+		arp_entries 0
+	END
+	expect "slots of receive and transmit rings" "1024 256" \
+		"$(ethtool -g s0 | sed -n '/^Current/,$ s/^[RT]X:[[:space:]]*//p' | xargs)"
+	expect "most slots" "32768 32768" \
+		"$(ethtool -g s0 | sed -n '/^Pre/,/^Current/ s/^[RT]X:[[:space:]]*//p' | xargs)"
+	expect "stages by ethtool" "16 0 0" "$(ethtool -c s0 |
+		sed -nE 's/^tx-aggr-(max-frames|max-bytes|time-usecs):[[:space:]]*//p' | sort -nr | xargs)"
+	log_test "settings of a new device"
 }
 
 # What a packet socket adds to what it is given.
@@ -143,7 +186,7 @@ queue_count()
 		ip link add s0 numtxqueues $count numrxqueues 2 type spans
 		check_err $? "cannot create $count transmit queues"
 		expect "transmit queues" $count "$(show num_tx_queues)"
-		expect "receive queues" 2 "$(show num_rx_queues)"
+		expect "receive queues" "$(rx_queues 2)" "$(show num_rx_queues)"
 		expect "tx directories" $count "$(find /sys/class/net/s0/queues -name 'tx-*' | wc -l)"
 		ip link set s0 up
 		check_err $? "cannot go up with $count queues"
@@ -170,7 +213,15 @@ up_down()
 		check_err $? "cannot go down, time $i"
 	done
 	ip link set s0 up
-	expect qdisc mq "$(show qdisc)"
+	if (($(show num_tx_queues) == 1)); then
+		expect qdisc "$(sysctl -n net.core.default_qdisc)" "$(show qdisc)"
+	else
+		expect qdisc mq "$(show qdisc)"
+	fi
+	ip link del s0
+	ip link add s0 link s1 numtxqueues 2 type spans
+	ip link set s0 up
+	expect "qdisc of two queues" mq "$(show qdisc)"
 	log_test "up and down"
 }
 

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# clock: virtual
 #
 # Four media, whose link addresses have 8, 6, 7 and 1 bytes: what a device of each is,
 # byte for byte, and that they stay apart.
@@ -23,7 +22,6 @@ ALL_TESTS="
 	ipv6
 	addresses_of_ethernet
 "
-if_slow on_the_wire
 
 start_station
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Random operations on neighbours, and whether the table holds what they did.
 
-neigh_control.py SECONDS TABLE [SEED]
+neigh_control.py OPERATIONS TABLE [SEED]
 
 Runs in the namespace of s0, whose ARP table is the file TABLE. Hosts 10.0.0.2 to
 10.0.0.5 answer, others do not. What was done is compared whenever nothing is under way
@@ -119,20 +119,20 @@ def operate(sock, user):
 
 
 def main():
-    seconds, table = float(sys.argv[1]), sys.argv[2]
+    wanted, table = int(sys.argv[1]), sys.argv[2]
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 31)
     random.seed(seed)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
-    end = time.monotonic() + seconds
     user, operations, looks = {}, 0, 0
-    while time.monotonic() < end:
+    while operations < wanted:
         for _ in range(random.randrange(1, 15)):
             operate(sock, user)
             operations += 1
         # What is under way ends soon.
-        patience = time.monotonic() + 20
-        pause = 0.02
+        patience = time.monotonic() + 60
+        # As long as it takes to ask five times, most often.
+        pause = 0.1
         while found := differences(table):
             if time.monotonic() > patience:
                 sys.exit(f"SEED={seed}, after {operations} operations: " + "; ".join(found))

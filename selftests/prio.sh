@@ -12,7 +12,6 @@ ALL_TESTS="
 	prio_takes_the_place_of_norm
 	prio_does_not_take_more_than_half
 "
-if_slow prio_takes_the_place_of_norm
 
 # A ring of 16 slots that does not move until all is sent.
 setup()

@@ -21,7 +21,6 @@ ALL_TESTS="
 	taps_come_and_go
 	tcp
 "
-if_slow third_station
 
 ipv6=off
 start_station
@@ -60,7 +59,7 @@ third_station()
 	local medium to i
 
 	RET=0
-	for medium in $(some $all_media); do
+	for medium in $all_media; do
 		setup 3
 		sends 1 "$(lladdr 2)"
 		hears_of 2 1:host
@@ -139,7 +138,7 @@ tcpdump_switches()
 	RET=0
 	command -v tcpdump >/dev/null || { log_test_skip "tcpdump turns it on and off" "not there"; return; }
 	defer rm -f /tmp/tcpdump
-	for medium in $(some ethernet spans); do
+	for medium in ethernet spans; do
 		setup 3
 		: >/tmp/tcpdump
 		start 3 tcpdump -l -n -i s0 icmp >/tmp/tcpdump 2>&1
@@ -353,7 +352,7 @@ tcp()
 	local medium sum got
 
 	RET=0
-	for medium in $(some ethernet spans); do
+	for medium in ethernet spans; do
 		setup 3
 		tap 3 on
 		sum=$(seq 200000 | sha256sum)

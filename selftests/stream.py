@@ -26,7 +26,7 @@ PORT = 5001
 CHUNK = 1 << 18
 # A prime, so that what is lost or comes twice leaves all behind it in the wrong place.
 PERIOD = 1048573
-FRAMES = 4000
+FRAMES = 1000
 
 ETH_P_ALL, PACKET_OUTGOING = 3, 4
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_CSUMNOTREADY = 263, 8, 1 << 3

@@ -15,14 +15,16 @@ ALL_TESTS="
 "
 # One stream goes on for longer.
 bytes=$((64 << 20)) more=$((1 << 30))
+# A kernel that has such checkers takes ten times as long for the same.
+if [ -e /sys/kernel/debug/kmemleak ]; then bytes=$((2 << 20)) more=$((64 << 20)); fi
 if ((${SPANS_SCALE:-1} > 1)); then
 	ALL_TESTS="spans_1500 ethernet_9000" bytes=$((2 << 20)) more=$((64 << 20))
 fi
-if_slow ethernet_9000
 if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then bytes=$((1 << 20)) more=$((4 << 20)); fi
 
 # Nobody says anything else, nor did before the other one was up.
-ns_settings+='echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; '
+# shellcheck disable=SC2034 # for lib.sh
+ipv6=off
 
 # features I WORD...: ethtool -K, which says nothing when something stays as it is.
 features()
@@ -47,7 +49,7 @@ stream()
 	seen=()
 	while read -r name value; do seen[$name]=$value; done <<<"$said"
 	expect "bytes" "$bytes" "${seen[bytes]:-$said}"
-	between "frames seen" 10 4000 "${seen[frames]}"
+	between "frames seen" 10 1000 "${seen[frames]}"
 }
 
 # What is on a wire.

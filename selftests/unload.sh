@@ -53,22 +53,26 @@ devices_everywhere()
 
 under_traffic()
 {
-	local i pid
+	local i host pids
 
 	RET=0
+	flows() { [ "$(queues "$1" rx packets)" -ge 300 ]; }
 	for ((i = 0; i < $(rounds 5); i++)); do
 		hosts 3
-		start 1 ping -q -f 10.0.0.2 >/dev/null 2>&1
-		pid=$!
-		start 2 ping -q -f 10.0.0.3 >/dev/null 2>&1
-		pid+=" $!"
-		start 3 socat -u OPEN:/dev/zero UDP-DATAGRAM:10.0.0.255:9,broadcast 2>/dev/null
-		pid+=" $!"
-		sleep 0.5
+		start 1 "$selftests/flood.py" ping 10.0.0.2
+		pids=($!)
+		start 2 "$selftests/flood.py" ping 10.0.0.3
+		pids+=($!)
+		start 3 "$selftests/flood.py" udp 10.0.0.255
+		pids+=($!)
+		# Each hears an answer, or a question, and the broadcast.
+		for host in 1 2 3; do
+			busywait 20000 flows $host
+			check_err $? "nothing comes to host $host"
+		done
 		unload
-		# shellcheck disable=SC2086
-		kill $pid 2>/dev/null
-		wait
+		kill "${pids[@]}"
+		wait "${pids[@]}" 2>/dev/null
 		load_module
 	done
 	log_test "under traffic"
@@ -79,19 +83,27 @@ while_devices_come_and_go()
 	local pid
 
 	RET=0
+	come_and_go() { [ -d /sys/module/spans ] && [ "$(wc -l </tmp/times)" -ge 5 ]; }
+	defer rm -f /tmp/times
 	(
 		while :; do
-			ip link add s0 type spans
-			ip link set s0 up
-			ip link add s1 link s0 type spans
-			ip link set s1 up
-			ip link del s0
-			ip link del s1
+			ip -force -batch - <<-END
+				link add s0 type spans
+				link set s0 up
+				link add s1 link s0 type spans
+				link set s1 up
+				link del s0
+				link del s1
+			END
+			echo >>/tmp/times
+			sleep 0.001
 		done >/dev/null 2>&1
 	) &
 	pid=$!
 	for _ in 1 2 3 4 5; do
-		sleep 0.3
+		: >/tmp/times
+		busywait 20000 come_and_go
+		check_err $? "they do not come and go: this test tested nothing"
 		rmmod spans
 		check_err $? "cannot unload"
 		modprobe spans 2>/dev/null || insmod "$SPANS_KO" 2>/dev/null
