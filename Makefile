@@ -17,12 +17,11 @@
 #: TIMEOUT         of a guest in seconds, 600; a shell has none
 #: CLOCK           of a guest: real, or virtual, which passes while nothing runs
 #: KMEMLEAK        1: the debug kernels look for leaks at the end of a guest
-#: CLIPPY          1: make check runs clippy, too
-#: FRESH           1: make test-full runs again what has passed
+#: FRESH           1: make test-full and mutants run again what has passed
 #: OUT             the folder for what is built and for results, build
 #: SPANS_CACHE     the folder for build root and kernels, ~/.cache/spans
 
-export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK CLIPPY FRESH OUT RUN
+export KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK KMEMLEAK FRESH OUT RUN
 
 # Runs a command in the build root, which is made if it is missing.
 enter := scripts/enter.sh

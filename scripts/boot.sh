@@ -73,7 +73,7 @@ boot_qemu() {
 		if [ -S "$socket" ]; then break; fi
 		sleep 0.05
 	done
-	exec timeout --foreground "$TIMEOUT" qemu-system-x86_64 "${accel[@]}" -smp "$CPUS" -m "$MEM" \
+	exec timeout --foreground --kill-after=10 "$TIMEOUT" qemu-system-x86_64 "${accel[@]}" -smp "$CPUS" -m "$MEM" \
 		-nodefaults -display none -no-reboot \
 		-object "memory-backend-memfd,id=mem,size=${MEM}M,share=on" -numa node,memdev=mem \
 		-chardev "socket,id=fs,path=$socket" -device vhost-user-fs-pci,chardev=fs,tag=root \
@@ -91,7 +91,7 @@ boot_uml() {
 	# Time passes when nothing runs, and then jumps to the next timer. Without inf-cpu the
 	# alarms of the machine below move it, too, as the guest computes.
 	if [ "$CLOCK" = virtual ]; then machine+=(time-travel=inf-cpu); fi
-	HOME=$run exec timeout --foreground "$TIMEOUT" "$image" "${machine[@]}" "mem=${MEM}M" \
+	HOME=$run exec timeout --foreground --kill-after=10 "$TIMEOUT" "$image" "${machine[@]}" "mem=${MEM}M" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro con=null con0=null,fd:2 \
 		"con1=$input,fd:1" noreboot "$append" 2>"$log"
 }

@@ -85,6 +85,8 @@ inside() {
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+	# The memory of User Mode Linux: a container's is often too small.
+	mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 	mount -t tmpfs -o mode=755 run "$root/run"
 	# A script that the root has itself is run from there.
 	[ -d "${SPANS_BIND:=}" ] || SPANS_BIND=
@@ -110,7 +112,7 @@ inside() {
 
 # What a person may set for the scripts that run inside.
 settings=()
-for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK FRESH KMEMLEAK CLIPPY CI; do
+for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK FRESH KMEMLEAK; do
 	[ -z "${!name:-}" ] || settings+=("$name=${!name}")
 done
 

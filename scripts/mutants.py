@@ -117,6 +117,8 @@ class Mutant:
         fields = [line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines()]
         kernel = dict(fields).get("Kernel", "").split()
         tests = [Test(tuple(value.split()), *kernel) for name, value in fields if name == "Test"]
+        if not tests or {name for name, _ in fields} - {"Subject", "Test", "Kernel"}:
+            sys.exit(f"spans: {path}: the header takes Subject, Test and Kernel, and needs a Test")
         return cls(path.stem, dict(fields)["Subject"], tests, text)
 
     def apply(self, log):

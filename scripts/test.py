@@ -12,6 +12,7 @@ are cores, and judges them. Runs in the build root. Results are TAP; the last li
             tree has changed or FRESH=1
   selftest  whole scripts, or some of their tests, on one kernel
 """
+import fcntl
 import fnmatch
 import hashlib
 import json
@@ -26,18 +27,21 @@ import tomllib
 from collections import defaultdict
 from pathlib import Path
 
-from vm import CACHE, DIED, OUT, TOP, Guest, die, say
+from vm import CACHE, COMPLAINED, DIED, KERNELS, OUT, TOP, Guest, die, say
 
 SCRIPTS = TOP / "scripts"
 KSELFTEST = OUT / "kselftest"
 RESULTS = OUT / "test"
 # A guest on a busy machine may take its time; one that takes longer hangs.
 TIMEOUTS = {"uml-debug": 1200, "uml": 1200, "stock": 2400, "debug": 10800}
-# Guests of emulated kernels take long to boot: there, scripts share one for so many seconds.
-SHARED = {"stock": 150, "debug": 0, "uml-debug": 0, "uml": 0}
+# A boot takes a while: scripts share guests of so many seconds.
+SHARED = {"stock": 150, "uml-debug": 60, "uml": 60, "debug": 0}
 # Until a job has been seen: its seconds.
 GUESS = {"uml-debug": 12, "uml": 8, "stock": 30, "debug": 300, "kernel uml-debug": 420,
-         "kernel uml": 300, "kernel stock": 150, "kernel debug": 1200, "logic": 90, "fuzz": 70, "check": 120, "vm": 40}
+         "kernel uml": 300, "kernel stock": 150, "kernel debug": 1200, "logic": 90, "fuzz 60": 70, "fuzz 600": 610, "check": 60, "vm uml": 40,
+         "vm stock": 120}
+# A command of the host that takes longer than this hangs.
+LONGEST = 7200
 
 # kselftest, and our own: "ok 3 - text", "not ok 1 selftests: drivers/net/spans: ping.sh # exit=1"
 TAP = re.compile(r"(ok|not ok) \d+ *(?:- )?(.*)")
@@ -72,17 +76,17 @@ class Command(Job):
     """A command of the build root that prints TAP, or what cargo test does. Without any
     result of its own, its status is one if it fails, or if it is to be seen."""
 
-    def __init__(self, name, command, needs=(), silent=False, environment=()):
+    def __init__(self, name, command, needs=(), silent=False):
         super().__init__(name, needs)
-        self.command, self.silent = [str(word) for word in command], silent
-        self.environment = dict(os.environ, **dict(environment))
+        self.command = ["timeout", str(LONGEST), *map(str, command)]
+        self.silent = silent
         self.stage = "kernel" if name.startswith(("kernel ", "build ", "install ")) else "host"
 
     def run(self, live):
-        began, failed, lines = time.monotonic(), False, []
+        began, failed, count, lines = time.monotonic(), False, 0, []
         with subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                              env=self.environment, cwd=TOP) as process, \
+                              cwd=TOP) as process, \
                 open(RESULTS / f"{self.name.replace(' ', '-')}.log", "w") as log:
             for line in process.stdout:
                 log.write(line)
@@ -100,12 +104,15 @@ class Command(Job):
                     failed = True
                     result.detail = lines
                 lines = []
+                count += 1
                 yield result
         seconds = time.monotonic() - began
         if process.returncode and not failed:
             yield Result("not ok", self.name, f"status {process.returncode}", seconds, lines[-40:])
         elif self.silent:
             yield Result("ok", self.name, "", seconds)
+        elif not count:
+            yield Result("not ok", self.name, "there was no result in it", seconds, lines[-40:])
         elif failed:
             for line in lines[-60:]:
                 print(f"# {line}")
@@ -127,6 +134,7 @@ class Selftests(Job):
         left = [name for name, _ in self.scripts]
         guest = Guest(self.kernel, [SCRIPTS / "guest/selftests.sh", KSELFTEST, *words],
                       clock=self.clock, build=self.kernel, leaks=self.leaks,
+                      cpus=1 if self.kernel == "uml-debug" else None,
                       timeout=None if os.environ.get("TIMEOUT") else TIMEOUTS[self.kernel])
         for _ in range(3):
             process = guest.start(subprocess.PIPE)
@@ -149,23 +157,24 @@ class Selftests(Job):
             process.wait()
             if not guest.never_ran():
                 break
+            print(f"# {self.name}: the kernel did not boot")
         verdict = guest.verdict()
         for name in left:
             yield Result("not ok", f"{self.stage}: {name}.sh",
                          "the guest died" if verdict.status == DIED else "was not run",
                          time.monotonic() - began, lines[-30:] + verdict.text())
             lines = []
-        if not left and verdict.status and verdict.complaints:
-            yield Result("not ok", f"{self.name}: kernel messages", "", 0, verdict.text())
+        if not left and verdict.status in (COMPLAINED, DIED):
+            yield Result("not ok", f"{self.name}: the end of the guest", "", 0, verdict.text())
 
     def result(self, script, word, note, seconds, lines):
         parts = [found[1] for line in lines if (found := PART.match(line))]
         skipped = parts.count("SKIP")
-        if "SKIP" in note:
+        if "SKIP" in note and parts:
             word = "skip"
         elif word == "ok" and not parts:
             word, note = "not ok", "there was no test in it"
-        counts = f"{len(parts)} tests" + (f", {skipped} skipped" if skipped else "")
+        counts = f"{len(parts)} test{'s'[len(parts) == 1:]}" + (f", {skipped} skipped" if skipped else "")
         detail = lines if word == "not ok" else \
             [line for line in lines if re.search(r"\[ *SKIP *\]|^# skip", line)]
         note = note if word == "not ok" else ""
@@ -190,23 +199,24 @@ class Times:
         self.seconds[key] = round(seconds, 1)
 
     def save(self):
-        new = self.file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(self.seconds, indent=0, sort_keys=True))
-        new.rename(self.file)
+        self.file.write_text(json.dumps(self.seconds, indent=0, sort_keys=True))
 
 
 class Runner:
-    """Runs jobs, as many at once as there are cores, and prints their results as TAP."""
+    """Runs jobs, as many at once as there are cores, and prints their results as TAP. ended(job,
+    good) is called when all results of a job are there."""
 
-    def __init__(self, live=False, seen=None, remember=None):
-        self.jobs, self.live = [], live
+    def __init__(self, ended=lambda job, good: None):
+        self.jobs, self.live, self.ended = [], False, ended
+        self.slots = len(os.sched_getaffinity(0))
         self.times = Times()
         self.count = {"ok": 0, "not ok": 0, "skip": 0}
-        self.all, self.stages, self.guests = [], defaultdict(float), defaultdict(int)
-        self.seen, self.remember = seen or {}, remember
+        self.all, self.seconds = [], {}
+        self.stages, self.guests = defaultdict(float), defaultdict(int)
 
-    def add(self, job, key=None):
-        job.key = key or job.name
+    def add(self, job):
+        if any(job.name == other.name for other in self.jobs):
+            raise ValueError(f"two jobs are named {job.name}")
         self.jobs.append(job)
 
     def cost(self, job):
@@ -222,12 +232,16 @@ class Runner:
         print("TAP version 13", flush=True)
         waiting = sorted(self.jobs, key=lambda job: (job.stage != "kernel", -self.cost(job)))
         names = {job.name for job in waiting}
+        for job in waiting:
+            job.cost = self.cost(job)
+            if unknown := set(job.needs) - names:
+                raise ValueError(f"{job.name} needs {unknown}, which is no job")
         ended, bad, running, events = set(), set(), {}, queue.Queue()
         self.total = sum(len(job.expected) for job in waiting)
         self.done, self.spent, self.worth = 0, 0.0, 0.0
         while waiting or running:
-            while len(running) < (os.cpu_count() or 1):
-                job = next((j for j in waiting if all(n in ended or n not in names for n in j.needs)), None)
+            while len(running) < self.slots:
+                job = next((j for j in waiting if ended.issuperset(j.needs)), None)
                 if not job:
                     break
                 waiting.remove(job)
@@ -252,24 +266,27 @@ class Runner:
                 self.report(job, result)
                 self.progress(waiting, running)
                 continue
-            seconds = time.monotonic() - running.pop(job.name)[1]
+            seconds = self.seconds[job.name] = time.monotonic() - running.pop(job.name)[1]
             self.stages[job.stage] += seconds
             self.guests[job.stage] += 1
             self.spent += seconds
-            self.worth += self.cost(job)
+            self.worth += job.cost
             self.done += len(job.expected)
             if job.name not in bad and not isinstance(job, Selftests):
                 self.times.note(job.name, seconds)
             ended.add(job.name)
+            self.ended(job, job.name not in bad)
+        status = self.end()
         self.times.save()
-        return self.end()
+        return status
 
     def work(self, job, events):
         try:
             for result in job.run(self.live):
                 events.put((job, result))
         except SystemExit as why:
-            events.put((job, Result("not ok", job.name, f"status {why.code}")))
+            for name in job.expected:
+                events.put((job, Result("not ok", name, f"status {why.code}")))
         except Exception as why:  # a fault of the runner is a failure, not silence
             events.put((job, Result("not ok", job.name, repr(why))))
         events.put((job, None))
@@ -290,19 +307,17 @@ class Runner:
             for script in job.scripts:
                 if script[0] == name:
                     self.times.note(key_of(job.stage, script), result.seconds)
-        if self.remember:
-            self.remember(job, result)
 
     def progress(self, waiting, running):
         now = time.monotonic()
         if self.live or now - self.told < 20:
             return
         self.told = now
-        left = sum(map(self.cost, waiting)) + \
-            sum(max(0, self.cost(job) - (now - began)) for job, began in running.values())
+        left = sum(job.cost for job in waiting) + \
+            sum(max(0, job.cost - (now - began)) for job, began in running.values())
         pace = self.spent / self.worth if self.worth else 1
         print(f"# {self.done}/{self.total} ... {clock(now - self.began)} elapsed, about "
-              f"{clock(left * pace / (os.cpu_count() or 1) + 10)} left: {'; '.join(sorted(running))}",
+              f"{clock(left * pace / self.slots + 10)} left: {'; '.join(sorted(running))}",
               flush=True)
 
     def end(self):
@@ -334,6 +349,20 @@ class Plan:
         self.rows = plan["selftests"]
         self.leaks = plan["kmemleak"]
         self.areas = plan["areas"]
+        self.check()
+
+    def check(self):
+        """A slip of the pen in the plan would leave something out."""
+        scripts = {path.stem for path in (TOP / "selftests").glob("*.sh")} - {"lib"}
+        if wrong := scripts ^ set(self.rows):
+            die(f"plan.toml: {', '.join(sorted(wrong))}: rows are not the scripts of selftests")
+        for script, row in self.rows.items():
+            if not row or set(row) - set(KERNELS) or \
+                    any(words.split()[:1] not in (["real"], ["virtual"]) for words in row.values()):
+                die(f"plan.toml: {script}: a row takes KERNEL = \"real|virtual [TEST...]\"")
+        named = " ".join([*self.leaks.values(), *self.areas.values()]).split()
+        if wrong := set(named) - scripts:
+            die(f"plan.toml: there is no script {', '.join(sorted(wrong))}")
 
     def scripts(self, kernel, whole=False):
         """(clock, script, tests) of each script for a kernel."""
@@ -384,9 +413,14 @@ def git(*arguments):
 
 
 def tree_state():
-    """A hash of everything that is tested."""
+    """A hash of everything that is tested, and how."""
     state = hashlib.sha256()
-    for name in sorted(set(git("ls-files", "--cached", "--others", "--exclude-standard"))):
+    for name in ("KERNEL_VERSION", "KERNEL_RELEASE", "CPUS", "MEM", "KMEMLEAK"):
+        state.update(f"{name}={os.environ.get(name, '')}\0".encode())
+    names = set(git("ls-files", "--cached", "--others", "--exclude-standard"))
+    if not names:
+        die("git lists no files here: what was tested before cannot be known")
+    for name in sorted(names):
         path = TOP / name
         if path.is_file():
             state.update(name.encode() + b"\0" + path.read_bytes())
@@ -409,8 +443,10 @@ def uml_runs():
         except (OSError, subprocess.TimeoutExpired) as why:
             said = str(why).encode()
         # It panics for want of a root file system, which proves that it ran.
-        answer.write_text("yes" if b"Kernel panic" in said else "no")
-    return answer.read_text() == "yes"
+        if b"Kernel panic" not in said:
+            return False
+        answer.touch()
+    return True
 
 
 def replacements():
@@ -419,6 +455,18 @@ def replacements():
     say("spans: User Mode Linux cannot run on this machine (it needs ptrace and executable shared "
         "memory): its tests run on emulated kernels, which takes hours")
     return {"uml-debug": "debug", "uml": "stock"}
+
+
+def chosen(plan, *kernels, whole=False):
+    """For each kernel that can run, the scripts and their clocks: those of a kernel that cannot
+    are its replacement's."""
+    replaced, scripts = replacements(), {}
+    for kernel in kernels:
+        group = scripts.setdefault(replaced.get(kernel, kernel), {})
+        for guest_clock, (script, tests) in plan.scripts(kernel, whole):
+            if script not in group or not tests:
+                group[script] = (guest_clock, (script, tests))
+    return {kernel: list(group.values()) for kernel, group in scripts.items()}, replaced
 
 
 def batches(runner, kernel, scripts):
@@ -450,56 +498,63 @@ def prepare(runner, *kernels):
 
 
 def cargo_test(*more):
-    return ["cargo", "test", "--manifest-path", "rust/logic/Cargo.toml",
+    return ["cargo", "test", "--no-fail-fast", "--manifest-path", "rust/logic/Cargo.toml",
             "--target-dir", OUT / "cargo", *more]
 
 
 def the_gate(runner, plan):
-    prepare(runner, "stock", "uml-debug", "uml")
+    scripts, replaced = chosen(plan, "uml-debug", "uml", "stock")
+    prepare(runner, *scripts)
     runner.add(Command("logic", cargo_test()))
-    runner.add(Command("fuzz", [SCRIPTS / "fuzz.sh", "60"]))
-    runner.add(Command("check", [SCRIPTS / "check.sh"], ["build stock"], environment={"CLIPPY": "1"}))
-    replaced = replacements()
+    runner.add(Command("fuzz 60", [SCRIPTS / "fuzz.sh", "60"]))
+    runner.add(Command("check", [SCRIPTS / "check.sh"], ["kernel stock"]))
     kernel = replaced.get("uml", "uml")
-    runner.add(Command("vm", [SCRIPTS / "vm-test.sh", kernel], [f"build {kernel}"]))
-    for kernel in ("uml-debug", "uml", "stock"):
-        for job in batches(runner, replaced.get(kernel, kernel), plan.scripts(kernel)):
+    runner.add(Command(f"vm {kernel}", [SCRIPTS / "vm-test.sh", kernel], [f"build {kernel}"]))
+    for kernel, group in scripts.items():
+        for job in batches(runner, kernel, group):
             runner.add(job)
     for job in plan.with_leaks(replaced):
         runner.add(job)
     return runner.run()
 
 
-def quick(runner, plan, scripts):
-    for script in scripts:
-        if script.split(":")[0] not in plan.rows:
-            die(f"there is no selftest '{script}'; there are: {' '.join(plan.rows)}")
-    scripts = scripts or plan.touched()
-    say(f"quick: {' '.join(scripts)}")
-    prepare(runner, "uml-debug")
+def words(plan, arguments):
+    """SCRIPT[.sh][:TEST,...] as (script, tests), each script once."""
+    scripts = {}
+    for argument in arguments:
+        name, _, tests = argument.partition(":")
+        name = name.removesuffix(".sh")
+        if name not in plan.rows:
+            die(f"there is no selftest '{name}'; there are: {' '.join(plan.rows)}")
+        scripts.setdefault(name, []).extend(tests.split(",") if tests else [])
+    return scripts.items()
+
+
+def quick(plan, arguments):
+    runner = Runner()
+    scripts = list(words(plan, arguments or plan.touched()))
+    say(f"quick: {' '.join(script for script, _ in scripts)}")
+    kernel = replacements().get("uml-debug", "uml-debug")
+    prepare(runner, kernel)
     # Loom's programs and the long random sequences are for `make test`.
-    runner.add(Command("logic", cargo_test("--lib", "--test", "arp_bugs", "--test", "arp_rows", "--test", "invariants")))
-    runner.add(Command("check", [SCRIPTS / "check.sh", "quick"]))
+    runner.add(Command("logic, quick", cargo_test("--lib", "--test", "arp_bugs", "--test", "arp_rows",
+                                                  "--test", "invariants")))
+    runner.add(Command("check, quick", [SCRIPTS / "check.sh", "quick"], ["kernel stock"]))
     clocks = {script: guest_clock for guest_clock, (script, _) in plan.scripts("uml-debug")}
-    for word in scripts:
-        name, _, tests = word.partition(":")
-        runner.add(Selftests("uml-debug", clocks[name], [(name, tests.split(",") if tests else [])]))
+    for script, tests in scripts:
+        runner.add(Selftests(kernel, clocks.get(script, "real"), [(script, tests)]))
     return runner.run()
 
 
-def selftest(plan, kernel, scripts):
+def selftest(plan, kernel, arguments):
+    if kernel not in KERNELS:
+        die(f"there is no kernel '{kernel}': it is one of {', '.join(KERNELS)}")
     runner = Runner()
     clocks = {script: guest_clock for guest_clock, (script, _) in plan.scripts(kernel)}
     prepare(runner, kernel)
-    chosen = []
-    for word in scripts or clocks:
-        name, _, tests = word.removesuffix(".sh").partition(":")
-        name = name.removesuffix(".sh")
-        if name not in plan.rows:
-            die(f"there is no selftest '{word}'; there are: {' '.join(plan.rows)}")
-        chosen.append((os.environ.get("CLOCK") or clocks.get(name, "real"),
-                       (name, tests.split(",") if tests else [])))
-    guests = list(batches(runner, kernel, chosen))
+    guests = list(batches(runner, kernel, [
+        (os.environ.get("CLOCK") or clocks.get(script, "real"), (script, tests))
+        for script, tests in words(plan, arguments or clocks)]))
     # One guest: its output as it comes.
     runner.live = len(guests) == 1
     for job in guests:
@@ -517,63 +572,61 @@ def full(plan):
             state = old
     except (OSError, ValueError, KeyError):
         pass
-    results = defaultdict(list)
 
-    def remember(job, result):
-        results[job.key].append(result)
-        if all(r.word != "not ok" for r in results[job.key]) and len(results[job.key]) >= len(job.expected):
-            state["passed"][job.key] = {"seconds": round(sum(r.seconds or 0 for r in results[job.key])),
-                                        "results": len(results[job.key])}
-        else:
-            state["passed"].pop(job.key, None)
-        file.write_text(json.dumps(state, indent=1))
+    def ended(job, good):
+        if good and job in jobs:
+            state["passed"][job.name] = round(runner.seconds[job.name])
+            file.write_text(json.dumps(state, indent=1))
 
-    runner = Runner(remember=remember)
-    prepare(runner, "stock", "uml-debug", "uml", "debug")
+    runner = Runner(ended)
+    scripts, replaced = chosen(plan, *(k for k in KERNELS if k != "debug"), whole=True)
+    scripts["debug"] = list(plan.scripts("debug", whole=True))
+    prepare(runner, *scripts)
     jobs = [Command("logic", cargo_test()),
-            Command("fuzz", [SCRIPTS / "fuzz.sh", "600"]),
-            Command("check", [SCRIPTS / "check.sh"], ["build stock"], environment={"CLIPPY": "1"}),
-            Command("vm stock", [SCRIPTS / "vm-test.sh", "stock"], ["build stock"]),
-            Command("vm uml", [SCRIPTS / "vm-test.sh", "uml"], ["build uml"])]
-    replaced = replacements()
-    SHARED["stock"] = 0
-    for kernel in ("uml-debug", "uml", "stock", "debug"):
-        if kernel not in replaced:
-            jobs += batches(runner, kernel, plan.scripts(kernel, whole=True))
+            Command("fuzz 600", [SCRIPTS / "fuzz.sh", "600"]),
+            Command("check", [SCRIPTS / "check.sh"], ["kernel stock"])]
+    # What is resumed is a script.
+    SHARED.update(dict.fromkeys(SHARED, 0))
+    for kernel, group in scripts.items():
+        if kernel in ("stock", "uml"):
+            jobs.append(Command(f"vm {kernel}", [SCRIPTS / "vm-test.sh", kernel], [f"build {kernel}"]))
+        jobs += batches(runner, kernel, group)
     jobs += plan.with_leaks(replaced)
-    jobs.append(Selftests("debug", "real", [("unload", [])], leaks=True))
-    skipped = [job.name for job in jobs if job.name in state["passed"]]
+    if not replaced:
+        jobs.append(Selftests("debug", "real", [("unload", [])], leaks=True))
+    before = [job for job in jobs if job.name in state["passed"]]
     for job in jobs:
-        if job.name not in state["passed"]:
+        if job not in before:
             runner.add(job)
-    if skipped:
-        say(f"{len(skipped)} of {len(jobs)} passed before on this tree; FRESH=1 runs them, too")
+    if before:
+        say(f"{len(before)} of {len(jobs)} passed before on this tree; FRESH=1 runs them, too")
     status = runner.run()
-    table(plan, state, results)
+    table(plan, state["passed"], jobs)
     return status
 
 
-def table(plan, state, results):
+def table(plan, passed, jobs):
     """A row for each script, a column for each kernel."""
-    kernels = ("uml-debug", "uml", "stock", "debug")
-    print(f"# {'':16}" + "".join(f"{kernel:>12}" for kernel in kernels))
+    names = {job.name for job in jobs}
+    print(f"# {'':16}" + "".join(f"{kernel:>12}" for kernel in KERNELS))
     for script in plan.rows:
-        cells = []
-        for kernel in kernels:
-            key = next((k for k in list(state["passed"]) + list(results)
-                        if k == f"{kernel}: {script}"), None)
-            if key in state["passed"]:
-                cells.append(f"{state['passed'][key]['seconds']} s")
-            else:
-                cells.append("FAILED" if key else "-")
+        cells = (f"{passed[name]} s" if name in passed else "FAILED" if name in names else "-"
+                 for name in (f"{kernel}: {script}" for kernel in KERNELS))
         print(f"# {script:16}" + "".join(f"{cell:>12}" for cell in cells))
 
 
 def main():
     plan = Plan()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    lock = (RESULTS / "lock").open("w")
+    if sys.argv[1:] != ["table"]:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            die(f"another run of tests writes to {OUT}: OUT= names another folder")
     match sys.argv[1:]:
         case ["quick", *scripts]:
-            status = quick(Runner(), plan, [script.removesuffix(".sh") for script in scripts])
+            status = quick(plan, scripts)
         case ["test"]:
             status = the_gate(Runner(), plan)
         case ["full"]:
@@ -583,14 +636,10 @@ def main():
         case ["selftest", kernel, *scripts]:
             status = selftest(plan, kernel, scripts)
         case _:
-            die("usage: test.py quick [SCRIPT...] | test | full | selftest KERNEL [SCRIPT[:TEST,...]...]")
-    sys.stdout.flush()
-    # Jobs of the runner that are still there, if it was interrupted, end with it.
-    os._exit(status or 0)
+            die("usage: test.py quick [SCRIPT...] | test | full | table | "
+                "selftest KERNEL [SCRIPT[:TEST,...]...]")
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        os._exit(130)
+    main()

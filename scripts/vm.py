@@ -15,6 +15,7 @@ nothing runs, and then jumps to the next timer (a busy loop beside a sleep never
 qemu it counts instructions, and CPUs take turns. CLOCK=icount is that of `make bench`.
 BUILD names the folder below build/ that scripts/build.sh has filled (default: KERNEL).
 """
+import functools
 import os
 import re
 import shlex
@@ -89,6 +90,7 @@ def complaints(log):
     return lines
 
 
+@functools.cache
 def kernel_folder(kernel):
     done = subprocess.run([TOP / "scripts/kernel.sh", kernel], stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -99,7 +101,8 @@ def kernel_folder(kernel):
 class Guest:
     """A guest that is to run a command, or a shell if there is none."""
 
-    def __init__(self, kernel, command=(), *, clock=None, build=None, timeout=None, leaks=False):
+    def __init__(self, kernel, command=(), *, clock=None, build=None, timeout=None, leaks=False,
+                 cpus=None):
         if kernel not in KERNELS:
             die(f"there is no kernel '{kernel}': it is one of {', '.join(KERNELS)}")
         self.kernel = kernel
@@ -109,7 +112,7 @@ class Guest:
             die(f"CLOCK={self.clock}: it is 'real' or 'virtual'")
         if self.clock == "virtual" and kernel == "uml":
             die("the uml kernel has several CPUs and only the real clock: uml-debug has a virtual one")
-        self.cpus = setting("CPUS", 1 if kernel == "uml-debug" else 2, 1, 8)
+        self.cpus = cpus or setting("CPUS", 1 if kernel == "uml-debug" else 2, 1, 8)
         if kernel == "uml-debug" and self.cpus != 1:
             die(f"CPUS={self.cpus}: the uml-debug kernel has one CPU")
         if self.clock == "icount":
@@ -119,6 +122,8 @@ class Guest:
         self.folder = kernel_folder(kernel)
         self.build = OUT / (build or os.environ.get("BUILD") or kernel)
         self.leaks = leaks or bool(os.environ.get("KMEMLEAK"))
+        if self.leaks and not kernel.endswith("debug"):
+            die(f"KMEMLEAK=1: the {kernel} kernel has no leak detector")
         (OUT / "log").mkdir(parents=True, exist_ok=True)
         self.run = Path(tempfile.mkdtemp(prefix="guest.", dir="/run"))
         self.log = OUT / "log" / f"{kernel}-{time.strftime('%H%M%S')}-{self.run.name[6:]}.console"
@@ -136,6 +141,8 @@ class Guest:
         # kselftest's word for kernels on which tests take their time
         if self.kernel == "debug":
             names["KSFT_MACHINE_SLOW"] = "yes"
+        if self.leaks:
+            names["SPANS_LEAKS"] = "yes"
         columns, rows = shutil.get_terminal_size()
         lines = [f"export {name}={shlex.quote(str(value))}" for name, value in names.items()]
         lines += [f"folder={shlex.quote(os.getcwd())}",
@@ -177,8 +184,8 @@ class Guest:
     def never_ran(self):
         """An emulated machine may fail to boot, once in a hundred times, before anything of
         ours has run: it may be started again."""
-        return READY not in self.log.read_text(errors="replace") and \
-            time.monotonic() - self.began < 120
+        return not self.kernel.startswith("uml") and time.monotonic() - self.began < 120 and \
+            READY not in self.log.read_text(errors="replace")
 
     def verdict(self):
         """When the process has ended: how it went."""

@@ -359,9 +359,13 @@ third_station()
 		host 3 ip link set s0 up
 		host 3 ethtool --reset s0 all >/dev/null
 		check_err $? "cannot reset"
+		# On the virtual clock the sender goes on only while this one waits.
+		nap 10
 		host 3 ip link set s0 carrier off
+		nap 10
 		host 3 ip link set s0 carrier on
 		host 3 ip link set s0 promisc on
+		nap 10
 		host 3 ethtool -G s0 rx 16
 		host 3 ip link set s0 promisc off
 		host 3 ip link set s0 address "$(lladdr 99)"

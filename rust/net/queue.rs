@@ -25,6 +25,10 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
+// Without SMP a lock excludes others by switching preemption off: it does not keep a thread from
+// taking it twice, and from its data being borrowed mutably twice. With CONFIG_DEBUG_SPINLOCK
+// such a kernel reports that, and goes on all the same. This is enough for kernels that test,
+// where a report is a failure, and is meant for them only.
 #[cfg(not(any(CONFIG_SMP, CONFIG_DEBUG_SPINLOCK)))]
 compile_error!("a spinlock of a kernel without SMP does not keep a thread from its own data");
 

@@ -54,12 +54,17 @@ scratch() {
 for dir in /tmp /run /var/tmp; do scratch $dir; done
 mkdir -p /run/netns
 ip link set lo up
-# Whoever dies takes the kernel's word with him: everything to the console.
+# A process that dies may take the kernel's message with it: everything to the console.
 echo 7 >/proc/sys/kernel/printk
 # Fails, too, where there is a leak detector that is off.
 leak_detector=/sys/kernel/debug/kmemleak
 { echo clear >$leak_detector; } 2>/dev/null || leak_detector=
 echo "spans: guest ready" >/dev/kmsg
+# Tests that rely on a checker fail without it.
+[ -z "${SPANS_LEAKS:-}" ] || [ -n "$leak_detector" ] || echo "BUG: the leak detector is off" >/dev/kmsg
+if [[ $SPANS_TIER == *debug ]] && ! grep -q 'debug_locks: *1$' /proc/lockdep_stats; then
+	echo "BUG: lockdep is off" >/dev/kmsg
+fi
 
 cd "$folder" 2>/dev/null || cd /
 if [ ${#arguments[@]} = 0 ]; then
