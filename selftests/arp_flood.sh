@@ -71,7 +71,7 @@ talked()
 	wait $talker
 	read -r sent errors </tmp/sent
 	all_came() { [ "$(</tmp/came)" = "$sent" ]; }
-	busywait 5000 all_came
+	busywait 60000 all_came
 	expect "datagrams to who is in use that arrived" "$sent" "$(</tmp/came)"
 	expect "errors" 0 "$errors"
 }

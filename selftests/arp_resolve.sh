@@ -59,7 +59,8 @@ held_packets_are_bounded()
 
 	RET=0
 	start_late
-	full=$(dropped NEIGH_QUEUEFULL send_udp 0 200 1000)
+	dropped NEIGH_QUEUEFULL send_udp 0 200 1000
+	full=$reasons
 	[ "$full" -ge 100 ]
 	check_err $? "only $full of 200 packets were dropped as too many wait"
 	some_came() { [ "$(udp_received)" = $((200 - full)) ]; }

@@ -70,7 +70,7 @@ verification()
 	set_spans 1 arp_tick_ms 500
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	heard 2 >/dev/null
-	: >/tmp/heard2
+	: >"$own_files/heard2"
 	# It is used in the last quarter before that.
 	host 1 ping -q -c 16 -i 0.25 10.0.0.2 >/dev/null
 	hears 2 "$(arp "$(lladdr 1)" "$(lladdr 2)" 0001 0a000001 $zeroes 0a000002)"

@@ -107,7 +107,7 @@ noqueue_counts()
 	setup
 	host 1 tc qdisc replace dev s0 root noqueue
 	check_err $? "cannot do without a qdisc"
-	reasons=$(dropped FULL_RING burst 800)
+	dropped FULL_RING burst 800
 	all() { [ $(($(stat 2 rx packets) + $(stat 1 tx dropped))) = 800 ]; }
 	busywait 20000 all
 	arrived=$(stat 2 rx packets)

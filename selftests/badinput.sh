@@ -128,14 +128,13 @@ send() { station 1 frames "$@"; }
 # drops COUNT REASON COMMAND...: the kernel drops so many packets for this reason.
 drops()
 {
-	local wanted=$1 reason=$2 events=/sys/kernel/tracing/events/skb/kfree_skb
+	local wanted=$1 reason=$2
 
-	echo >/sys/kernel/tracing/trace
-	echo 1 >$events/enable
+	trace skb/kfree_skb
 	"${@:3}"
 	traced() { grep -c "reason: $reason\$" /sys/kernel/tracing/trace; }
 	eventually "packets that the kernel drops as $reason" "$wanted" traced
-	echo 0 >$events/enable
+	untrace skb/kfree_skb
 }
 
 malformed_frames()

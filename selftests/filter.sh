@@ -184,7 +184,7 @@ ip_groups()
 	member 2 join 239.1.2.3
 	station 1 udp 239.1.2.3
 	came() { heard 2 | grep -q "^multicast 01005e010203$(lladdr 1 | tr -d :)080045"; }
-	busywait 5000 came
+	busywait 60000 came
 	check_err $? "a datagram to a group does not come"
 	heard 3 | grep -q 01005e010203
 	check_fail $? "a datagram to a group comes to one who is no member"

@@ -33,12 +33,27 @@ ksft_exit_status_merge()
 	__ksft_status_merge "$1" "$2" "$ksft_skip" "$ksft_xfail" "$ksft_pass" "$ksft_fail"
 }
 
+# Nothing of this is to come from the environment.
+unset netns known deaf announce ipv6
+
+# How many results were printed.
+test_results=0
+eval "print_$(declare -f log_test_result)"
+log_test_result()
+{
+	((++test_results))
+	print_log_test_result "$@"
+}
+
 # A script runs all of its tests, or those that are its arguments.
 tests=("$@")
 
+# A test fails that prints no result. unfinished is the test that runs: what bash gives up,
+# for example at an arithmetic error, goes on behind the call of tests_run.
+unfinished=
 tests_run()
 {
-	local test
+	local test results_before
 
 	for test in "${tests[@]}"; do
 		[[ " $(xargs <<<"$ALL_TESTS") " == *" $test "* ]] && continue
@@ -47,8 +62,15 @@ tests_run()
 	done
 	# shellcheck disable=SC2068 # several words of one string
 	for test in ${tests[@]:-$ALL_TESTS}; do
+		unfinished=$test
+		results_before=$test_results
 		in_defer_scope $test
+		((test_results == results_before)) || continue
+		RET=0
+		check_err 1 "no result"
+		log_test "$test"
 	done
+	unfinished=
 }
 
 # virtual_clock: whether time passes only while the kernel waits (User Mode Linux with
@@ -61,30 +83,40 @@ virtual_clock()
 # Where a test ended shows in the kernel log.
 echo "selftests: spans: $(basename "$0")" >/dev/kmsg
 
+# load_module [STATUS]: the script ends with this status, a failure, if it cannot be loaded.
 load_module()
 {
-	modprobe spans 2>/dev/null || insmod "${SPANS_KO:-spans.ko}" ||
-		{ echo "spans.ko cannot be loaded"; exit "$ksft_skip"; }
+	modprobe spans 2>/dev/null || insmod "${SPANS_KO:-spans.ko}" && return
+	echo "spans.ko cannot be loaded"
+	exit "${1:-$ksft_fail}"
 }
 
-[ -d /sys/module/spans ] || load_module
+# What this file keeps: /sys of a namespace (sys.NAMESPACE), the number of a port
+# (port.NAMESPACE), what hosts heard (heardI).
+own_files=$(mktemp -d) || exit "$ksft_fail"
 
+ending='' qdisc_before=''
 cleanup()
 {
+	local dir dev
+
+	ending=yes
+	[ -z "$qdisc_before" ] || sysctl -qw net.core.default_qdisc="$qdisc_before"
 	defer_scopes_cleanup
 	cleanup_all_ns
-	sysctl -qw net.core.default_qdisc="$qdisc_before"
-	umount -l /tmp/sys.* 2>/dev/null
+	for dir in "$own_files"/sys.*; do
+		[ ! -d "$dir/class" ] || umount -l "$dir"
+	done
+	rm -rf --one-file-system "$own_files"
 	# Whatever a failed test left in this namespace.
 	ip -o link show type spans 2>/dev/null |
 		sed 's/^[0-9]*: \([^:@]*\).*/\1/' |
 		while read -r dev; do ip link del "$dev"; done
+	if [ -n "$unfinished" ]; then
+		echo "the test '$unfinished' did not end: this script has failed"
+		exit "$ksft_fail"
+	fi
 }
-# What the kernel puts below a device by itself may have an AQM (fq_codel), which drops what
-# waited long behind a slow line: no loss of the device. This one drops only what it has no
-# room for.
-qdisc_before=$(sysctl -n net.core.default_qdisc)
-sysctl -qw net.core.default_qdisc=pfifo_fast
 trap cleanup EXIT
 
 # What is on a wire, by medium: how link addresses begin here, who is everybody, and what
@@ -122,8 +154,7 @@ for setting in all default; do
 	[ "$(</proc/sys/$setting)" = 0 ] || ns_settings+=" $setting 0"
 done
 
-# new_ns NAME...: namespaces with nothing in them, with a /sys that shows them in
-# /tmp/sys.NAMESPACE.
+# new_ns NAME...: namespaces with nothing in them.
 new_ns()
 {
 	local name pid batch=
@@ -136,7 +167,7 @@ new_ns()
 				done
 				batch+="netns del ${!name}"$'\n'
 			fi
-			[ ! -d "/tmp/sys.${!name}/class" ] || umount -l "/tmp/sys.${!name}"
+			[ ! -d "$own_files/sys.${!name}/class" ] || umount -l "$own_files/sys.${!name}"
 		else
 			printf -v "$name" '%s-%s' "${name,,}" $((SRANDOM % 1000000))
 		fi
@@ -165,7 +196,7 @@ hosts()
 	ip -n "$NS1" -batch - <<<"$batch" || return
 	for ((i = 1; i <= $1; i++)); do
 		ns=NS$i
-		: >"/tmp/port.${!ns}"
+		: >"$own_files/port.${!ns}"
 		write "$i" $ns_settings || return
 		[ -n "${announce:-}" ] || write "$i" net/ipv4/conf/s0/arp_notify 0 || return
 		[ "${ipv6:-}" != off ] || write "$i" net/ipv6/conf/all/disable_ipv6 1 || return
@@ -237,12 +268,22 @@ sys()
 {
 	local ns=NS$1 dir
 
-	dir=/tmp/sys.${!ns}
+	dir=$own_files/sys.${!ns}
 	if [ ! -d "$dir/class" ]; then
 		mkdir -p "$dir"
 		nsenter --net="/run/netns/${!ns}" mount -t sysfs sys "$dir"
 	fi
 	echo "$dir"
+}
+
+# has_died PROGRAM: without this program, which answers the script, nothing can be tested.
+has_died()
+{
+	[ -z "$ending" ] || return
+	echo "$1 has died" >&2
+	# A subshell ends the script, too.
+	((BASHPID == $$)) || kill $$
+	exit "$ksft_fail"
 }
 
 # ask_meter I WHAT...: asks meter.py about host I, or about the namespace $netns, without a
@@ -251,8 +292,12 @@ ask_meter()
 {
 	local ns=NS$1
 
-	echo "${netns:-${!ns}} ${*:2}" >&"$to_meter"
-	read -r meter_says <&"$from_meter"
+	# Or this shell, which may be a subshell, would be killed by a pipe that nobody reads.
+	trap : PIPE
+	if ! { echo "${netns:-${!ns}} ${*:2}" >&"$to_meter"; } 2>/dev/null ||
+	   ! read -r meter_says <&"$from_meter"; then
+		has_died meter.py
+	fi
 }
 
 meter()
@@ -338,14 +383,18 @@ expect()
 	check_err $? "$1: expected '$2', found '$3'"
 }
 
-# eventually WHAT WANTED COMMAND...: what the command prints becomes WANTED. However long
-# the machine takes for it: this is about whether it happens, not when.
+# eventually WHAT WANTED COMMAND...: what the command prints becomes WANTED and stays so for
+# a moment, in which one too many would come. However long the machine takes for it: this is
+# about whether it happens, not when.
 eventually()
 {
 	local wanted=$2 found
 
 	eventually_said() { found=$("$@"); [ "$found" = "$wanted" ]; }
-	busywait 60000 eventually_said "${@:3}"
+	if busywait 60000 eventually_said "${@:3}"; then
+		nap 50
+		eventually_said "${@:3}"
+	fi
 	expect "$1" "$wanted" "$found"
 }
 
@@ -361,19 +410,26 @@ refused()
 	check_err $? "'$*' should say '$what', but said '$said'"
 }
 
-# dropped REASON COMMAND...: how many packets the kernel says it dropped for this
-# reason while the command ran and shortly after.
+# trace EVENT: from now on this event is in the trace, which is empty, at the longest until
+# the test ends. A subshell must not call it: its end is not that of the test.
+trace()
+{
+	echo >/sys/kernel/tracing/trace
+	echo 1 >"/sys/kernel/tracing/events/$1/enable"
+	defer untrace "$1"
+}
+
+untrace() { echo 0 >"/sys/kernel/tracing/events/$1/enable"; }
+
+# dropped REASON COMMAND...: $reasons becomes how many packets the kernel says it dropped for
+# this reason while the command ran and shortly after.
 dropped()
 {
-	local reason=$1 events=/sys/kernel/tracing/events/skb/kfree_skb
-	shift
-
-	echo >/sys/kernel/tracing/trace
-	echo 1 >$events/enable
-	"$@" >/dev/null
-	sleep 0.3
-	echo 0 >$events/enable
-	grep -c "reason: $reason\$" /sys/kernel/tracing/trace
+	trace skb/kfree_skb
+	"${@:2}" >/dev/null
+	nap 300
+	untrace skb/kfree_skb
+	reasons=$(grep -c "reason: $1\$" /sys/kernel/tracing/trace)
 }
 
 # set_spans I FILE VALUE, get_spans I FILE: a setting of host I.
@@ -397,7 +453,7 @@ arp_table()
 	local ns=NS$1 port
 
 	# hosts forgets what it was before.
-	port=/tmp/port.${!ns}
+	port=$own_files/port.${!ns}
 	[ -s "$port" ] || echo "$(<"$(sys "$1")/class/net/s0/phys_port_id")" >"$port"
 	read -r port <"$port"
 	awk -v address="${2:-}" -v "fields=${3:-0}" 'NR > 1 && (address == "" || $1 == address) {
@@ -433,7 +489,25 @@ start_program()
 	rm -r "$pipes"
 }
 
+# meter.py is there when no other script of these runs any more.
 start_program "$selftests/meter.py" to_meter from_meter
+read -r meter_says <&"$from_meter"
+case $meter_says in
+ready) ;;
+'') has_died meter.py ;;
+*)
+	echo "$meter_says"
+	exit "$ksft_skip"
+	;;
+esac
+
+[ -d /sys/module/spans ] || load_module "$ksft_skip"
+
+# What the kernel puts below a device by itself may have an AQM (fq_codel), which drops what
+# waited long behind a slow line: no loss of the device. This one drops only what it has no
+# room for. The setting is the machine's: it does not show in another network namespace.
+qdisc_before=$(sysctl -n net.core.default_qdisc 2>/dev/null)
+[ -z "$qdisc_before" ] || sysctl -qw net.core.default_qdisc=pfifo_fast
 
 # start_station: from now on station I COMMAND... does what station.py says, on host I.
 # order and answered are its two halves, for what takes its time.
@@ -443,14 +517,16 @@ order()
 {
 	local ns=NS$1
 
-	echo "${!ns} ${*:2}" >&"$to_station"
+	# See ask_meter.
+	trap : PIPE
+	{ echo "${!ns} ${*:2}" >&"$to_station"; } 2>/dev/null || has_died station.py
 }
 
 answered()
 {
 	local status said
 
-	read -r status said <&"$from_station"
+	read -r status said <&"$from_station" || has_died station.py
 	echo -n "$said"
 	[ "$status" = ok ]
 }
@@ -469,8 +545,8 @@ send_arp()
 # hear I arp|frames|kinds: what comes to host I from now on is what heard I prints.
 hear()
 {
-	: >"/tmp/heard$1"
-	station "$1" hear "$2" "/tmp/heard$1"
+	: >"$own_files/heard$1"
+	station "$1" hear "$2" "$own_files/heard$1"
 	check_err $? "cannot hear"
 	defer station "$1" deaf
 }
@@ -478,7 +554,7 @@ hear()
 heard()
 {
 	station "$1" sync
-	cat "/tmp/heard$1"
+	cat "$own_files/heard$1"
 }
 
 # asked I ADDRESS: how many requests for an address came to host I.
@@ -542,10 +618,10 @@ hears_of()
 		numbers=()
 		while read -r kind frame; do
 			[[ $frame != *"$mark"???? ]] || numbers+=("$((10#${frame: -4})):$kind")
-		done <"/tmp/heard$1"
+		done <"$own_files/heard$1"
 		[[ " ${numbers[*]}" == *" $last:"* ]]
 	}
-	busywait 5000 ended "$1"
+	busywait 60000 ended "$1"
 	check_err $? "host $1 does not hear what all hear"
 	for i in "${!numbers[@]}"; do
 		[[ ${numbers[i]} != "$last:"* ]] || unset "numbers[i]"

@@ -61,7 +61,7 @@ answers()
 	# It may have got its carrier back just now, and a request that was lost before that
 	# comes again after arp_retry_ms. Until then a flood pushes out all that waits.
 	settle "$1"
-	busywait 10000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
+	busywait 60000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
 	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"
 }
 
@@ -79,7 +79,7 @@ comes() { [ "$(carrier "$1")" = "$2" ]; }
 
 becomes()
 {
-	busywait 5000 comes "$@"
+	busywait 60000 comes "$@"
 	check_err $? "host $1: carrier is not $2${3:+ }${3:-}"
 }
 
@@ -114,7 +114,7 @@ open_stop_reset()
 		[ "$(($(queues 1 tx packets) + $(queues 2 tx packets) + $(queues 3 tx packets)))" = \
 			"$(($(ends 1 rx) + $(ends 2 rx) + $(ends 3 rx)))" ]
 	}
-	busywait 10000 settled
+	busywait 60000 settled
 	check_err $? "what was sent is not what was received or dropped"
 	log_test "down, up and reset under traffic"
 }
@@ -182,7 +182,7 @@ address()
 	for station in 77 2; do
 		host 2 ip link set s0 address "$(lladdr $station)"
 		check_err $? "cannot change the address while up"
-		busywait 5000 follows "$(lladdr $station)"
+		busywait 60000 follows "$(lladdr $station)"
 		expect "where host 1 has host 2 now" "$(lladdr $station)" \
 			"$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)"
 		between "announcements" 1 3 "$(announced 1 "$(lladdr $station)")"
@@ -195,7 +195,7 @@ address()
 	expect "announcements while down" 0 "$(announced 1 "$(lladdr 78)")"
 	host 2 ip link set s0 up
 	once() { [ "$(announced 1 "$(lladdr 78)")" -ge 1 ]; }
-	busywait 5000 once
+	busywait 60000 once
 	between "announcements when it goes up" 1 3 "$(announced 1 "$(lladdr 78)")"
 	# Without a carrier host 1 may have forgotten it, and asks.
 	answers 1 2 "that is up again"
@@ -234,11 +234,11 @@ mtu_live()
 	# It is the receiver's that counts for what comes.
 	host 2 ip link set s0 mtu 1500
 	ended() { [ "$(queues 1 tx packets)" = "$(ends 2 rx)" ]; }
-	busywait 5000 ended
+	busywait 60000 ended
 	mtu=$(queues 2 rx error_long)
 	send_udp 0 3 4000
 	long() { [ "$(queues 2 rx error_long)" = $((mtu + 3)) ]; }
-	busywait 5000 long
+	busywait 60000 long
 	expect "too long for the receiver" $((mtu + 3)) "$(queues 2 rx error_long)"
 	log_test "MTU under traffic"
 }
@@ -430,7 +430,7 @@ for _ in range(100):
     s.sendto(bytes(18), ('10.0.0.1', 9))"
 	stall 2 -1
 	all() { [ "$(ends 2 tx)" = 100 ]; }
-	busywait 5000 all
+	busywait 60000 all
 	expect "sent and lost" "71 29" "$(queues 2 tx packets) $(queues 2 tx drop_full)"
 	log_test "what is set while down"
 }
@@ -486,7 +486,7 @@ sent_while_down()
 	# What comes before host 2 has its carrier back is dropped there, and it is in no group.
 	ended_at_2() { echo $(($(ends 2 rx) + $(queues 2 rx filtered))); }
 	ended() { [ "$(queues 1 tx packets)" = "$(ended_at_2)" ]; }
-	busywait 5000 ended
+	busywait 60000 ended
 	expect "all that was sent ended" "$(queues 1 tx packets)" "$(ended_at_2)"
 	answers 1 2
 	host 1 sh -c 'echo rem_device_all >/proc/net/pktgen/kpktgend_0'

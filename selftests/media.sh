@@ -265,7 +265,7 @@ on_the_wire()
 		hosts_of 2
 		station 1 udp 10.0.0.2
 		came() { [ "$(heard 1 | wc -l) $(heard 2 | wc -l)" = "2 2" ]; }
-		busywait 5000 came
+		busywait 60000 came
 		own=$(lladdr 1)
 		own=${own//:/}
 		peer=$(lladdr 2)
@@ -325,10 +325,10 @@ sends_with()
 
 	header=$(frame "$(lladdr "$2")" "$(lladdr "$3")" 0800)
 	heard "$1" >/dev/null
-	: >"/tmp/heard$1"
+	: >"$own_files/heard$1"
 	station 1 udp 10.0.0.2
 	came() { heard "$1" | grep -qE "^.{${#header}}4500001d"; }
-	busywait 5000 came "$1"
+	busywait 60000 came "$1"
 	expect "$medium: header from $3 to $2" "$header" \
 		"$(heard "$1" | sed -nE "s/^(.{${#header}})4500001d.*/\\1/p")"
 }
@@ -345,7 +345,7 @@ header_cache()
 		# The peer says that it has changed, and the user says so.
 		host 2 ip link set s0 address "$(lladdr 20)"
 		learned() { [[ $(neigh_entry 1 10.0.0.2) == *" $(lladdr 20)" ]]; }
-		busywait 5000 learned
+		busywait 60000 learned
 		check_err $? "$medium: host 1 knows $(neigh_entry 1 10.0.0.2)"
 		sends_with 2 20 1
 		host 1 ip link set s0 address "$(lladdr 10)"
@@ -374,14 +374,14 @@ arp_rules()
 		send_arp 1 1 spa=10.0.0.9 tpa=10.0.0.2 src="$(lladdr 99)"
 		[ $medium = ethernet ] || wanted=1
 		ended() { [ "$(queues 2 rx packets) $(queues 2 rx drop_arp)" != "0 0" ]; }
-		busywait 5000 ended
+		busywait 60000 ended
 		expect "$medium: not from whom it says" $wanted "$(queues 2 rx drop_arp)"
 		for sha in "$(everybody)" "$(lladdr 2)"; do
 			send_arp 1 1 spa=10.0.0.8 tpa=10.0.0.2 sha="$sha"
 		done
 		((wanted += 2))
 		ended() { [ "$(queues 2 rx drop_arp)" = $wanted ]; }
-		busywait 5000 ended
+		busywait 60000 ended
 		expect "$medium: from all, and from us" $wanted "$(queues 2 rx drop_arp)"
 		expect "$medium: learned" "$([ $medium != ethernet ] || echo 10.0.0.9)" \
 			"$(host 2 ip -j neigh show dev s0 | jq -r '.[].dst')"

@@ -12,9 +12,12 @@ NS stat DIRECTION NAME    a counter of `ip -s -s link show s0`
 NS mark                   remember all of these, ethtool's summed over the queues and named
                           ethtool_...; how many there are
 NS moved                  those that are others since then, NAME+DIFFERENCE, in order
-NS write FILE VALUE...    write to files below /proc/sys; "ok", or else nothing
+NS write FILE VALUE...    write to files below /proc/sys, but for those of an IPv6 that the
+                          kernel does not have; "ok", or else nothing
 
-Of a device that is not there the first two are 0, and the others are empty. Nothing of a
+The first line is "ready", or why this cannot work here. Only one script at a time has it: a
+lock that lasts as long as this runs makes others wait, as there is one module, and settings
+of the machine. Of a device that is not there the first two are 0, and the others are empty. Nothing of a
 namespace stays open between two lines: it may be deleted.
 """
 
@@ -33,6 +36,7 @@ ETH_SS_STATS, ETH_GSTRING_LEN = 1, 32
 RTM_GETLINK, NLM_F_REQUEST = 18, 1
 IFLA_IFNAME, IFLA_STATS64 = 3, 23
 DEVICE = b"s0\0\0"
+LOCK = "/run/spans-selftests.lock"
 
 # struct rtnl_link_stats64
 STATS = ("rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped tx_dropped "
@@ -145,6 +149,8 @@ def moved(netns):
 def write(netns, *words):
     with within(netns):
         for file, value in zip(words[::2], words[1::2]):
+            if file.startswith("net/ipv6/") and not os.path.exists("/proc/sys/net/ipv6/conf"):
+                continue
             with open(f"/proc/sys/{file}", "w", encoding="ascii") as out:
                 out.write(value)
     return "ok"
@@ -154,6 +160,11 @@ COMMANDS = {f.__name__: f for f in (queues, ends, stat, mark, moved, write)}
 
 
 def main():
+    if not hasattr(os, "setns"):
+        print("python3 has no os.setns: version 3.12 or later is needed", flush=True)
+        return
+    fcntl.flock(os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
+    print("ready", flush=True)
     for line in sys.stdin:
         netns, command, *words = line.split()
         try:

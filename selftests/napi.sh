@@ -48,18 +48,18 @@ for _ in range($2):
     s.sendto(bytes(18), ('10.0.0.2', 9))"
 }
 
-# polls COMMAND...: how many polls there were on the devices meanwhile.
+# polls COMMAND...: $polled becomes how many polls there were on the devices meanwhile.
 polls()
 {
-	local event=/sys/kernel/tracing/events/napi/napi_poll
+	local filter=/sys/kernel/tracing/events/napi/napi_poll/filter
 
-	echo >/sys/kernel/tracing/trace
-	echo 'dev_name == "s0"' >$event/filter
-	echo 1 >$event/enable
+	echo 'dev_name == "s0"' >$filter
+	defer eval "echo 0 >$filter"
+	trace napi/napi_poll
 	"$@" >/dev/null
-	echo 0 >$event/enable
-	echo 0 >$event/filter
-	grep -c napi_poll: /sys/kernel/tracing/trace
+	untrace napi/napi_poll
+	echo 0 >$filter
+	polled=$(grep -c napi_poll: /sys/kernel/tracing/trace)
 }
 
 # talk COUNT [BUSY]: host 1 asks host 2 so often, and each time waits for the answer: one
@@ -104,15 +104,18 @@ fewer_polls()
 
 	RET=0
 	pair
-	before=$(polls datagrams 0 1000)
+	polls datagrams 0 1000
+	before=$polled
 	received 1000
 	masked 10 10000000
-	after=$(polls datagrams 0 1000)
+	polls datagrams 0 1000
+	after=$polled
 	received 2000
 	masked 0 0
 	# What was masked before sees that when its timer has fired ten times in vain.
 	nap 500
-	again=$(polls datagrams 0 1000)
+	polls datagrams 0 1000
+	again=$polled
 	received 3000
 	echo "polls: $before, masked $after, then $again"
 	between "polls" 900 4000 "$before"
@@ -206,7 +209,7 @@ threads_under_traffic()
 	expect "threads" $((2 * 2 * cpus)) "$threads"
 	both_cpus 1000
 	received $((came += 2000))
-	polls datagrams 0 100 >/dev/null
+	polls datagrams 0 100
 	expect "polls by others" 0 \
 		"$(grep napi_poll: /sys/kernel/tracing/trace | grep -vc 'napi/s0-\|<\.\.\.>')"
 	received $((came + 100))

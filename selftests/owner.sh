@@ -52,7 +52,7 @@ kicks()
 # moves once. So it is when the owner changes while its CPU has bottom halves off.
 chases()
 {
-	local count sent=0 frame pid what="polls that find the owner elsewhere"
+	local count sent=0 rung frame pid what="polls that find the owner elsewhere"
 
 	RET=0
 	((cpus > 1)) || { log_test_skip "$what" "one CPU"; return; }
@@ -64,11 +64,13 @@ chases()
 	frame=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
 	for count in 20 50 100 200 200 200; do
 		set_spans 1 owner_cpus "0 1"
+		rung=$(queues 1 tx flush_idle)
 		host 1 taskset -c 0 insmod "$SPANS_GEN" dev=s0 header=28 frame="$frame" k="$count" \
 			n="$count" gap=5000 2>/dev/null &
 		pid=$!
 		rings() { [ "$(queues 1 tx flush_idle)" -gt "$1" ]; }
-		busywait 20000 rings $((sent > 0))
+		busywait 60000 rings "$rung"
+		check_err $? "the module sends nothing"
 		set_spans 1 owner_cpus "1 0"
 		wait $pid
 		received $((sent += count))

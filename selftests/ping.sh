@@ -90,19 +90,20 @@ after_address_change()
 
 five_hosts()
 {
-	local from
+	local from answered others
 
 	RET=0
 	hosts 5
 	# One process for each of them: most of what this costs.
 	# shellcheck disable=SC2016 # for the other shell
 	for from in 1 2 3 4 5; do
-		enter $from sh -c 'for to in 1 2 3 4 5; do
-			[ $to = $0 ] || ping -q -W 5 -c 1 10.0.0.$to >/dev/null || echo "from $to"
-		done' $from >/tmp/unanswered
-		expect "no answer to $from" "" "$(</tmp/unanswered)"
+		answered=$(enter $from sh -c 'for to in 1 2 3 4 5; do
+			[ $to = $0 ] || ! ping -q -W 5 -c 1 10.0.0.$to >/dev/null || printf " $to"
+		done' $from)
+		check_err $? "host $from cannot ask"
+		others=" 1 2 3 4 5"
+		expect "hosts that answer host $from" "${others/ $from/}" "$answered"
 	done
-	rm -f /tmp/unanswered
 	log_test "five hosts, each with each"
 }
 

@@ -96,10 +96,10 @@ both_directions()
 		# By who sent it.
 		came() {
 			kinds="$(heard 3 | grep -c "^otherhost $(frame "$(lladdr 2)" "$(lladdr 1)" 080045)")"
-			kinds+=" $(grep -c "^otherhost $(frame "$(lladdr 1)" "$(lladdr 2)" 080045)" /tmp/heard3)"
+			kinds+=" $(grep -c "^otherhost $(frame "$(lladdr 1)" "$(lladdr 2)" 080045)" "$own_files/heard3")"
 			[ "$kinds" = "5 5" ]
 		}
-		busywait 5000 came
+		busywait 60000 came
 		expect "$medium: questions and answers" "5 5" "$kinds"
 		# Nobody but the tap hears what is not his.
 		expect "$medium: received by host 1 and host 2" "5 5" \
@@ -148,7 +148,7 @@ tcpdump_switches()
 		host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 		read_both() { grep -q "10.0.0.1 > 10.0.0.2: ICMP echo request" /tmp/tcpdump &&
 			grep -q "10.0.0.2 > 10.0.0.1: ICMP echo reply" /tmp/tcpdump; }
-		busywait 10000 read_both
+		busywait 60000 read_both
 		check_err $? "$medium: tcpdump says: $(cat /tmp/tcpdump)"
 		kill_process $pid
 		sends 1 "$(lladdr 2)"
@@ -218,7 +218,7 @@ tap_speaks()
 		host 1 ping -q -c 5 -i 0.1 -W 5 10.0.0.3 >/dev/null
 		check_err $? "$medium: the tap does not answer"
 		came() { [ "$(queues 3 rx packets)" -ge 10 ]; }
-		busywait 5000 came
+		busywait 60000 came
 		expect "$medium: received by the tap" 10 "$(queues 3 rx packets)"
 		expect "$medium: heard as others'" 0 "$(heard 3 | grep -c otherhost)"
 		expect "$medium: received by who has nothing to do with it" 0 "$(queues 2 rx packets)"
@@ -365,7 +365,7 @@ tcp()
 		rm -f /tmp/tcp.$$
 		expect "$medium: checksum of the data" "$sum" "$got"
 		ended() { [ "$(ends 3 rx)" = $(($(ends 1 rx) + $(ends 2 rx))) ]; }
-		busywait 5000 ended
+		busywait 60000 ended
 		expect "$medium: frames to the tap" $(($(ends 1 rx) + $(ends 2 rx))) "$(ends 3 rx)"
 	done
 	log_test "TCP with a tap"

@@ -158,15 +158,17 @@ print(int((time.monotonic() - began) * 1e6))"
 }
 
 # takes WHAT WANTED FOUND: not less, and no more than it takes to look where time does
-# not pass meanwhile.
+# not pass meanwhile. Elsewhere a machine that is busy may take much longer, but not for ever.
 takes()
 {
 	(($3 >= $2 * 98 / 100))
 	check_err $? "$1: took $3 us instead of $2"
 	if virtual_clock; then
 		(($3 <= $2 + 30000))
-		check_err $? "$1: took $3 us instead of $2"
+	else
+		(($3 <= $2 * 10 + 5000000))
 	fi
+	check_err $? "$1: took $3 us instead of $2"
 }
 
 rate()
