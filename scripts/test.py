@@ -64,6 +64,8 @@ class Job:
     """Something that takes a while and has results: run() yields them as they come."""
     needs = ()
     stage = ""
+    # The core of this machine that the runner gives it.
+    core = None
 
     def __init__(self, name, needs=()):
         self.name, self.needs, self.expected = name, tuple(needs), [name]
@@ -134,7 +136,7 @@ class Selftests(Job):
         left = [name for name, _ in self.scripts]
         guest = Guest(self.kernel, [SCRIPTS / "guest/selftests.sh", KSELFTEST, *words],
                       clock=self.clock, build=self.kernel, leaks=self.leaks,
-                      cpus=1 if self.kernel == "uml-debug" else None,
+                      cpus=1 if self.kernel == "uml-debug" else None, core=self.core,
                       timeout=None if os.environ.get("TIMEOUT") else TIMEOUTS[self.kernel])
         for _ in range(3):
             process = guest.start(subprocess.PIPE)
@@ -208,7 +210,7 @@ class Runner:
 
     def __init__(self, ended=lambda job, good: None):
         self.jobs, self.live, self.ended = [], False, ended
-        self.slots = len(os.sched_getaffinity(0))
+        self.cores = sorted(os.sched_getaffinity(0))
         self.times = Times()
         self.count = {"ok": 0, "not ok": 0, "skip": 0}
         self.all, self.seconds = [], {}
@@ -240,7 +242,7 @@ class Runner:
         self.total = sum(len(job.expected) for job in waiting)
         self.done, self.spent, self.worth = 0, 0.0, 0.0
         while waiting or running:
-            while len(running) < self.slots:
+            while len(running) < len(self.cores):
                 job = next((j for j in waiting if ended.issuperset(j.needs)), None)
                 if not job:
                     break
@@ -251,6 +253,7 @@ class Runner:
                     ended.add(job.name)
                     bad.add(job.name)
                     continue
+                job.core = next(c for c in self.cores if all(c != other.core for other, _ in running.values()))
                 running[job.name] = (job, time.monotonic())
                 threading.Thread(target=self.work, args=(job, events), daemon=True).start()
             if not running:
@@ -317,7 +320,7 @@ class Runner:
             sum(max(0, job.cost - (now - began)) for job, began in running.values())
         pace = self.spent / self.worth if self.worth else 1
         print(f"# {self.done}/{self.total} ... {clock(now - self.began)} elapsed, about "
-              f"{clock(left * pace / self.slots + 10)} left: {'; '.join(sorted(running))}",
+              f"{clock(left * pace / len(self.cores) + 10)} left: {'; '.join(sorted(running))}",
               flush=True)
 
     def end(self):
