@@ -21,6 +21,7 @@
 //!
 //! | here | in C |
 //! |---|---|
+//! | [`debugfs::Dir`], [`debugfs::File`] | `debugfs_create_dir()`, `debugfs_create_file_unsafe()` |
 //! | [`device::Device`] | `struct net_device` |
 //! | [`device::Operations`] | `struct net_device_ops` |
 //! | [`header_ops::Operations`] | `struct header_ops` |
@@ -54,6 +55,7 @@
 
 mod bindings;
 pub mod clock;
+pub mod debugfs;
 pub mod device;
 pub mod error;
 pub mod ethtool;

@@ -79,7 +79,7 @@ mount_checkout() {
 }
 
 inside() {
-	local dir
+	local dir git
 	make_once "$root" make_root
 	mount --bind "$root" "$root"
 	mount -t proc proc "$root/proc"
@@ -91,11 +91,14 @@ inside() {
 	# A script that the root has itself is run from there.
 	[ -d "${SPANS_BIND:=}" ] || SPANS_BIND=
 	case $SPANS_BIND in / | /bin | /sbin | /lib* | /etc* | /usr | /usr/[!l]* | /usr/lib*) SPANS_BIND= ;; esac
+	# A worktree's history lies in another checkout.
+	git=$(git -c safe.directory="$top" -C "$top" rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || git=
+	[[ $git != "$top"/* ]] || git=
 	# Sorted, so that no folder hides another one that lies in it.
 	while read -r dir; do
 		mkdir -p "$root$dir"
 		if [ "$dir" = "$top" ]; then mount_checkout "$dir"; else mount --bind "$dir" "$root$dir"; fi
-	done < <(printf '%s\n' ${SPANS_BIND:+"$SPANS_BIND"} "$cache" "$top" "$out" | sort -u)
+	done < <(printf '%s\n' ${SPANS_BIND:+"$SPANS_BIND"} ${git:+"$git"} "$cache" "$top" "$out" | sort -u)
 	# Names and certificates as this machine has them, for packages and crates.
 	for dir in /etc/resolv.conf /etc/ssl/certs; do
 		[ -e "$dir" ] || continue

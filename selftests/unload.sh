@@ -12,6 +12,11 @@ ALL_TESTS="
 	under_traffic
 	while_devices_come_and_go
 	what_is_open
+	open_debugfs_files
+	gone_under_an_open_file
+	stuck_in_a_page_fault
+	open_attributes
+	traced
 "
 
 # The module must go, and everything of it.
@@ -129,6 +134,140 @@ time.sleep(600)'
 	unload
 	load_module
 	log_test "with a packet socket and neighbours"
+}
+
+# The files of debugfs on host 1.
+debugfs_files()
+{
+	echo "/sys/kernel/debug/spans-$(<"$(sys 1)/class/net/s0/phys_port_id")"/{arp,stall}
+}
+
+# read_from FD: what becomes of a read, a line at most.
+read_from() { head -n 1 <&"$1" 2>&1 >/dev/null; }
+
+open_debugfs_files()
+{
+	local file fd
+
+	RET=0
+	hosts 2
+	for file in $(debugfs_files); do
+		exec {fd}<"$file"
+		expect "a read" "" "$(read_from $fd)"
+		refused "in use" rmmod spans
+		ip -n "$NS1" link show s0 >/dev/null
+		check_err $? "the device is gone, though rmmod was refused"
+		exec {fd}<&-
+	done
+	unload
+	load_module
+	log_test "an open file of debugfs holds the module"
+}
+
+gone_under_an_open_file()
+{
+	local file fd fds read how
+
+	RET=0
+	for how in "ip link set s0 down" "ip link del s0" "namespace"; do
+		hosts 2
+		fds=()
+		for file in $(debugfs_files); do
+			exec {fd}<"$file"
+			fds+=("$fd")
+		done
+		# What has been read once is the reader's.
+		exec {read}<"$file"
+		expect "a read" "" "$(read_from "$read")"
+		if [ "$how" = namespace ]; then
+			ip netns del "$NS1"
+		else
+			# shellcheck disable=SC2086 # several words
+			host 1 $how
+		fi
+		for fd in "${fds[@]}"; do
+			busywait 20000 gone "$fd"
+			check_err $? "$how: a file can still be read"
+		done
+		read_from "$read" >/dev/null
+		refused "in use" rmmod spans
+		for fd in "$read" "${fds[@]}"; do exec {fd}<&-; done
+		unload
+		load_module
+	done
+	log_test "devices and namespaces go under open files"
+}
+
+# A file that was removed cannot be read, nor be opened again.
+gone() { [[ $(read_from "$1") == *"Input/output error"* ]]; }
+
+stuck_in_a_page_fault()
+{
+	local what="a reader who never returns holds nobody up" pid file
+
+	RET=0
+	hosts 2
+	for file in $(debugfs_files) "$(sys 1)/class/net/s0/spans/stage_count"; do
+		"$selftests/stuck_reader.py" "$file" >"$own_files/stuck" 2>&1 &
+		pid=$!
+		is_stuck() { [ -s "$own_files/stuck" ] || ! kill -0 $pid 2>/dev/null; }
+		busywait 20000 is_stuck
+		if [ "$(<"$own_files/stuck")" != stuck ]; then
+			wait $pid
+			(($? != 4)) || { log_test_skip "$what" "no userfaultfd"; return; }
+			check_err 1 "$(<"$own_files/stuck")"
+			break
+		fi
+		timeout 20 ip -n "$NS1" link set s0 down
+		check_err $? "$file: the device cannot go down"
+		timeout 20 ip -n "$NS1" link set s0 up
+		check_err $? "$file: the device cannot come up"
+		kill -KILL $pid
+		wait $pid 2>/dev/null
+	done
+	unload
+	load_module
+	log_test "$what"
+}
+
+open_attributes()
+{
+	local file fd fds=()
+
+	RET=0
+	hosts 2
+	for file in "$(sys 1)"/class/net/s0/{spans/*,statistics/rx_packets,queues/*/*,carrier} \
+		/sys/kernel/tracing/events/spans/{enable,*/enable,*/format}; do
+		[ -r "$file" ] || continue
+		exec {fd}<"$file"
+		fds+=("$fd")
+		head -n 1 <&"$fd" >/dev/null 2>&1
+	done
+	((${#fds[@]} > 20))
+	check_err $? "only ${#fds[@]} files: this test tested little"
+	unload
+	for fd in "${fds[@]}"; do head -n 1 <&"$fd" >/dev/null 2>&1; done
+	for fd in "${fds[@]}"; do exec {fd}<&-; done
+	load_module
+	log_test "open attributes do not hold the module, and end with it"
+}
+
+traced()
+{
+	local pipe reader
+
+	RET=0
+	hosts 2
+	echo 1 >/sys/kernel/tracing/events/spans/enable
+	cat /sys/kernel/tracing/trace_pipe >/dev/null 2>&1 &
+	reader=$!
+	defer kill_process $reader
+	exec {pipe}<>/sys/kernel/tracing/set_event
+	host 1 ping -q -c 3 -i 0.01 10.0.0.2 >/dev/null
+	unload
+	exec {pipe}<&-
+	load_module
+	log_test "while its tracepoints are enabled and the trace is read"
 }
 
 tests_run

@@ -9,6 +9,7 @@
 #include <linux/hrtimer_types.h>
 
 #include <linux/capability.h>
+#include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/dynamic_queue_limits.h>
 #include <linux/ethtool.h>
@@ -21,6 +22,7 @@
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
 #include <linux/sysfs.h>

@@ -11,6 +11,8 @@
 #include <linux/types.h>
 
 struct cpumask;
+struct dentry;
+struct file_operations;
 struct hrtimer;
 struct in_device;
 struct napi_struct;
@@ -26,6 +28,15 @@ struct timer_list;
 /* bottom_half.c */
 void rust_helper_local_bh_disable(void);
 void rust_helper_local_bh_enable(void);
+
+/* debugfs.c */
+struct dentry *rust_helper_debugfs_create_dir(const char *name, struct dentry *parent);
+struct dentry *rust_helper_debugfs_create_file_unsafe(const char *name, umode_t mode,
+						      struct dentry *parent, void *data,
+						      const struct file_operations *fops);
+void rust_helper_debugfs_remove(struct dentry *dentry);
+int rust_helper_debugfs_file_get(struct dentry *dentry);
+void rust_helper_debugfs_file_put(struct dentry *dentry);
 
 /* layout.c */
 extern const size_t spans_layout[];

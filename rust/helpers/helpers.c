@@ -7,6 +7,7 @@
 #include <spans/bindings_helper.h>
 
 #include "bottom_half.c"
+#include "debugfs.c"
 #include "interrupt.c"
 #include "layout.c"
 #include "neighbour.c"

@@ -4,12 +4,14 @@
  * itself. bindgen asks clang, the kernel may be compiled by gcc: the module
  * compares when it is loaded (rust/net/layout.rs, same order).
  */
+#include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/ethtool.h>
 #include <linux/hrtimer.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/notifier.h>
+#include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
 #include <linux/timer.h>
@@ -196,6 +198,21 @@ const size_t spans_layout[] = {
 	SIZE(attribute),
 	FIELD(attribute, name),
 	FIELD(attribute, mode),
+	SIZE(file),
+	FIELD(file, f_path),
+	FIELD(file, f_inode),
+	SIZE(path),
+	FIELD(path, dentry),
+	FIELD(inode, i_private),
+	SIZE(file_operations),
+	FIELD(file_operations, owner),
+	FIELD(file_operations, open),
+	FIELD(file_operations, read),
+	FIELD(file_operations, write),
+	FIELD(file_operations, llseek),
+	FIELD(file_operations, release),
+	FIELD(seq_file, file),
+	FIELD(seq_file, private),
 	SIZE(attribute_group),
 	FIELD(attribute_group, name),
 	FIELD(attribute_group, attrs),

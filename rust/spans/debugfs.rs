@@ -5,12 +5,13 @@
 
 use super::{
     show::{Ip, Link},
-    stall::Switch,
-    Spans,
+    stall, Spans,
 };
-use crate::net::Device;
+use crate::net::{
+    debugfs::{Dir, File},
+    Device, //
+};
 use kernel::{
-    debugfs::{self, Dir, File},
     fmt,
     prelude::*,
     str::CString,
@@ -21,57 +22,47 @@ use spans_logic::{
     medium::Medium,
 };
 
-/// The files, which are there while this exists. Dropping it waits for those who read
-/// or write them.
-pub(super) struct Files {
-    _stall: Pin<KBox<File<Switch>>>,
-    _arp: Pin<KBox<File<ArpTable>>>,
-    _dir: Dir,
-}
+/// The files of a device, which are there while this exists.
+pub(super) type Files = Dir<ARef<Device<Spans>>>;
 
-impl Files {
-    pub(super) fn new(device: &Device<Spans>) -> Result<Self> {
-        let id = u64::from_be_bytes(device.data().id());
-        let name = CString::try_from_fmt(fmt!("spans-{id:016x}"))?;
-        let dir = Dir::new(&name);
-        let stall = dir.read_write_file(c"stall", Switch::new(device));
-        let stall = KBox::pin_init(stall, GFP_KERNEL)?;
-        let arp = ArpTable {
-            device: device.into(),
-        };
-        let arp = KBox::pin_init(dir.read_only_file(c"arp", arp), GFP_KERNEL)?;
-        Ok(Self {
-            _stall: stall,
-            _arp: arp,
-            _dir: dir,
-        })
-    }
-}
+const FILES: &[File<ARef<Device<Spans>>>] = &[
+    File {
+        name: c"arp",
+        show: show_arp,
+        store: None,
+    },
+    File {
+        name: c"stall",
+        show: stall::show,
+        store: Some(stall::store),
+    },
+];
 
-/// The ARP table, an entry a line.
-struct ArpTable {
-    device: ARef<Device<Spans>>,
+/// Makes the files of a device. Process context.
+pub(super) fn files(device: &Device<Spans>) -> Result<Files> {
+    let id = u64::from_be_bytes(device.data().id());
+    let name = CString::try_from_fmt(fmt!("spans-{id:016x}"))?;
+    Dir::new(&name, FILES, &device.into())
 }
 
 /// How many slots are looked at with the lock of the table.
 const SLOTS: usize = 64;
 
-impl debugfs::Writer for ArpTable {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "ip lladdr state origin flags waiters tries age_ms")?;
-        let mut views = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;
-        let medium = self.device.data().medium();
-        let mut first = 0usize;
-        let mut more = true;
-        while more {
-            more = self.device.data().arp().views(first, SLOTS, &mut views);
-            first = first.saturating_add(SLOTS);
-            for view in views.drain_all() {
-                write_entry(f, medium, &view)?;
-            }
+/// The ARP table, an entry a line.
+fn show_arp(device: &ARef<Device<Spans>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "ip lladdr state origin flags waiters tries age_ms")?;
+    let mut views = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;
+    let port = device.data();
+    let mut first = 0usize;
+    let mut more = true;
+    while more {
+        more = port.arp().views(first, SLOTS, &mut views);
+        first = first.saturating_add(SLOTS);
+        for view in views.drain_all() {
+            write_entry(f, port.medium(), &view)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn write_entry(f: &mut fmt::Formatter<'_>, medium: &'static Medium, view: &View) -> fmt::Result {

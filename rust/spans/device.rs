@@ -61,7 +61,7 @@ impl device::Operations for Spans {
 
         let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let watchdog = KBox::pin_init(Timer::new(Watchdog::new(dev)), GFP_KERNEL_ACCOUNT)?;
-        let files = debugfs::Files::new(dev)?;
+        let files = debugfs::files(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
         let line = Line::new(dev, rtnl)?;

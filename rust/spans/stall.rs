@@ -6,54 +6,29 @@
 use super::{port::Port, queue::Queue, Spans};
 use crate::net::{spinlock_bh::local_bh_disable, Device};
 use kernel::{
-    debugfs,
     fmt,
     prelude::*,
-    sync::aref::ARef,
-    uaccess::UserSliceReader, //
+    sync::aref::ARef, //
 };
 
 /// The number of the ring that hangs, or -1.
-pub(super) struct Switch {
-    device: ARef<Device<Spans>>,
+pub(super) fn show(device: &ARef<Device<Spans>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", device.data().stalled())
 }
 
-impl Switch {
-    pub(super) fn new(device: &Device<Spans>) -> Self {
-        Self {
-            device: device.into(),
+pub(super) fn store(device: &ARef<Device<Spans>>, line: &str) -> Result {
+    let ring: i32 = line.parse().map_err(|_| EINVAL)?;
+    if ring < Port::NO_RING || ring >= device.num_tx_queues() as i32 {
+        return Err(EINVAL);
+    }
+    let port = device.data();
+    port.set_stalled(ring);
+    // One that hung until now goes on.
+    let bh = local_bh_disable();
+    for queue in port.queues() {
+        if let Some(txq) = device.tx_queue(queue.index()) {
+            Queue::restart(queue, txq, &bh);
         }
     }
-}
-
-impl debugfs::Writer for Switch {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.device.data().stalled())
-    }
-}
-
-impl debugfs::Reader for Switch {
-    fn read_from_slice(&self, reader: &mut UserSliceReader) -> Result {
-        let mut text = [0u8; 16];
-        let len = reader.len();
-        let text = text.get_mut(..len).ok_or(EINVAL)?;
-        reader.read_slice(text)?;
-        let ring: i32 = core::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or(EINVAL)?;
-        let port = self.device.data();
-        if ring < Port::NO_RING || ring >= self.device.num_tx_queues() as i32 {
-            return Err(EINVAL);
-        }
-        port.set_stalled(ring);
-        // One that hung until now goes on.
-        let bh = local_bh_disable();
-        for queue in port.queues() {
-            if let Some(txq) = self.device.tx_queue(queue.index()) {
-                Queue::restart(queue, txq, &bh);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }

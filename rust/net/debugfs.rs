@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files in `/sys/kernel/debug/`.
+//!
+//! `kernel::debugfs` has them, too, but its files have no owner: a module that is unloaded
+//! while one is open leaves the kernel with functions that are gone. And it copies to the
+//! reader's memory while the file is in use, so that removing the file waits for a page
+//! fault that may never end. Here an open file holds the module, as with
+//! `DEFINE_SHOW_ATTRIBUTE()`, and a file is in use only while its text is made.
+//!
+//! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
+
+use super::bindings;
+use core::{cell::Cell, marker::PhantomData};
+use kernel::{
+    fmt,
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    str::CStr,
+    uaccess::{UserPtr, UserSlice}, //
+};
+
+/// A file that root can read, and perhaps write.
+///
+/// Both functions run in process context, while the removal of the file waits for them:
+/// they must not wait for a lock that is held when a [`Dir`] is dropped (RTNL, say).
+pub struct File<D: 'static> {
+    /// Its name.
+    pub name: &'static CStr,
+    /// Writes its text. An error is `ENOMEM` for the reader.
+    pub show: fn(&D, &mut fmt::Formatter<'_>) -> fmt::Result,
+    /// Takes a line, without its end.
+    pub store: Option<fn(&D, &str) -> Result>,
+}
+
+/// What `i_private` of a file refers to.
+struct Private<D: 'static> {
+    data: D,
+    file: &'static File<D>,
+}
+
+/// A directory with files, which are there while this exists.
+///
+/// # Invariants
+///
+/// `dentry` is a directory of debugfs or an error. The files below it refer to the elements
+/// of `files`, which do not move.
+pub struct Dir<D: Send + Sync + 'static> {
+    dentry: *mut bindings::dentry,
+    files: KVec<Private<D>>,
+}
+
+// SAFETY: What concerns a `dentry` may be called by every thread, and `D` may be sent.
+unsafe impl<D: Send + Sync> Send for Dir<D> {}
+// SAFETY: Nothing can be done with a shared one.
+unsafe impl<D: Send + Sync> Sync for Dir<D> {}
+
+impl<D: Clone + Send + Sync> Dir<D> {
+    /// A directory in the root of debugfs, with these files of `data`. As anywhere in the
+    /// kernel, it is no error if debugfs cannot make them. Process context.
+    pub fn new(name: &CStr, files: &'static [File<D>], data: &D) -> Result<Self> {
+        let mut privates = KVec::with_capacity(files.len(), GFP_KERNEL_ACCOUNT)?;
+        for file in files {
+            let data = data.clone();
+            privates.push(Private { data, file }, GFP_KERNEL_ACCOUNT)?;
+        }
+        // SAFETY: The name is a string; null is the root.
+        let dentry = unsafe {
+            bindings::rust_helper_debugfs_create_dir(name.as_char_ptr(), core::ptr::null_mut())
+        };
+        // INVARIANT: Nothing is added to `privates` from now on, and they live on the heap.
+        let this = Self {
+            dentry,
+            files: privates,
+        };
+        for private in this.files.iter() {
+            let mode = if private.file.store.is_some() {
+                0o600
+            } else {
+                0o400
+            };
+            // SAFETY: The name is a string, and `dentry` a directory or an error, which is
+            // passed on. `private` is there until `drop` has removed the file, and the
+            // functions of `OPERATIONS` use it only between `debugfs_file_get()` and
+            // `debugfs_file_put()`.
+            unsafe {
+                bindings::rust_helper_debugfs_create_file_unsafe(
+                    private.file.name.as_char_ptr(),
+                    mode,
+                    this.dentry,
+                    core::ptr::from_ref(private).cast_mut().cast(),
+                    Operations::<D>::TABLE,
+                );
+            }
+        }
+        Ok(this)
+    }
+}
+
+impl<D: Send + Sync> Drop for Dir<D> {
+    fn drop(&mut self) {
+        // SAFETY: It is a directory or an error. Waits for those who are between
+        // `debugfs_file_get()` and `debugfs_file_put()`; later ones are refused.
+        unsafe { bindings::rust_helper_debugfs_remove(self.dentry) };
+    }
+}
+
+/// Text that remembers whether it could be written.
+struct Text<'a, D: 'static> {
+    private: &'a Private<D>,
+    failed: Cell<bool>,
+}
+
+impl<D> fmt::Display for Text<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = (self.private.file.show)(&self.private.data, f);
+        self.failed.set(shown.is_err());
+        Ok(())
+    }
+}
+
+/// How many bytes can be written to a file at once.
+const LINE: usize = 64;
+
+/// What the kernel calls for files of `D`.
+struct Operations<D>(PhantomData<D>);
+
+impl<D: Send + Sync + 'static> Operations<D> {
+    const OPERATIONS: bindings::file_operations = {
+        let mut operations: bindings::file_operations = pin_init::zeroed();
+        operations.owner = crate::THIS_MODULE.as_ptr().cast();
+        operations.open = Some(Self::open);
+        operations.read = Some(bindings::seq_read);
+        operations.write = Some(Self::write);
+        operations.llseek = Some(bindings::seq_lseek);
+        operations.release = Some(bindings::single_release);
+        operations
+    };
+
+    const TABLE: &'static bindings::file_operations = &Self::OPERATIONS;
+
+    /// Calls `function` with what a file refers to, unless the file has been removed.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be an open file whose `f_op` are these, and `private` the `i_private` of
+    /// its inode.
+    unsafe fn with<R>(
+        file: *mut bindings::file,
+        private: *mut c_void,
+        function: impl FnOnce(&Private<D>) -> Result<R>,
+    ) -> Result<R> {
+        // SAFETY: An open file has a dentry.
+        let dentry = unsafe { (*file).__bindgen_anon_1.f_path.dentry };
+        // SAFETY: It is one of debugfs.
+        let got = unsafe { bindings::rust_helper_debugfs_file_get(dentry) };
+        kernel::error::to_result(got)?;
+        // SAFETY: By the invariants of `Dir` it refers to one until the file is removed, which
+        // waits for `debugfs_file_put()`.
+        let result = function(unsafe { &*private.cast() });
+        // SAFETY: Paired with `debugfs_file_get()`.
+        unsafe { bindings::rust_helper_debugfs_file_put(dentry) };
+        result
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel to open a file that [`Dir::new`] has made.
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The inode is valid, and so is the file. `show` is called with what is passed
+        // here, which only `with` looks into.
+        unsafe {
+            let private = (*inode).i_private;
+            bindings::single_open(file, Some(Self::show), private)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by `seq_read()` for a file that `open` has opened.
+    unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: `single_open()` has set both.
+        let (file, private) = unsafe { ((*seq).file, (*seq).private) };
+        // SAFETY: It is valid during this call, which has it alone.
+        let seq = unsafe { SeqFile::from_raw(seq.cast()) };
+        let show = |private: &Private<D>| {
+            let text = Text {
+                private,
+                failed: Cell::new(false),
+            };
+            seq_print!(seq, "{}", text);
+            if text.failed.get() {
+                Err(ENOMEM)
+            } else {
+                Ok(())
+            }
+        };
+        // SAFETY: `file` was opened by `open`, `private` was its inode's.
+        match unsafe { Self::with(file.cast_mut(), private, show) } {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by the kernel for a file that `open` has opened.
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        buf: *const c_char,
+        count: usize,
+        _: *mut bindings::loff_t,
+    ) -> isize {
+        let write = || -> Result {
+            let mut line = [0u8; LINE];
+            let line = line.get_mut(..count).ok_or(EINVAL)?;
+            // A page fault may take for ever, and must not hold the file.
+            let user = UserPtr::from_ptr(buf.cast_mut().cast());
+            UserSlice::new(user, count).reader().read_slice(line)?;
+            let line = core::str::from_utf8(line).map_err(|_| EINVAL)?.trim();
+            let store = |private: &Private<D>| {
+                let store = private.file.store.ok_or(EINVAL)?;
+                store(&private.data, line)
+            };
+            // SAFETY: An open file has an inode, whose `i_private` stays.
+            let private = unsafe { (*(*file).f_inode).i_private };
+            // SAFETY: Both belong to this file.
+            unsafe { Self::with(file, private, store) }
+        };
+        match write() {
+            Ok(()) => count as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+}
