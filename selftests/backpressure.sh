@@ -193,6 +193,8 @@ setup_slow()
 	no_bql
 	set_spans 1 queue_len 1
 	set_spans 1 stage_count 0
+	# It may have to wait until the scheduler lets others have their share.
+	set_spans 1 tx_wait_usecs 1000000
 	keep_busy
 }
 

@@ -68,6 +68,7 @@ settings_of_a_new_device()
 		queue_bytes 0
 		rate_mbit 0
 		delay_usecs 0
+		tx_wait_usecs 1000
 		mapping modulo
 		medium spans
 		arp_tick_ms 60000

@@ -154,6 +154,8 @@ waiting()
 # that fills the budget of a poll.
 elsewhere()
 {
+	local sent
+
 	RET=0
 	if [ ! -e "${SPANS_GEN:-}" ]; then
 		log_test_skip "nothing stays behind" "no module to send packets"
@@ -167,11 +169,16 @@ elsewhere()
 	expect "at home" 128 "$(ends 2 rx)"
 	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
 		set_spans 1 owner_cpus "1 0"
-		# The other CPU is done with the first when the second comes.
-		section 2 2 gap=5000
-		busywait 20000 arrived 130
-		expect "for another CPU" 130 "$(ends 2 rx)"
-		expect "at the end of the round" 1 "$(queues 1 tx flush_rollup)"
+		# If the other CPU is done with the first when the second comes, which is up to the
+		# machine, that waits for the end of the round.
+		for ((sent = 130; sent <= 328; sent += 2)); do
+			section 2 2 gap=5000
+			busywait 20000 arrived $sent
+			expect "for another CPU" $sent "$(ends 2 rx)"
+			[ "$(queues 1 tx flush_rollup)" = 0 ] || break
+		done
+		[ "$(queues 1 tx flush_rollup)" -ge 1 ]
+		check_err $? "none waited for the end of the round: this test tested little"
 	fi
 	log_test "nothing stays behind"
 }
@@ -198,6 +205,7 @@ settings()
 		    "stage_usecs": (0, 0, 1000000), "queue_len": (256, 1, 65536),
 		    "queue_bytes": (0, 0, 1 << 31), "rate_mbit": (0, 0, 1000000),
 		    "delay_usecs": (0, 0, 1000000),
+		    "tx_wait_usecs": (1000, 0, 1000000),
 		}
 		tries = [(name, str(first), [str(low), str(high), str(high // 2 + 1)],
 		          [str(low - 1), str(high + 1), str(high + (1 << 32))])

@@ -29,6 +29,9 @@ pub enum Knob {
     RateMbit,
     /// How long a frame travels, in microseconds.
     DelayUsecs,
+    /// How long a frame waits for a receive ring that is full and whose poll takes nothing,
+    /// in microseconds; 0: not at all.
+    TxWaitUsecs,
 }
 
 const SECOND: u32 = 1_000_000;
@@ -43,6 +46,8 @@ impl Knob {
             Self::QueueLen => 1..=65536,
             Self::QueueBytes => 0..=1 << 31,
             Self::RateMbit => 0..=1_000_000,
+            // The watchdog takes a ring that does not move for five seconds.
+            Self::TxWaitUsecs => 0..=SECOND,
         }
     }
 }
@@ -65,6 +70,7 @@ pub struct Config {
     queue_bytes: u32,
     rate_mbit: u32,
     delay_usecs: u32,
+    tx_wait_usecs: u32,
     /// Which CPU sends on which subqueue.
     pub mapping: Mapping,
     tx_slots: u32,
@@ -82,6 +88,7 @@ impl Default for Config {
             queue_bytes: 0,
             rate_mbit: 0,
             delay_usecs: 0,
+            tx_wait_usecs: 1000,
             mapping: Mapping::Modulo,
             tx_slots: 256,
             rx_slots: 1024,
@@ -108,6 +115,7 @@ impl Config {
             Knob::QueueBytes => self.queue_bytes,
             Knob::RateMbit => self.rate_mbit,
             Knob::DelayUsecs => self.delay_usecs,
+            Knob::TxWaitUsecs => self.tx_wait_usecs,
         }
     }
 
@@ -124,6 +132,7 @@ impl Config {
             Knob::QueueBytes => &mut self.queue_bytes,
             Knob::RateMbit => &mut self.rate_mbit,
             Knob::DelayUsecs => &mut self.delay_usecs,
+            Knob::TxWaitUsecs => &mut self.tx_wait_usecs,
         } = value;
         Ok(())
     }
@@ -183,7 +192,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const KNOBS: [Knob; 7] = [
+    const KNOBS: [Knob; 8] = [
         Knob::StageCount,
         Knob::StageBytes,
         Knob::StageUsecs,
@@ -191,6 +200,7 @@ mod tests {
         Knob::QueueBytes,
         Knob::RateMbit,
         Knob::DelayUsecs,
+        Knob::TxWaitUsecs,
     ];
 
     #[test]
@@ -212,7 +222,7 @@ mod tests {
     fn a_new_device_has_the_documented_settings() {
         let config = Config::default();
         let values = KNOBS.map(|knob| config.get(knob));
-        assert_eq!(values, [16, 0, 0, 256, 0, 0, 0]);
+        assert_eq!(values, [16, 0, 0, 256, 0, 0, 0, 1000]);
         assert_eq!((config.tx_slots(), config.rx_slots()), (256, 1024));
         assert_eq!(config.mapping, Mapping::Modulo);
         // A cluster for each packet, or a frame where that is longer.

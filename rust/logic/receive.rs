@@ -106,6 +106,87 @@ pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
     mtu.saturating_add(header).saturating_add(tags)
 }
 
+/// How long senders have waited for a receive ring that has no room.
+///
+/// A sender waits for a receiver that is getting on. One that is not may be anything: a
+/// thread that never runs, a poll that its user has masked for an hour, a stack with rules by
+/// the thousand. It costs a sender as much as that has patience, and [`PACE`] for each frame
+/// that its poll takes meanwhile; other frames for it are dropped. No sender has any influence
+/// on how long others wait.
+#[derive(Debug, Default)]
+pub struct Full {
+    /// When frames began to wait, and later by their share for each that was taken.
+    since: Option<u64>,
+    /// When there was no room last.
+    last: u64,
+    /// Frames that were taken, and not added to `since`.
+    taken: usize,
+}
+
+/// How long a frame takes a receiver that is getting on, at most: 8000 in a second.
+pub const PACE: u64 = 125_000;
+
+/// A receiver that was slower does not have to make up for more than this.
+const LAG: u64 = 1_000_000;
+
+/// After so long with room for all frames, nothing is held against a receiver.
+const FORGET: u64 = 100_000_000;
+
+/// What becomes of a frame that a receive ring has no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// It is offered again, and those behind it wait, too.
+    Wait,
+    /// It is dropped at the receiver.
+    Drop,
+}
+
+impl Full {
+    /// There is no room for a frame at `now`, of a sender that waits for `patience`.
+    /// Nanoseconds of one clock.
+    pub fn no_room(&mut self, now: u64, patience: u64) -> NoRoom {
+        let since = match self.since {
+            Some(since) if now.saturating_sub(self.last) <= FORGET => {
+                if self.taken == 0 {
+                    since
+                } else {
+                    let share = (self.taken as u64).saturating_mul(PACE);
+                    let least = now.saturating_sub(LAG);
+                    since.saturating_add(share).clamp(least, now)
+                }
+            }
+            _ => now,
+        };
+        self.since = Some(since);
+        self.last = now;
+        self.taken = 0;
+        if now.saturating_sub(since) < patience {
+            NoRoom::Wait
+        } else {
+            NoRoom::Drop
+        }
+    }
+
+    /// All frames that were offered had room.
+    #[inline]
+    pub fn had_room(&mut self) {
+        self.since = None;
+    }
+
+    /// The poll has taken so many frames.
+    #[inline]
+    pub fn took(&mut self, frames: usize) {
+        if self.since.is_some() {
+            self.taken = self.taken.saturating_add(frames);
+        }
+    }
+
+    /// It has put so many of them back.
+    pub fn put_back(&mut self, frames: usize) {
+        self.taken = self.taken.saturating_sub(frames);
+    }
+}
+
 /// How many of `offered` packets a receive ring takes that holds `len` of at most
 /// `limit`.
 pub const fn room(len: usize, limit: usize, offered: usize) -> usize {
@@ -189,7 +270,79 @@ mod tests {
         assert_eq!(judged(&bytes), Err(Refused::Bridged));
     }
 
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_sender_waits_for_its_patience_and_not_for_each_frame() {
+        let mut full = Full::default();
+        assert_eq!(full.no_room(5 * MS, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(6 * MS - 1, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(6 * MS, MS), NoRoom::Drop);
+        // The next one does not wait again, however late.
+        assert_eq!(full.no_room(6 * MS + 1, MS), NoRoom::Drop);
+        assert_eq!(full.no_room(90 * MS, MS), NoRoom::Drop);
+        // For one that was taken. What was lost before is not made up for.
+        full.took(1);
+        assert_eq!(full.no_room(90 * MS, MS + 1), NoRoom::Wait);
+        assert_eq!(full.no_room(90 * MS + 1, MS + 1), NoRoom::Drop);
+        full.took(1);
+        assert_eq!(full.no_room(90 * MS + 1, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(90 * MS + PACE - 1, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(90 * MS + PACE, MS), NoRoom::Drop);
+        // It is long ago.
+        assert_eq!(full.no_room(191 * MS, MS), NoRoom::Wait);
+    }
+
+    #[test]
+    fn a_receiver_that_is_getting_on_is_waited_for_and_not_longer_when_it_stops() {
+        let mut full = Full::default();
+        let mut now = 0;
+        for _ in 0..10_000 {
+            now += 16 * PACE;
+            full.took(16);
+            assert_eq!(full.no_room(now, MS), NoRoom::Wait);
+        }
+        assert_eq!(full.no_room(now + MS - 1, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(now + MS, MS), NoRoom::Drop);
+    }
+
+    #[test]
+    fn no_sender_makes_others_wait() {
+        let mut full = Full::default();
+        assert_eq!(full.no_room(0, MS), NoRoom::Wait);
+        for now in 1..MS {
+            assert_eq!(full.no_room(now, now % 2), NoRoom::Drop);
+        }
+        assert_eq!(full.no_room(MS, MS), NoRoom::Drop);
+    }
+
+    #[test]
+    fn a_sender_without_patience_never_waits() {
+        let mut full = Full::default();
+        assert_eq!(full.no_room(0, 0), NoRoom::Drop);
+        full.took(1000);
+        assert_eq!(full.no_room(0, 0), NoRoom::Drop);
+    }
+
     proptest! {
+        /// Whatever a receiver does, it costs no more than what it is granted.
+        #[test]
+        fn waiting_is_bounded(steps in proptest::collection::vec((0usize..4, 0u64..500_000), 1..200)) {
+            let (mut full, mut now, mut allowed, mut waited) = (Full::default(), 0u64, MS, 0u64);
+            let mut waits = false;
+            for (frames, time) in steps {
+                now += time;
+                waited += if waits { time } else { 0 };
+                full.took(frames);
+                allowed += frames as u64 * PACE;
+                let before = waits;
+                waits = full.no_room(now, MS) == NoRoom::Wait;
+                // The time may have been over before it was offered again.
+                allowed += if before && !waits { time } else { 0 };
+                prop_assert!(waited <= allowed);
+            }
+        }
+
         #[test]
         fn room_fills_up_and_no_further(len in 0usize..50, limit in 0usize..50, offered in 0usize..50) {
             let taken = room(len, limit, offered);

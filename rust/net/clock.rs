@@ -5,6 +5,7 @@
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use super::bindings;
+use kernel::prelude::*;
 
 /// Nanoseconds since the system was booted (`CLOCK_MONOTONIC`). They do not go
 /// back. Any context.
@@ -12,4 +13,11 @@ use super::bindings;
 pub fn ktime_get() -> u64 {
     // SAFETY: No requirements.
     unsafe { bindings::ktime_get() as u64 }
+}
+
+/// Ticks of the clock, from an arbitrary one, overflowing. Any context.
+#[inline]
+pub fn jiffies() -> c_ulong {
+    // SAFETY: It is valid, and written by the core alone: READ_ONCE().
+    unsafe { (&raw const bindings::jiffies).read_volatile() }
 }

@@ -21,6 +21,7 @@ mod event;
 
 use super::{
     bindings,
+    clock::jiffies,
     device::{self, Device},
     inet::{from_be32, to_be32},
     rtnl::Rtnl,
@@ -474,12 +475,10 @@ impl<T: Operations> Neighbour<T> {
     /// How many milliseconds ago a packet was sent to it last, other than with a header that
     /// it [keeps](Self::uses_header).
     pub fn unused_for(&self) -> u32 {
-        // SAFETY: By the type invariant it is valid. READ_ONCE(), of `jiffies`, too.
-        unsafe {
-            let used = (&raw const (*self.as_raw()).used).read_volatile();
-            let now = (&raw const bindings::jiffies).read_volatile();
-            bindings::rust_helper_jiffies_to_msecs(now.wrapping_sub(used))
-        }
+        // SAFETY: By the type invariant it is valid. READ_ONCE().
+        let used = unsafe { (&raw const (*self.as_raw()).used).read_volatile() };
+        // SAFETY: No requirements.
+        unsafe { bindings::rust_helper_jiffies_to_msecs(jiffies().wrapping_sub(used)) }
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
-use super::{bindings, rtnl::Rtnl, spinlock_bh::LocalBhDisabled};
+use super::{bindings, clock::jiffies, rtnl::Rtnl, spinlock_bh::LocalBhDisabled};
 use core::{convert::Infallible, mem::offset_of, ops::Deref};
 use kernel::{
     prelude::*,
@@ -74,13 +74,9 @@ impl<T: Callback> Timer<T> {
     /// Has the callback called after so many milliseconds, and not before, even if it
     /// was due. Any context.
     pub fn mod_timer(&self, after: Msecs) {
-        let after = msecs_to_jiffies(after);
-        // SAFETY: The timer is initialised, and `drop` waits for it. `jiffies` may be read at any
-        // time.
-        unsafe {
-            let now = (&raw const bindings::jiffies).read_volatile();
-            bindings::mod_timer(self.timer.get(), now.wrapping_add(after));
-        }
+        let at = jiffies().wrapping_add(msecs_to_jiffies(after));
+        // SAFETY: The timer is initialised, and `drop` waits for it.
+        unsafe { bindings::mod_timer(self.timer.get(), at) };
     }
 
     /// Waits until the callback is not at work, and has it not called any more. It nobody

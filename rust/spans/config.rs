@@ -81,6 +81,7 @@ impl Attributes for Spans {
         knob!(c"queue_bytes", QueueBytes),
         knob!(c"rate_mbit", RateMbit),
         knob!(c"delay_usecs", DelayUsecs),
+        knob!(c"tx_wait_usecs", TxWaitUsecs),
         Attribute::new(c"mapping", show_mapping, store_mapping),
         Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine(),
         Attribute::read_only(c"medium", |dev, to| {

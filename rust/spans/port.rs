@@ -33,7 +33,7 @@ use kernel::{
 };
 use spans_logic::{
     address::Address,
-    config::Config,
+    config::{Config, Knob},
     filter::Filter,
     medium::Medium,
     transmit::Settings, //
@@ -59,6 +59,9 @@ pub(crate) struct Port {
     address: Word<u64>,
     /// What the receive side hears beside that.
     filter: Rcu<AddressFilter>,
+    /// How long frames wait for a receive ring that is full and does not move, in
+    /// nanoseconds.
+    tx_wait: Word<u64>,
     /// The transmit ring that hangs, or -1.
     stalled: Word<i32>,
     /// The user has cut the line. It stays so while the device is down.
@@ -81,6 +84,7 @@ impl Port {
         let config = Config::default();
         let header_len = segment.medium().header_len();
         let settings = config.settings(dev.mtu() as usize, header_len, cpus);
+        let tx_wait = Self::wait_of(&config);
 
         let count = tx.max(rx);
         let mut homes = percpu::possible_cpus().peekable();
@@ -114,6 +118,7 @@ impl Port {
                 rx_queues: Word::new(rx as usize),
                 address: Word::new(0),
                 filter: Rcu::new(RcuBox::new(Filter::default(), GFP_KERNEL_ACCOUNT)?),
+                tx_wait: Word::new(tx_wait),
                 stalled: Word::new(Self::NO_RING),
                 cut: Word::new(false),
                 config <- new_mutex!(config, "spans_config"),
@@ -209,6 +214,7 @@ impl Port {
         *config = changed;
         let config = config.clone();
         let settings = port.settings(dev, &config);
+        port.tx_wait.write(Self::wait_of(&config));
         let bh = local_bh_disable();
         for queue in port.queues() {
             if let Some(txq) = dev.tx_queue(queue.index()) {
@@ -220,6 +226,16 @@ impl Port {
             Rollup::hurry(rollup);
         }
         Ok(())
+    }
+
+    fn wait_of(config: &Config) -> u64 {
+        u64::from(config.get(Knob::TxWaitUsecs)).saturating_mul(1000)
+    }
+
+    /// How long a frame waits for a receive ring that is full and does not move, in
+    /// nanoseconds.
+    pub(super) fn tx_wait(&self) -> u64 {
+        self.tx_wait.read()
     }
 
     fn settings(&self, dev: &Device<Spans>, config: &Config) -> Settings {

@@ -4,6 +4,7 @@
 
 use super::{arp::Arp, counters::Counter, queue::Queue};
 use crate::net::{
+    clock::{jiffies, ktime_get},
     napi::PollContext,
     skbuff::{Offloads, PacketType},
     spinlock_bh::LocalBhDisabled,
@@ -14,7 +15,7 @@ use crate::net::{
 use spans_logic::{
     address::Address,
     arp::packet,
-    receive::{judge, longest, room, Recipient, Refused},
+    receive::{judge, longest, room, Full, NoRoom, Recipient, Refused},
 };
 
 /// A receive ring.
@@ -25,6 +26,7 @@ pub(super) struct RxRing {
     carrier: bool,
     frames: SkBuffList,
     slots: usize,
+    full: Full,
 }
 
 /// What the stack is told of a frame.
@@ -60,6 +62,7 @@ impl RxRing {
             carrier: false,
             frames: SkBuffList::default(),
             slots,
+            full: Full::default(),
         }
     }
 
@@ -81,15 +84,24 @@ impl Queue {
         self.rx.lock(bh).slots = slots;
     }
 
-    /// Whether another frame would not have to wait.
-    pub(super) fn has_rx_room(&self, bh: &LocalBhDisabled) -> bool {
-        let rx = self.rx.lock(bh);
-        !rx.open || !rx.carrier || room(rx.frames.len(), rx.slots, 1) > 0
+    /// Whether another frame of a sender with so much patience would have to wait.
+    pub(super) fn makes_wait(&self, patience: u64, bh: &LocalBhDisabled) -> bool {
+        let mut rx = self.rx.lock(bh);
+        rx.open
+            && rx.carrier
+            && room(rx.frames.len(), rx.slots, 1) == 0
+            && rx.full.no_room(ktime_get(), patience) == NoRoom::Wait
     }
 
     /// Puts frames from the segment into the receive ring, as many as there is room
-    /// for. Answers whether the doorbell is to be rung.
-    pub(super) fn offer(&self, frames: &mut SkBuffList, bh: &LocalBhDisabled) -> bool {
+    /// for. The others stay in `frames` if they are to wait, as their sender has so much
+    /// `patience` in nanoseconds, or are dropped. Answers whether the doorbell is to be rung.
+    pub(super) fn offer(
+        &self,
+        frames: &mut SkBuffList,
+        patience: u64,
+        bh: &LocalBhDisabled,
+    ) -> bool {
         let mut rx = self.rx.lock(bh);
         if !rx.open || !rx.carrier {
             drop(rx);
@@ -100,6 +112,12 @@ impl Queue {
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
         self.rx_rung.write(true);
+        if frames.is_empty() {
+            rx.full.had_room();
+        } else if rx.full.no_room(ktime_get(), patience) == NoRoom::Drop {
+            drop(rx);
+            self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
+        }
         taken > 0
     }
 
@@ -111,6 +129,7 @@ impl Queue {
         let frames = {
             let mut rx = self.rx.lock(context.bh());
             let frames = rx.frames.take_front(context.budget());
+            rx.full.took(frames.len());
             self.rx_rung.write(!rx.frames.is_empty());
             frames
         };
@@ -118,13 +137,15 @@ impl Queue {
             return 0;
         }
         let (count, mut rest) = self.receive(context, frames);
-        if !rest.is_empty() {
-            let mut rx = self.rx.lock(context.bh());
-            rest.append(&mut rx.frames);
-            rx.frames = rest;
-            self.rx_rung.write(true);
+        if rest.is_empty() {
+            return count;
         }
-        count
+        let mut rx = self.rx.lock(context.bh());
+        rx.full.put_back(rest.len());
+        rest.append(&mut rx.frames);
+        rx.frames = rest;
+        self.rx_rung.write(true);
+        context.budget()
     }
 
     /// Refuses frames of the segment from now on, and drops those that are there.
@@ -136,13 +157,21 @@ impl Queue {
 
     /// Drops the frames that are there.
     pub(super) fn purge_rx(&self, bh: &LocalBhDisabled) {
-        let mut received = self.rx.lock(bh).frames.take();
+        let mut received = {
+            let mut rx = self.rx.lock(bh);
+            rx.full.had_room();
+            rx.frames.take()
+        };
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
     }
 
     /// Gives frames that are for this device to the stack, and drops the others. Answers how
     /// many there were, of those that were taken apart each part, and what exceeds the budget
-    /// with them.
+    /// with them, or the time.
+    ///
+    /// The stack may take long for each (rules by the thousand), and this poll may run in that
+    /// of a sender: after a tick of the clock other polls have their turn, as after those of
+    /// `net_rx_action()`, which looks only between polls.
     fn receive(
         &self,
         context: &PollContext<'_, Self>,
@@ -161,8 +190,9 @@ impl Queue {
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
         let (mut packets, mut bytes, mut groups) = (0u64, 0u64, 0u64);
         let mut count = 0usize;
+        let begin = jiffies();
 
-        while count < context.budget() {
+        while count < context.budget() && jiffies().wrapping_sub(begin) <= 1 {
             let Some(mut skb) = frames.pop_front() else {
                 break;
             };

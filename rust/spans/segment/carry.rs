@@ -86,20 +86,13 @@ impl<'a> Hearers<'a> {
         match (ports.next(), ports.next()) {
             (Some(_), _) if self.cast == Cast::Multicast => Reach::Many,
             (Some(_), Some(_)) => Reach::Many,
-            (Some(port), None) => self.reach_one(port, sender),
-            // Nobody but a tap, as is the port of a bridge.
+            (Some(port), None) if self.taps(sender, port).next().is_none() => Reach::One(port),
+            (Some(port), None) => Reach::OneAndTaps(port),
+            // Taps alone, as is the port of a bridge: no frame waits for them.
             (None, _) => match self.taps(sender, sender).next() {
-                Some(port) => self.reach_one(port, sender),
+                Some(_) => Reach::Many,
                 None => Reach::Nobody,
             },
-        }
-    }
-
-    fn reach_one(self, port: &'a Port, sender: &'a Port) -> Reach<'a> {
-        if self.taps(sender, port).next().is_none() {
-            Reach::One(port)
-        } else {
-            Reach::OneAndTaps(port)
         }
     }
 }
@@ -108,7 +101,7 @@ impl<'a> Hearers<'a> {
 #[derive(Clone, Copy)]
 enum Reach<'a> {
     Nobody,
-    /// Waits until there is room.
+    /// Waits for room, at most as long as its sender does.
     One(&'a Port),
     /// So does this; the others get copies when it has arrived.
     OneAndTaps(&'a Port),
@@ -134,7 +127,7 @@ impl Segment {
         }
         let stations = self.stations.read(bh);
         let header_len = self.medium.header_len();
-        let mut delivery = Delivery::new(from.index(), bh);
+        let mut delivery = Delivery::new(from.index(), sender.tx_wait(), bh);
         let mut lost = SkBuffList::default();
         let (mut dropped, mut groups) = (0usize, 0u64);
         let mut hearers = Hearers::none(self.medium, bh);
@@ -221,21 +214,17 @@ pub(in crate::spans) struct Carried<'a> {
     pub(in crate::spans) ring: Option<&'a Napi<Queue>>,
 }
 
-/// What becomes of frames that a ring has no room for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IfFull {
-    Wait,
-    Drop,
-}
-
 /// Frames on their way into receive rings. As long as they go to the same one,
 /// they go together: one lock and one doorbell.
 struct Delivery<'a> {
     /// The number of the sender's queue.
     index: u16,
+    /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
+    tx_wait: u64,
     bh: &'a LocalBhDisabled,
     ring: Option<&'a Napi<Queue>>,
-    if_full: IfFull,
+    /// How long those that are on their way into `ring` wait: 0 is not at all.
+    patience: u64,
     /// On their way into `ring`.
     frames: SkBuffList,
     /// Delivered, a frame for many being one.
@@ -246,12 +235,13 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn new(index: u16, bh: &'a LocalBhDisabled) -> Self {
+    fn new(index: u16, tx_wait: u64, bh: &'a LocalBhDisabled) -> Self {
         Self {
             index,
+            tx_wait,
             bh,
             ring: None,
-            if_full: IfFull::Wait,
+            patience: tx_wait,
             frames: SkBuffList::default(),
             packets: 0,
             bytes: 0,
@@ -272,7 +262,7 @@ impl<'a> Delivery<'a> {
     #[inline]
     fn give(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
-        self.put(skb, port, IfFull::Wait);
+        self.put(skb, port, self.tx_wait);
     }
 
     /// A frame for one port, of which others get copies once it has arrived.
@@ -284,10 +274,10 @@ impl<'a> Delivery<'a> {
         taps: impl Fn() -> I,
     ) {
         self.flush();
-        let full = port
+        let waits = port
             .rx_queue(self.index)
-            .is_some_and(|ring| !ring.has_rx_room(self.bh));
-        if full || self.is_blocked() {
+            .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
+        if waits || self.is_blocked() {
             // Nobody takes a copy of what does not arrive.
             return self.back.push_back(skb);
         }
@@ -335,12 +325,12 @@ impl<'a> Delivery<'a> {
                 continue;
             };
             match skb.clone() {
-                Ok(copy) => self.put(copy, before, IfFull::Drop),
+                Ok(copy) => self.put(copy, before, 0),
                 Err(_) => self.count_at(before, Counter::RxDropNoMemory),
             }
         }
         match last {
-            Some(port) => self.put(skb, port, IfFull::Drop),
+            Some(port) => self.put(skb, port, 0),
             // It was on the wire, where nobody wanted to hear it.
             None => skb.consume(),
         }
@@ -354,20 +344,20 @@ impl<'a> Delivery<'a> {
 
     /// The frames that follow go to another ring than those before.
     #[inline(never)]
-    fn turn_to(&mut self, ring: &'a Napi<Queue>, if_full: IfFull) {
+    fn turn_to(&mut self, ring: &'a Napi<Queue>, patience: u64) {
         self.flush();
         self.ring = Some(ring);
-        self.if_full = if_full;
+        self.patience = patience;
     }
 
     #[inline]
-    fn put(&mut self, skb: SkBuff, port: &'a Port, if_full: IfFull) {
+    fn put(&mut self, skb: SkBuff, port: &'a Port, patience: u64) {
         let Some(ring) = port.rx_queue(self.index) else {
             // A port always has a queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
-        if self.if_full != if_full || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
-            self.turn_to(ring, if_full);
+        if self.patience != patience || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
+            self.turn_to(ring, patience);
         }
         if self.is_blocked() {
             return self.hold_back(skb);
@@ -392,16 +382,9 @@ impl<'a> Delivery<'a> {
     /// Puts the frames into their ring. Answers whose poll is to be scheduled.
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         let ring = self.ring.take()?;
-        let rings = ring.offer(&mut self.frames, self.bh);
-        match self.if_full {
-            IfFull::Wait => {
-                while let Some(skb) = self.frames.pop_front() {
-                    self.hold_back(skb);
-                }
-            }
-            IfFull::Drop => {
-                ring.drop_frames(&mut self.frames, Counter::RxDropFull, DropReason::FULL_RING);
-            }
+        let rings = ring.offer(&mut self.frames, self.patience, self.bh);
+        while let Some(skb) = self.frames.pop_front() {
+            self.hold_back(skb);
         }
         rings.then_some(ring)
     }
