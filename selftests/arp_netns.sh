@@ -16,6 +16,9 @@ ALL_TESTS="
 	carrier_loss
 	carrier_loss_without_eviction
 	down_and_up
+	link_address_changes
+	last_address
+	arp_off
 	own_addresses_of_other_devices
 "
 start_station
@@ -115,6 +118,53 @@ carrier_loss_without_eviction()
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
 	expect "neighbour's link address" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
 	log_test "the carrier is lost, arp_evict_nocarrier=0"
+}
+
+# The next packet asks for its host, which hears of the new address by that.
+link_address_changes()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+	host 1 ip link set s0 address "$(lladdr 65)"
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
+	host 1 ping -q -c 1 -W 2 10.0.0.2 >/dev/null
+	check_err $? "no answer to the first packet from another link address"
+	expect "the other's entry" "valid $(lladdr 65)" "$(arp_entry 2 10.0.0.1)"
+	log_test "the link address changes, and is not announced"
+}
+
+last_address()
+{
+	RET=0
+	hosts 2
+	ip -n "$NS1" addr add 10.0.2.1/24 dev s0
+	ping_host 1 2
+	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
+	ip -n "$NS1" addr del 10.0.2.1/24 dev s0
+	expect "entries with an address left" 2 "$(get_spans 1 arp_entries)"
+	ip -n "$NS1" addr del 10.0.0.1/24 dev s0
+	expect "entries without any" 1 "$(get_spans 1 arp_entries)"
+	ip -n "$NS1" addr add 10.0.0.1/24 dev s0
+	ping_host 1 2
+	check_err $? "no answer with an address again"
+	log_test "the last address goes"
+}
+
+arp_off()
+{
+	RET=0
+	hosts 2
+	ping_host 1 2
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	ip -n "$NS1" link set s0 arp off
+	expect "entries without ARP" 0 "$(get_spans 1 arp_entries)"
+	ip -n "$NS1" link set s0 arp on
+	ping_host 1 2
+	check_err $? "no answer with ARP again"
+	log_test "ARP is switched off"
 }
 
 down_and_up()

@@ -14,6 +14,7 @@ ALL_TESTS="
 	proxy
 	ntable
 	full
+	not_ours
 	kept
 	random
 "
@@ -128,9 +129,15 @@ full()
 		host 1 ip neigh add "10.0.1.$i" lladdr $perm dev s0
 		check_err $? "no room for $i"
 	done
+	expect "arp_refused" 0 "$(get_spans 1 arp_refused)"
 	refused "No buffer space" host 1 ip neigh add 10.0.1.5 lladdr $perm dev s0
-	host 1 ping -q -c 1 -W 1 10.0.0.2 >/dev/null 2>&1
-	check_fail $? "an answer, with no room for who gives it"
+	expect "arp_refused" 1 "$(get_spans 1 arp_refused)"
+	refused "No buffer space" host 1 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_IP, 11, 1)  # IP_RECVERR
+s.sendto(b'', ('10.0.0.2', 9))"
+	expect "arp_refused" 2 "$(get_spans 1 arp_refused)"
 	expect "entries" 4 "$(get_spans 1 arp_entries)"
 	set_spans 1 arp_limit 2000
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
@@ -138,6 +145,26 @@ full()
 	expect "entries" 5 "$(get_spans 1 arp_entries)"
 	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.1.3)"
 	log_test "the table is full, and grows"
+}
+
+# Nobody asks for groups, everybody and oneself: they take no room.
+not_ours()
+{
+	local ip
+
+	RET=0
+	hosts 2
+	quiet 2
+	set_spans 1 arp_limit 1
+	for ip in 224.0.0.9 10.0.0.255 10.0.0.1; do
+		host 1 ip neigh replace $ip lladdr $perm dev s0 nud permanent
+		check_err $? "no neighbour $ip"
+	done
+	expect "entries" 0 "$(get_spans 1 arp_entries)"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer: others took the room"
+	expect "entries" 1 "$(get_spans 1 arp_entries)"
+	log_test "neighbours that are never asked for take no room"
 }
 
 kept()

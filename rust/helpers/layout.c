@@ -88,6 +88,7 @@ const size_t spans_layout[] = {
 	FIELD(netdev_notifier_info, dev),
 	FIELD(in_device, dev),
 	FIELD(in_device, arp_parms),
+	FIELD(in_device, ifa_list),
 	FIELD(in_ifaddr, ifa_dev),
 	FIELD(in_ifaddr, ifa_local),
 	SIZE(netdev_queue),

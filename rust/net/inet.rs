@@ -164,6 +164,13 @@ impl<T: Operations> Device<T> {
         (!in_device.is_null()).then(|| f(in_device))
     }
 
+    /// Whether it has any IPv4 address.
+    pub fn has_addresses(&self, rtnl: &Rtnl) -> bool {
+        // SAFETY: It is valid, and changes with RTNL held only.
+        let has = |in_device: *mut bindings::in_device| unsafe { !(*in_device).ifa_list.is_null() };
+        self.with_in_device(rtnl, has).unwrap_or(false)
+    }
+
     /// How the kernel treats the neighbours of this device, until the user changes that.
     pub fn set_arp_parameters(&self, parameters: &Parameters, rtnl: &Rtnl) {
         let parameters = [

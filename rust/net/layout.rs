@@ -97,6 +97,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(netdev_notifier_info, dev),
     field(in_device, dev),
     field(in_device, arp_parms),
+    field(in_device, ifa_list),
     field(in_ifaddr, ifa_dev),
     field(in_ifaddr, ifa_local),
     size(netdev_queue),

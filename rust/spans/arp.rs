@@ -453,8 +453,8 @@ impl neighbour::Operations for Spans {
     fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
         let port = dev.data();
         let bh = local_bh_disable();
-        let has_room = port.arp().shared.lock(&bh).table.has_room(ip);
-        if has_room {
+        let admitted = port.arp().shared.lock(&bh).table.admits(ip);
+        if admitted {
             Ok(())
         } else {
             Err(crate::net::error::enobufs())

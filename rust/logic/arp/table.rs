@@ -169,6 +169,8 @@ where
     tell: Queue,
     /// What was told last, which the kernel may be taking in just now.
     told: Option<Ipv4Addr>,
+    /// The host whose packet was refused last.
+    refused: Option<Ipv4Addr>,
     /// Entries that are gone.
     gone: usize,
     up: bool,
@@ -199,6 +201,7 @@ where
             heard: Queue::new(Chain::Heard),
             tell: Queue::new(Chain::Tell),
             told: None,
+            refused: None,
             gone: 0,
             up: false,
             waits: Waits::new(&settings),
@@ -309,6 +312,7 @@ where
                 return Heard::Nothing;
             }
             let Some(place) = self.add(ip, Wish::Stranger) else {
+                self.refused = Some(ip);
                 return Heard::NoRoom;
             };
             self.totals.learned = self.totals.learned.wrapping_add(1);

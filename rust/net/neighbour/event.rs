@@ -55,7 +55,8 @@ impl Event<'_> {
     }
 
     /// How it is doing at this moment, which may be later than the event. Behind link addresses
-    /// that are shorter than `N` bytes are zeroes. `None` if they are longer, or if the driver has just
+    /// that are shorter than `N` bytes are zeroes. `None` if they are longer, if the driver is not
+    /// asked for it (broadcast, multicast and own addresses), or if the driver has just
     /// [failed](Solicitation::fail) it, or if it was dead before: then there may be another
     /// one with its address. Events of one neighbour must be looked at one after the other.
     pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
@@ -77,6 +78,10 @@ impl Event<'_> {
         address.get_mut(len..)?.fill(0);
         // SAFETY: By the type invariant there is a private area, which is zero if it is not ours.
         let private = unsafe { &*private(n) };
+        // SAFETY: As above. It never changes.
+        if u32::from(unsafe { (*n).type_ }) != bindings::RTN_UNICAST {
+            return None;
+        }
         if dead && private.dead.read() {
             return None;
         }

@@ -28,13 +28,17 @@ impl notifier::Events for Spans {
         restore(dev, rtnl);
     }
 
+    /// The next packet to each host asks for it, which tells it the new address.
     fn readdressed(dev: &Device<Self>, rtnl: &Rtnl) {
+        dev.data().arp().forget(false);
         restore(dev, rtnl);
     }
 
     fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
         let port = dev.data();
-        if dev.carrier_ok() {
+        if !dev.does_arp() {
+            port.arp().forget(false);
+        } else if dev.carrier_ok() {
             // Who was asked over a line that was cut could not answer.
             port.arp().forgive();
             Arp::tell(port.arp(), dev, &local_bh_disable());
@@ -50,7 +54,12 @@ impl notifier::Events for Spans {
         }
     }
 
+    /// Without an address there is no ARP, as the ancestor forgets all when IP leaves an
+    /// interface.
     fn address_removed(dev: &Device<Self>, rtnl: &Rtnl) {
+        if !dev.has_addresses(rtnl) {
+            dev.data().arp().forget(false);
+        }
         restore(dev, rtnl);
     }
 }

@@ -24,6 +24,17 @@ where
                 && (self.len() < self.settings.limit || self.victim(Wish::Packet).is_some())
     }
 
+    /// The same, before the kernel makes a neighbour: that there is no room is counted, but
+    /// not once more for a host whose packet the table has just refused: the stack looks at
+    /// that packet next.
+    pub fn admits(&mut self, ip: Ipv4Addr) -> bool {
+        let has_room = self.has_room(ip);
+        if !has_room && self.refused.take() != Some(ip) {
+            self.totals.refused = self.totals.refused.wrapping_add(1);
+        }
+        has_room
+    }
+
     /// Moves to other slots and buckets, of which there must be at least as many, and
     /// gives the old ones back; fewer come back unused.
     pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {

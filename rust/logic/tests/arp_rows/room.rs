@@ -125,3 +125,21 @@ fn room_is_seen_where_there_is_some() {
     // There is one already.
     assert!(rig.table.has_room(ip(2)) && rig.table.has_room(ip(4)));
 }
+
+/// Each packet, each host and each neighbour that finds no room, once.
+#[test]
+fn refusals_are_counted_once() {
+    let mut rig = two(66);
+    rig.valid(ip(2), hw(2));
+    rig.valid(ip(3), hw(3));
+    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::NoRoom);
+    assert_eq!(rig.table.totals().refused, 1);
+    // The stack has the same packet.
+    assert!(!rig.table.admits(ip(4)));
+    assert_eq!(rig.table.totals().refused, 1);
+    assert!(!rig.table.admits(ip(4)));
+    assert!(!rig.table.admits(ip(5)));
+    assert_eq!(rig.table.totals().refused, 3);
+    assert!(rig.table.admits(ip(2)));
+    assert_eq!(rig.table.totals().refused, 3);
+}
