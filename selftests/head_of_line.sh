@@ -10,6 +10,7 @@ source "$(dirname "$0")/lib.sh"
 ALL_TESTS="
 	getting_on
 	masked
+	two_masked
 	masked_for_longer
 	masked_tap
 	thousands_of_rules
@@ -20,13 +21,14 @@ poll_every()
 {
 	echo 1000000 >"$(sys "$1")/class/net/s0/napi_defer_hard_irqs"
 	echo $(($2 * 1000)) >"$(sys "$1")/class/net/s0/gro_flush_timeout"
-	host 1 taskset -c 0 ping -q -c 1 -W 1 10.0.0.2 >/dev/null
+	host 1 taskset -c 0 ping -q -c 1 -W 1 "10.0.0.$1" >/dev/null
 }
 
+# setup [HOSTS]
 setup()
 {
-	hosts 3
-	neighbours 3
+	hosts "${1:-3}"
+	neighbours "${1:-3}"
 	host 2 ip route replace unreachable 10.0.0.1/32
 	host 2 ethtool -G s0 rx 16
 }
@@ -36,7 +38,7 @@ cpus=$(getconf _NPROCESSORS_ONLN)
 # The CPU on which host 1 sends, and so its ring.
 sender=0
 
-# burst ADDRESS COUNT [TIMES]: as many datagrams in one go, every 20 ms.
+# burst ADDRESSES COUNT [TIMES]: as many datagrams in one go, every 20 ms, to each in turn.
 burst()
 {
 	host 1 taskset -c $sender python3 -c "
@@ -45,7 +47,8 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
 for again in reversed(range(${3:-1})):
     for _ in range($2):
-        s.sendto(bytes(18), ('$1', 9))
+        for address in '$1'.split():
+            s.sendto(bytes(18), (address, 9))
     time.sleep(0.02 if again else 0)"
 }
 
@@ -108,6 +111,26 @@ masked()
 	expect "all ends of frames for it" 6001 \
 		$(($(queues 2 rx drop_full) + $(queues 2 rx packets) + 16))
 	log_test "a receiver that never polls costs others a millisecond"
+}
+
+# Two of them a millisecond each, and not one for each frame.
+two_masked()
+{
+	local worst lost
+
+	RET=0
+	setup 4
+	host 4 ethtool -G s0 rx 16
+	poll_every 2 1000000000
+	poll_every 4 1000000000
+	burst "10.0.0.2 10.0.0.4" 30 200 &
+	nap 100
+	ask
+	at_most "behind two receivers that never poll" 2500 100000
+	wait $!
+	[ "$(queues 4 rx drop_full)" -ge 4000 ]
+	check_err $? "only $(queues 4 rx drop_full) frames found the ring full: this test tested little"
+	log_test "two receivers that never poll cost others two milliseconds"
 }
 
 # Or as much as the sender says.

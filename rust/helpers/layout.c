@@ -213,7 +213,6 @@ const size_t spans_layout[] = {
 	FIELD(file_operations, llseek),
 	FIELD(file_operations, release),
 	FIELD(seq_file, file),
-	FIELD(seq_file, private),
 	SIZE(attribute_group),
 	FIELD(attribute_group, name),
 	FIELD(attribute_group, attrs),

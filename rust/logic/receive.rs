@@ -111,25 +111,27 @@ pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
 /// A sender waits for a receiver that is getting on. One that is not may be anything: a
 /// thread that never runs, a poll that its user has masked for an hour, a stack with rules by
 /// the thousand. It costs a sender as much as that has patience, and [`PACE`] for each frame
-/// that its poll takes meanwhile; other frames for it are dropped. No sender has any influence
-/// on how long others wait.
+/// that its poll is done with meanwhile; other frames for it are dropped. No sender has any
+/// influence on how long others wait.
 #[derive(Debug, Default)]
 pub struct Full {
-    /// When frames began to wait, and later by their share for each that was taken.
+    /// When frames began to wait, and later by their share for each that the poll was done
+    /// with.
     since: Option<u64>,
     /// When there was no room last.
     last: u64,
-    /// Frames that were taken, and not added to `since`.
-    taken: usize,
+    /// How many frames the poll had been done with by then.
+    done: usize,
 }
 
 /// How long a frame takes a receiver that is getting on, at most: 8000 in a second.
 pub const PACE: u64 = 125_000;
 
-/// A receiver that was slower does not have to make up for more than this.
-const LAG: u64 = 1_000_000;
+/// A receiver that was slower does not have to make up for more than this, as no sender has
+/// more patience.
+const LAG: u64 = 1_000_000_000;
 
-/// After so long with room for all frames, nothing is held against a receiver.
+/// If no frame had to wait for so long, nothing is held against a receiver.
 const FORGET: u64 = 100_000_000;
 
 /// What becomes of a frame that a receive ring has no room for.
@@ -142,48 +144,25 @@ pub enum NoRoom {
 }
 
 impl Full {
-    /// There is no room for a frame at `now`, of a sender that waits for `patience`.
-    /// Nanoseconds of one clock.
-    pub fn no_room(&mut self, now: u64, patience: u64) -> NoRoom {
+    /// There is no room for a frame at `now`, of a sender that waits for `patience`, in
+    /// nanoseconds of one clock. The poll was `done` with so many frames since ever.
+    pub fn no_room(&mut self, now: u64, patience: u64, done: usize) -> NoRoom {
         let since = match self.since {
             Some(since) if now.saturating_sub(self.last) <= FORGET => {
-                if self.taken == 0 {
-                    since
-                } else {
-                    let share = (self.taken as u64).saturating_mul(PACE);
-                    let least = now.saturating_sub(LAG);
-                    since.saturating_add(share).clamp(least, now)
-                }
+                let share = (done.wrapping_sub(self.done) as u64).saturating_mul(PACE);
+                let least = now.saturating_sub(LAG);
+                since.saturating_add(share).clamp(least, now)
             }
             _ => now,
         };
         self.since = Some(since);
         self.last = now;
-        self.taken = 0;
+        self.done = done;
         if now.saturating_sub(since) < patience {
             NoRoom::Wait
         } else {
             NoRoom::Drop
         }
-    }
-
-    /// All frames that were offered had room.
-    #[inline]
-    pub fn had_room(&mut self) {
-        self.since = None;
-    }
-
-    /// The poll has taken so many frames.
-    #[inline]
-    pub fn took(&mut self, frames: usize) {
-        if self.since.is_some() {
-            self.taken = self.taken.saturating_add(frames);
-        }
-    }
-
-    /// It has put so many of them back.
-    pub fn put_back(&mut self, frames: usize) {
-        self.taken = self.taken.saturating_sub(frames);
     }
 }
 
@@ -275,68 +254,69 @@ mod tests {
     #[test]
     fn a_sender_waits_for_its_patience_and_not_for_each_frame() {
         let mut full = Full::default();
-        assert_eq!(full.no_room(5 * MS, MS), NoRoom::Wait);
-        assert_eq!(full.no_room(6 * MS - 1, MS), NoRoom::Wait);
-        assert_eq!(full.no_room(6 * MS, MS), NoRoom::Drop);
+        assert_eq!(full.no_room(5 * MS, MS, 7), NoRoom::Wait);
+        assert_eq!(full.no_room(6 * MS - 1, MS, 7), NoRoom::Wait);
+        assert_eq!(full.no_room(6 * MS, MS, 7), NoRoom::Drop);
         // The next one does not wait again, however late.
-        assert_eq!(full.no_room(6 * MS + 1, MS), NoRoom::Drop);
-        assert_eq!(full.no_room(90 * MS, MS), NoRoom::Drop);
-        // For one that was taken. What was lost before is not made up for.
-        full.took(1);
-        assert_eq!(full.no_room(90 * MS, MS + 1), NoRoom::Wait);
-        assert_eq!(full.no_room(90 * MS + 1, MS + 1), NoRoom::Drop);
-        full.took(1);
-        assert_eq!(full.no_room(90 * MS + 1, MS), NoRoom::Wait);
-        assert_eq!(full.no_room(90 * MS + PACE - 1, MS), NoRoom::Wait);
-        assert_eq!(full.no_room(90 * MS + PACE, MS), NoRoom::Drop);
+        assert_eq!(full.no_room(6 * MS + 1, MS, 7), NoRoom::Drop);
+        assert_eq!(full.no_room(90 * MS, MS, 7), NoRoom::Drop);
+        // Nor for one that is done with, but for its share.
+        assert_eq!(full.no_room(90 * MS, MS, 8), NoRoom::Drop);
+        assert_eq!(full.no_room(90 * MS, 85 * MS, 8), NoRoom::Wait);
+        assert_eq!(full.no_room(90 * MS, 85 * MS - PACE, 8), NoRoom::Drop);
+        // It has caught up.
+        assert_eq!(full.no_room(90 * MS, MS, 1008), NoRoom::Wait);
+        assert_eq!(full.no_room(91 * MS, MS, 1008), NoRoom::Drop);
         // It is long ago.
-        assert_eq!(full.no_room(191 * MS, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(192 * MS, MS, 1008), NoRoom::Wait);
     }
 
     #[test]
     fn a_receiver_that_is_getting_on_is_waited_for_and_not_longer_when_it_stops() {
         let mut full = Full::default();
-        let mut now = 0;
+        let (mut now, mut done) = (0, usize::MAX - 1000);
         for _ in 0..10_000 {
+            assert_eq!(full.no_room(now, MS, done), NoRoom::Wait);
             now += 16 * PACE;
-            full.took(16);
-            assert_eq!(full.no_room(now, MS), NoRoom::Wait);
+            done = done.wrapping_add(16);
         }
-        assert_eq!(full.no_room(now + MS - 1, MS), NoRoom::Wait);
-        assert_eq!(full.no_room(now + MS, MS), NoRoom::Drop);
+        assert_eq!(full.no_room(now + MS - 1, MS, done), NoRoom::Wait);
+        assert_eq!(full.no_room(now + MS, MS, done), NoRoom::Drop);
     }
 
     #[test]
     fn no_sender_makes_others_wait() {
         let mut full = Full::default();
-        assert_eq!(full.no_room(0, MS), NoRoom::Wait);
+        assert_eq!(full.no_room(0, MS, 0), NoRoom::Wait);
         for now in 1..MS {
-            assert_eq!(full.no_room(now, now % 2), NoRoom::Drop);
+            assert_eq!(full.no_room(now, now % 2, 0), NoRoom::Drop);
         }
-        assert_eq!(full.no_room(MS, MS), NoRoom::Drop);
+        assert_eq!(full.no_room(MS, MS, 0), NoRoom::Drop);
     }
 
     #[test]
     fn a_sender_without_patience_never_waits() {
         let mut full = Full::default();
-        assert_eq!(full.no_room(0, 0), NoRoom::Drop);
-        full.took(1000);
-        assert_eq!(full.no_room(0, 0), NoRoom::Drop);
+        assert_eq!(full.no_room(0, 0, 0), NoRoom::Drop);
+        assert_eq!(full.no_room(0, 0, 1000), NoRoom::Drop);
     }
 
     proptest! {
         /// Whatever a receiver does, it costs no more than what it is granted.
         #[test]
-        fn waiting_is_bounded(steps in proptest::collection::vec((0usize..4, 0u64..500_000), 1..200)) {
-            let (mut full, mut now, mut allowed, mut waited) = (Full::default(), 0u64, MS, 0u64);
-            let mut waits = false;
+        fn waiting_is_bounded(
+            patience in 1u64..=1000 * MS,
+            steps in proptest::collection::vec((0usize..4, 0u64..500_000), 1..200),
+        ) {
+            let (mut full, mut now, mut done) = (Full::default(), 0u64, 0usize);
+            let (mut allowed, mut waited, mut waits) = (patience, 0u64, false);
             for (frames, time) in steps {
                 now += time;
                 waited += if waits { time } else { 0 };
-                full.took(frames);
+                done += frames;
                 allowed += frames as u64 * PACE;
                 let before = waits;
-                waits = full.no_room(now, MS) == NoRoom::Wait;
+                waits = full.no_room(now, patience, done) == NoRoom::Wait;
                 // The time may have been over before it was offered again.
                 allowed += if before && !waits { time } else { 0 };
                 prop_assert!(waited <= allowed);

@@ -5,10 +5,10 @@
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use super::bindings;
-use kernel::prelude::*;
+use kernel::time::Jiffies;
 
 /// Nanoseconds since the system was booted (`CLOCK_MONOTONIC`). They do not go
-/// back. Any context.
+/// back. Any context but NMI.
 #[inline]
 pub fn ktime_get() -> u64 {
     // SAFETY: No requirements.
@@ -17,7 +17,7 @@ pub fn ktime_get() -> u64 {
 
 /// Ticks of the clock, from an arbitrary one, overflowing. Any context.
 #[inline]
-pub fn jiffies() -> c_ulong {
-    // SAFETY: It is valid, and written by the core alone: READ_ONCE().
+pub fn jiffies() -> Jiffies {
+    // SAFETY: It is valid. A volatile read of one word, as READ_ONCE().
     unsafe { (&raw const bindings::jiffies).read_volatile() }
 }

@@ -6,7 +6,7 @@
 //! while one is open leaves the kernel with functions that are gone. And it copies to the
 //! reader's memory while the file is in use, so that removing the file waits for a page
 //! fault that may never end. Here an open file holds the module, as with
-//! `DEFINE_SHOW_ATTRIBUTE()`, and a file is in use only while its text is made.
+//! `DEFINE_SHOW_STORE_ATTRIBUTE()`, and a file is in use only while its text is made.
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
@@ -144,16 +144,18 @@ impl<D: Send + Sync + 'static> Operations<D> {
     ///
     /// # Safety
     ///
-    /// `file` must be an open file whose `f_op` are these, and `private` the `i_private` of
-    /// its inode.
+    /// `file` must be an open file whose `f_op` are these.
     unsafe fn with<R>(
         file: *mut bindings::file,
-        private: *mut c_void,
         function: impl FnOnce(&Private<D>) -> Result<R>,
     ) -> Result<R> {
-        // SAFETY: An open file has a dentry.
-        let dentry = unsafe { (*file).__bindgen_anon_1.f_path.dentry };
-        // SAFETY: It is one of debugfs.
+        // SAFETY: An open file has a dentry and an inode, whose `i_private` stays.
+        let (dentry, private) = unsafe {
+            let dentry = (*file).__bindgen_anon_1.f_path.dentry;
+            (dentry, (*(*file).f_inode).i_private)
+        };
+        // SAFETY: `open_proxy_open()` has set its `d_fsdata` before it called `open`, and the file
+        // keeps the dentry.
         let got = unsafe { bindings::rust_helper_debugfs_file_get(dentry) };
         kernel::error::to_result(got)?;
         // SAFETY: By the invariants of `Dir` it refers to one until the file is removed, which
@@ -167,21 +169,17 @@ impl<D: Send + Sync + 'static> Operations<D> {
     /// # Safety
     ///
     /// Called by the kernel to open a file that [`Dir::new`] has made.
-    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: The inode is valid, and so is the file. `show` is called with what is passed
-        // here, which only `with` looks into.
-        unsafe {
-            let private = (*inode).i_private;
-            bindings::single_open(file, Some(Self::show), private)
-        }
+    unsafe extern "C" fn open(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: The file is valid.
+        unsafe { bindings::single_open(file, Some(Self::show), core::ptr::null_mut()) }
     }
 
     /// # Safety
     ///
     /// Called by `seq_read()` for a file that `open` has opened.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `single_open()` has set both.
-        let (file, private) = unsafe { ((*seq).file, (*seq).private) };
+        // SAFETY: `single_open()` has set it.
+        let file = unsafe { (*seq).file };
         // SAFETY: It is valid during this call, which has it alone.
         let seq = unsafe { SeqFile::from_raw(seq.cast()) };
         let show = |private: &Private<D>| {
@@ -196,8 +194,8 @@ impl<D: Send + Sync + 'static> Operations<D> {
                 Ok(())
             }
         };
-        // SAFETY: `file` was opened by `open`, `private` was its inode's.
-        match unsafe { Self::with(file.cast_mut(), private, show) } {
+        // SAFETY: It was opened by `open`.
+        match unsafe { Self::with(file.cast_mut(), show) } {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
         }
@@ -223,10 +221,8 @@ impl<D: Send + Sync + 'static> Operations<D> {
                 let store = private.file.store.ok_or(EINVAL)?;
                 store(&private.data, line)
             };
-            // SAFETY: An open file has an inode, whose `i_private` stays.
-            let private = unsafe { (*(*file).f_inode).i_private };
-            // SAFETY: Both belong to this file.
-            unsafe { Self::with(file, private, store) }
+            // SAFETY: It was opened by `open`.
+            unsafe { Self::with(file, store) }
         };
         match write() {
             Ok(()) => count as isize,

@@ -225,7 +225,6 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(file_operations, llseek),
     field(file_operations, release),
     field(seq_file, file),
-    field(seq_file, private),
     size(attribute_group),
     field(attribute_group, name),
     field(attribute_group, __bindgen_anon_2),

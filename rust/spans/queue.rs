@@ -57,6 +57,8 @@ pub(crate) struct Queue {
     rung: Word<bool>,
     /// The poll is to look at `rx`.
     pub(super) rx_rung: Word<bool>,
+    /// Frames of `rx` that the poll was done with since ever, overflowing.
+    pub(super) rx_done: Word<usize>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
     pub(super) rx: SpinLockBh<RxRing>,
@@ -93,6 +95,7 @@ impl Queue {
             tx,
             rung: Word::new(false),
             rx_rung: Word::new(false),
+            rx_done: Word::new(0),
             rx <- new_spinlock_bh!(
                 RxRing::new(rx_slots),
                 c"spans_rx"

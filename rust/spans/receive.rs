@@ -90,7 +90,7 @@ impl Queue {
         rx.open
             && rx.carrier
             && room(rx.frames.len(), rx.slots, 1) == 0
-            && rx.full.no_room(ktime_get(), patience) == NoRoom::Wait
+            && rx.full.no_room(ktime_get(), patience, self.rx_done.read()) == NoRoom::Wait
     }
 
     /// Puts frames from the segment into the receive ring, as many as there is room
@@ -102,6 +102,9 @@ impl Queue {
         patience: u64,
         bh: &LocalBhDisabled,
     ) -> bool {
+        if frames.is_empty() {
+            return false;
+        }
         let mut rx = self.rx.lock(bh);
         if !rx.open || !rx.carrier {
             drop(rx);
@@ -112,9 +115,9 @@ impl Queue {
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
         self.rx_rung.write(true);
-        if frames.is_empty() {
-            rx.full.had_room();
-        } else if rx.full.no_room(ktime_get(), patience) == NoRoom::Drop {
+        if !frames.is_empty()
+            && rx.full.no_room(ktime_get(), patience, self.rx_done.read()) == NoRoom::Drop
+        {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }
@@ -129,19 +132,21 @@ impl Queue {
         let frames = {
             let mut rx = self.rx.lock(context.bh());
             let frames = rx.frames.take_front(context.budget());
-            rx.full.took(frames.len());
             self.rx_rung.write(!rx.frames.is_empty());
             frames
         };
         if frames.is_empty() {
             return 0;
         }
+        let taken = frames.len();
         let (count, mut rest) = self.receive(context, frames);
+        // Only this poll writes it.
+        let done = taken.saturating_sub(rest.len());
+        self.rx_done.write(self.rx_done.read().wrapping_add(done));
         if rest.is_empty() {
             return count;
         }
         let mut rx = self.rx.lock(context.bh());
-        rx.full.put_back(rest.len());
         rest.append(&mut rx.frames);
         rx.frames = rest;
         self.rx_rung.write(true);
@@ -159,7 +164,7 @@ impl Queue {
     pub(super) fn purge_rx(&self, bh: &LocalBhDisabled) {
         let mut received = {
             let mut rx = self.rx.lock(bh);
-            rx.full.had_room();
+            rx.full = Full::default();
             rx.frames.take()
         };
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
@@ -170,8 +175,8 @@ impl Queue {
     /// with them, or the time.
     ///
     /// The stack may take long for each (rules by the thousand), and this poll may run in that
-    /// of a sender: after a tick of the clock other polls have their turn, as after those of
-    /// `net_rx_action()`, which looks only between polls.
+    /// of a sender: after two ticks of the clock at most other polls have their turn, as after
+    /// those of `net_rx_action()`, which looks only between polls.
     fn receive(
         &self,
         context: &PollContext<'_, Self>,

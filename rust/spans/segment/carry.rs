@@ -381,7 +381,8 @@ impl<'a> Delivery<'a> {
 
     /// Puts the frames into their ring. Answers whose poll is to be scheduled.
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
-        let ring = self.ring.take()?;
+        // None if they were held back.
+        let ring = self.ring.take().filter(|_| !self.frames.is_empty())?;
         let rings = ring.offer(&mut self.frames, self.patience, self.bh);
         while let Some(skb) = self.frames.pop_front() {
             self.hold_back(skb);
