@@ -194,7 +194,7 @@ setup_slow()
 	set_spans 1 queue_len 1
 	set_spans 1 stage_count 0
 	# It may have to wait until the scheduler lets others have their share.
-	set_spans 1 tx_wait_usecs 1000000
+	set_spans 1 tx_wait_usecs 500000
 	keep_busy
 }
 

@@ -9,7 +9,9 @@ source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
 	getting_on
+	bursts
 	masked
+	masked_with_pauses
 	two_masked
 	masked_for_longer
 	masked_tap
@@ -38,7 +40,8 @@ cpus=$(getconf _NPROCESSORS_ONLN)
 # The CPU on which host 1 sends, and so its ring.
 sender=0
 
-# burst ADDRESSES COUNT [TIMES]: as many datagrams in one go, every 20 ms, to each in turn.
+# burst ADDRESSES COUNT [TIMES [MS]]: as many datagrams in one go, every 20 ms or so, to each in
+# turn. Not in step with what is asked, of which each would meet the same then.
 burst()
 {
 	host 1 taskset -c $sender python3 -c "
@@ -49,7 +52,7 @@ for again in reversed(range(${3:-1})):
     for _ in range($2):
         for address in '$1'.split():
             s.sendto(bytes(18), (address, 9))
-    time.sleep(0.02 if again else 0)"
+    time.sleep(${4:-20} / 1000 if again else 0)"
 }
 
 # ask: host 1 asks host 3 forty times; $worst becomes the longest that an answer took in
@@ -92,6 +95,27 @@ getting_on()
 	log_test "a sender waits for a receiver that is getting on"
 }
 
+# So does one that is fast, and has nothing to do between bursts that are more than its ring
+# holds.
+bursts()
+{
+	local i
+
+	RET=0
+	setup
+	host 1 sh -c 'echo 100000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
+		>/dev/null
+	for ((i = 1; i <= 20; i++)); do
+		# They are brought all at once.
+		stall 1 0
+		burst 10.0.0.2 30
+		stall 1 -1
+		received $((30 * i))
+	done
+	expect "lost at the receiver" 0 "$(queues 2 rx drop_full)"
+	log_test "bursts that are more than the ring of a fast receiver holds"
+}
+
 # One that is not costs a millisecond.
 masked()
 {
@@ -100,7 +124,7 @@ masked()
 	RET=0
 	setup
 	poll_every 2 1000000000
-	burst 10.0.0.2 30 200 &
+	burst 10.0.0.2 30 600 7 &
 	nap 100
 	ask
 	at_most "behind a receiver that never polls" 1500 100000
@@ -108,9 +132,27 @@ masked()
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
 	expect "the watchdog's" 0 "$(queues 1 tx watchdog)"
-	expect "all ends of frames for it" 6001 \
+	expect "all ends of frames for it" 18001 \
 		$(($(queues 2 rx drop_full) + $(queues 2 rx packets) + 16))
 	log_test "a receiver that never polls costs others a millisecond"
+}
+
+# It costs that once, whatever the time between frames for it.
+masked_with_pauses()
+{
+	local worst lost
+
+	RET=0
+	setup
+	poll_every 2 1000000000
+	burst 10.0.0.2 30
+	nap 50
+	burst 10.0.0.2 1 20 150 &
+	ask
+	at_most "behind a receiver that never polls, after pauses" 300 100000
+	wait $!
+	expect "frames that found the ring full" 34 "$(queues 2 rx drop_full)"
+	log_test "a receiver that never polls costs that once"
 }
 
 # Two of them a millisecond each, and not one for each frame.
@@ -123,7 +165,7 @@ two_masked()
 	host 4 ethtool -G s0 rx 16
 	poll_every 2 1000000000
 	poll_every 4 1000000000
-	burst "10.0.0.2 10.0.0.4" 30 200 &
+	burst "10.0.0.2 10.0.0.4" 30 600 7 &
 	nap 100
 	ask
 	at_most "behind two receivers that never poll" 2500 100000
@@ -158,7 +200,7 @@ masked_for_longer()
 	log_test "the sender says how long it waits"
 }
 
-# Frames that no station owns reach those who hear everything.
+# Frames that no station owns reach promiscuous devices.
 masked_tap()
 {
 	local worst lost
@@ -168,9 +210,9 @@ masked_tap()
 	host 1 ip neigh replace 10.0.0.9 lladdr "$(lladdr 9)" dev s0 nud permanent
 	host 2 ip link set s0 promisc on
 	# Long enough to be seen, were there any waiting.
-	set_spans 1 tx_wait_usecs 1000000
+	set_spans 1 tx_wait_usecs 500000
 	poll_every 2 1000000000
-	burst 10.0.0.9 30 200 &
+	burst 10.0.0.9 30 600 7 &
 	nap 100
 	ask
 	at_most "behind a tap that never polls" 300 100000

@@ -147,7 +147,7 @@ s.sendto(b'', ('10.0.0.2', 9))"
 	log_test "the table is full, and grows"
 }
 
-# Nobody asks for groups, everybody and oneself: they take no room.
+# Groups, broadcast and own addresses are never asked for: they take no room.
 not_ours()
 {
 	local ip

@@ -205,7 +205,7 @@ settings()
 		    "stage_usecs": (0, 0, 1000000), "queue_len": (256, 1, 65536),
 		    "queue_bytes": (0, 0, 1 << 31), "rate_mbit": (0, 0, 1000000),
 		    "delay_usecs": (0, 0, 1000000),
-		    "tx_wait_usecs": (1000, 0, 1000000),
+		    "tx_wait_usecs": (1000, 0, 500000),
 		}
 		tries = [(name, str(first), [str(low), str(high), str(high // 2 + 1)],
 		          [str(low - 1), str(high + 1), str(high + (1 << 32))])

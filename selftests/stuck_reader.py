@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""stuck_reader.py FILE: read a file into memory whose page faults nobody answers
-(userfaultfd), and so never return. Prints "stuck" once the read waits; status 4 where the
+"""stuck_reader.py FILE: read a file into memory whose page faults are never
+answered (userfaultfd), and so never return. Prints "stuck" once the read waits; status 4 where the
 kernel has no userfaultfd."""
 import ctypes
 import fcntl

@@ -203,7 +203,7 @@ gone() { [[ $(read_from "$1") == *"Input/output error"* ]]; }
 
 stuck_in_a_page_fault()
 {
-	local what="a reader who never returns holds nobody up" pid file
+	local what="a reader that never returns holds up no device" pid file
 
 	RET=0
 	hosts 2

@@ -100,7 +100,7 @@ impl<D: Clone + Send + Sync> Dir<D> {
 
 impl<D: Send + Sync> Drop for Dir<D> {
     fn drop(&mut self) {
-        // SAFETY: It is a directory or an error. Waits for those who are between
+        // SAFETY: It is a directory or an error. Waits for calls between
         // `debugfs_file_get()` and `debugfs_file_put()`; later ones are refused.
         unsafe { bindings::rust_helper_debugfs_remove(self.dentry) };
     }

@@ -33,6 +33,7 @@ use crate::{
 use kernel::prelude::*;
 use spans_logic::{
     class::Class,
+    receive::Waiting,
     segment::tx_budget,
     stage::{Flush, Stage},
     transmit::{Arrival, Refusal, Settings, Tick, Transmit},
@@ -44,6 +45,8 @@ pub(super) struct Tx {
     /// One for each CPU.
     stages: KVec<Stage>,
     limits: ByteQueueLimits,
+    /// For receivers.
+    waiting: Waiting,
 }
 
 /// One pair of rings.
@@ -57,8 +60,10 @@ pub(crate) struct Queue {
     rung: Word<bool>,
     /// The poll is to look at `rx`.
     pub(super) rx_rung: Word<bool>,
-    /// Frames of `rx` that the poll was done with since ever, overflowing.
+    /// Frames of `rx` that the poll has given to the stack or dropped, overflowing.
     pub(super) rx_done: Word<usize>,
+    /// The last poll found `rx` full, and took too long to be waited for.
+    pub(super) rx_slow: Word<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
     pub(super) rx: SpinLockBh<RxRing>,
@@ -87,6 +92,7 @@ impl Queue {
             transmit: Transmit::new(settings),
             stages,
             limits: ByteQueueLimits::new(dev, index),
+            waiting: Waiting::default(),
         };
         let tx = XmitCell::new(dev, index, tx);
         Ok(try_pin_init!(Self {
@@ -96,6 +102,7 @@ impl Queue {
             rung: Word::new(false),
             rx_rung: Word::new(false),
             rx_done: Word::new(0),
+            rx_slow: Word::new(false),
             rx <- new_spinlock_bh!(
                 RxRing::new(rx_slots),
                 c"spans_rx"
@@ -375,14 +382,15 @@ impl Queue {
             }
             let (batch, posted) = tx.transmit.poll(budget, ktime_get);
             tx.limits.sent(locked, posted, bh);
-            batch
+            (batch, tx.waiting.patience(port.tx_wait(), ktime_get))
         });
-        let Some(batch) = batch else {
+        let Some((batch, patience)) = batch else {
             return (false, 0);
         };
         let taken = batch.frames.len();
         let Carried { bytes, back, ring } =
-            port.segment().carry(device, &port, self, batch.frames, bh);
+            port.segment()
+                .carry(device, &port, self, batch.frames, patience, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
         if done > 0 {
@@ -391,6 +399,7 @@ impl Queue {
         }
 
         let completed = self.with_tx(txq, bh, |tx, locked| {
+            tx.waiting.carried(done, blocked, ktime_get);
             let completed = tx.transmit.complete(done, back, ktime_get);
             tx.limits.completed(locked, bytes);
             tx.limits.sent(locked, completed.posted, bh);

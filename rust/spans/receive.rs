@@ -15,7 +15,7 @@ use crate::net::{
 use spans_logic::{
     address::Address,
     arp::packet,
-    receive::{judge, longest, room, Full, NoRoom, Recipient, Refused},
+    receive::{is_slow, judge, longest, room, Full, NoRoom, Recipient, Refused},
 };
 
 /// A receive ring.
@@ -90,7 +90,15 @@ impl Queue {
         rx.open
             && rx.carrier
             && room(rx.frames.len(), rx.slots, 1) == 0
-            && rx.full.no_room(ktime_get(), patience, self.rx_done.read()) == NoRoom::Wait
+            && self.no_room(&mut rx, patience) == NoRoom::Wait
+    }
+
+    /// There is no room for a frame of a sender with so much patience.
+    fn no_room(&self, rx: &mut RxRing, patience: u64) -> NoRoom {
+        if self.rx_slow.read() {
+            return NoRoom::Drop;
+        }
+        rx.full.no_room(ktime_get(), patience, self.rx_done.read())
     }
 
     /// Puts frames from the segment into the receive ring, as many as there is room
@@ -115,9 +123,7 @@ impl Queue {
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
         self.rx_rung.write(true);
-        if !frames.is_empty()
-            && rx.full.no_room(ktime_get(), patience, self.rx_done.read()) == NoRoom::Drop
-        {
+        if !frames.is_empty() && self.no_room(&mut rx, patience) == NoRoom::Drop {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }
@@ -129,20 +135,27 @@ impl Queue {
         if !self.rx_rung.read() {
             return 0;
         }
-        let frames = {
+        let (frames, full) = {
             let mut rx = self.rx.lock(context.bh());
+            let full = room(rx.frames.len(), rx.slots, 1) == 0;
             let frames = rx.frames.take_front(context.budget());
             self.rx_rung.write(!rx.frames.is_empty());
-            frames
+            (frames, full)
         };
         if frames.is_empty() {
             return 0;
         }
         let taken = frames.len();
+        // The clock is asked where frames may wait for the answer.
+        let begin = full.then(ktime_get);
         let (count, mut rest) = self.receive(context, frames);
-        // Only this poll writes it.
-        let done = taken.saturating_sub(rest.len());
-        self.rx_done.write(self.rx_done.read().wrapping_add(done));
+        let slow = begin.is_some_and(|begin| {
+            let time = ktime_get().saturating_sub(begin);
+            is_slow(taken.saturating_sub(rest.len()), time)
+        });
+        if slow != self.rx_slow.read() {
+            self.rx_slow.write(slow);
+        }
         if rest.is_empty() {
             return count;
         }
@@ -165,6 +178,7 @@ impl Queue {
         let mut received = {
             let mut rx = self.rx.lock(bh);
             rx.full = Full::default();
+            self.rx_slow.write(false);
             rx.frames.take()
         };
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
@@ -195,6 +209,7 @@ impl Queue {
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
         let (mut packets, mut bytes, mut groups) = (0u64, 0u64, 0u64);
         let mut count = 0usize;
+        let mut done = self.rx_done.read();
         let begin = jiffies();
 
         while count < context.budget() && jiffies().wrapping_sub(begin) <= 1 {
@@ -202,6 +217,9 @@ impl Queue {
                 break;
             };
             count = count.wrapping_add(1);
+            done = done.wrapping_add(1);
+            // As soon as it is taken up, and by this poll alone.
+            self.rx_done.write(done);
             let len = skb.len();
             let judgement = match skb.header(header_len) {
                 Ok(header) => judge(medium, header, own, filter),

@@ -103,7 +103,7 @@ enum Reach<'a> {
     Nobody,
     /// Waits for room, at most as long as its sender does.
     One(&'a Port),
-    /// So does this; the others get copies when it has arrived.
+    /// So does this; the others get copies when it waits no more.
     OneAndTaps(&'a Port),
     /// Waits for nobody.
     Many,
@@ -112,14 +112,16 @@ enum Reach<'a> {
 impl Segment {
     /// Brings frames from the queue `from` of `sender` to all who hear them.
     ///
-    /// A frame for one station waits until that has room for it, and those behind it
-    /// wait, too: they come back. One for many does not.
+    /// A frame for one station waits for room there, as long as that gets on and its sender
+    /// has so much `patience`, in nanoseconds; those behind it wait, too: they come back. One
+    /// for many does not.
     pub(in crate::spans) fn carry<'a>(
         &'a self,
         device: &Device<Spans>,
         sender: &'a Port,
         from: &Queue,
         mut frames: SkBuffList,
+        patience: u64,
         bh: &'a LocalBhDisabled,
     ) -> Carried<'a> {
         if frames.is_empty() {
@@ -127,7 +129,7 @@ impl Segment {
         }
         let stations = self.stations.read(bh);
         let header_len = self.medium.header_len();
-        let mut delivery = Delivery::new(from.index(), sender.tx_wait(), bh);
+        let mut delivery = Delivery::new(from.index(), patience, bh);
         let mut lost = SkBuffList::default();
         let (mut dropped, mut groups) = (0usize, 0u64);
         let mut hearers = Hearers::none(self.medium, bh);
@@ -220,7 +222,7 @@ struct Delivery<'a> {
     /// The number of the sender's queue.
     index: u16,
     /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
-    tx_wait: u64,
+    wait: u64,
     bh: &'a LocalBhDisabled,
     ring: Option<&'a Napi<Queue>>,
     /// How long those that are on their way into `ring` wait: 0 is not at all.
@@ -235,13 +237,13 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn new(index: u16, tx_wait: u64, bh: &'a LocalBhDisabled) -> Self {
+    fn new(index: u16, wait: u64, bh: &'a LocalBhDisabled) -> Self {
         Self {
             index,
-            tx_wait,
+            wait,
             bh,
             ring: None,
-            patience: tx_wait,
+            patience: wait,
             frames: SkBuffList::default(),
             packets: 0,
             bytes: 0,
@@ -262,10 +264,11 @@ impl<'a> Delivery<'a> {
     #[inline]
     fn give(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
-        self.put(skb, port, self.tx_wait);
+        self.put(skb, port, self.wait);
     }
 
-    /// A frame for one port, of which others get copies once it has arrived.
+    /// A frame for one port, of which others get copies, though its ring may drop it: it was
+    /// on the wire.
     #[inline(never)]
     fn give_and_tap<I: Iterator<Item = &'a Port>>(
         &mut self,
@@ -276,9 +279,9 @@ impl<'a> Delivery<'a> {
         self.flush();
         let waits = port
             .rx_queue(self.index)
-            .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
+            .is_some_and(|ring| ring.makes_wait(self.wait, self.bh));
         if waits || self.is_blocked() {
-            // Nobody takes a copy of what does not arrive.
+            // There are no copies of a frame that will be offered again.
             return self.back.push_back(skb);
         }
         let copy = skb.clone();
