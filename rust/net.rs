@@ -11,8 +11,8 @@
 //! - Implement [`device::Operations`] for a type `T`: what `struct
 //!   net_device_ops` asks of a driver.
 //! - Implement [`header_ops::Operations`], [`ethtool::QueueStats`],
-//!   [`ethtool::Settings`], [`sysfs::Attributes`], [`neighbour::Operations`] and
-//!   [`notifier::Events`] for it.
+//!   [`ethtool::Settings`], [`sysfs::Attributes`], [`neighbour::Operations`],
+//!   [`netfilter::ArpIn`] and [`notifier::Events`] for it.
 //! - Implement [`rtnl::LinkOperations`] for it: how a device of its kind comes
 //!   into being.
 //! - Keep an [`rtnl::Registration<T>`] for as long as it is loaded.
@@ -28,6 +28,7 @@
 //! | [`ethtool::QueueStats`], [`ethtool::Settings`] | `struct ethtool_ops` |
 //! | [`napi::Napi`], [`napi::Registration`] | `struct napi_struct`, from add and enable to disable and del |
 //! | [`neighbour::Neighbour`], [`neighbour::Operations`] | `struct neighbour` of `arp_tbl`, `struct neigh_ops` |
+//! | [`netfilter::ArpIn`], [`netfilter::ArpHook`] | `struct nf_hook_ops` of `NF_ARP_IN` |
 //! | [`netlink::ExtAck`], [`netlink::LinkAttributes`] | `struct netlink_ext_ack`, `IFLA_*` |
 //! | [`notifier::Events`] | `struct notifier_block` of three chains |
 //! | [`percpu::DynamicPerCpu`], [`stats::Counters`] | `alloc_percpu()`, `this_cpu_add()` |
@@ -65,6 +66,7 @@ mod layout;
 pub mod log;
 pub mod napi;
 pub mod neighbour;
+pub mod netfilter;
 pub mod netlink;
 pub mod notifier;
 pub mod percpu;

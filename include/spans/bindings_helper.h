@@ -8,6 +8,10 @@
 /* netdevice.h uses hrtimers without saying so */
 #include <linux/hrtimer_types.h>
 
+#if !IS_ENABLED(CONFIG_NETFILTER_FAMILY_ARP)
+#error "spans needs CONFIG_NETFILTER_FAMILY_ARP, as CONFIG_NF_TABLES_ARP selects it"
+#endif
+
 #include <linux/capability.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
@@ -18,6 +22,7 @@
 #include <linux/inetdevice.h>
 #include <linux/net.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter_arp.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
@@ -30,6 +35,7 @@
 #include <net/arp.h>
 #include <net/gso.h>
 #include <net/neighbour.h>
+#include <net/net_namespace.h>
 #include <net/netevent.h>
 #include <net/route.h>
 #include <net/rtnetlink.h>

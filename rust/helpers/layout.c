@@ -10,12 +10,14 @@
 #include <linux/hrtimer.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/netfilter.h>
 #include <linux/notifier.h>
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>
 #include <linux/timer.h>
 #include <net/neighbour.h>
+#include <net/net_namespace.h>
 #include <net/rtnetlink.h>
 
 #define SIZE(type) sizeof(struct type)
@@ -83,6 +85,15 @@ const size_t spans_layout[] = {
 	FIELD(neigh_ops, output),
 	FIELD(neigh_ops, connected_output),
 	FIELD(neigh_table, lock),
+	SIZE(nf_hook_ops),
+	FIELD(nf_hook_ops, hook),
+	FIELD(nf_hook_ops, pf),
+	FIELD(nf_hook_ops, hooknum),
+	FIELD(nf_hook_ops, priority),
+	FIELD(nf_hook_state, in),
+	SIZE(pernet_operations),
+	FIELD(pernet_operations, init),
+	FIELD(pernet_operations, pre_exit),
 	SIZE(notifier_block),
 	FIELD(notifier_block, notifier_call),
 	FIELD(netdev_notifier_info, dev),

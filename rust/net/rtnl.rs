@@ -11,6 +11,7 @@ use super::{
     header_ops,
     layout,
     neighbour,
+    netfilter,
     netlink::{ExtAck, LinkAttributes, LinkInfo, Policy},
     notifier::{self, Addresses, Devices, Neighbours, Notifier},
     rcu,
@@ -63,6 +64,7 @@ pub trait LinkOperations:
     + ethtool::Settings
     + sysfs::Attributes
     + neighbour::Operations
+    + netfilter::ArpIn
     + notifier::Events
 {
     /// The name of the kind, without underscores: iproute2 takes what follows
@@ -117,6 +119,7 @@ pub struct Registration<T: LinkOperations> {
     addresses: Notifier<T, Addresses>,
     #[pin]
     devices: Notifier<T, Devices>,
+    arp_in: netfilter::Registration<T>,
     _driver: PhantomData<T>,
 }
 
@@ -140,6 +143,8 @@ impl<T: LinkOperations> Registration<T> {
             addresses <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
             // SAFETY: As above.
             devices <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
+            // SAFETY: As above.
+            arp_in: unsafe { netfilter::Registration::new((&raw mut (*this.as_ptr()).ops).cast())? },
             ops <- Opaque::try_ffi_init(|slot: *mut bindings::rtnl_link_ops| {
                 let mut ops: bindings::rtnl_link_ops = pin_init::zeroed();
                 ops.kind = T::KIND.as_char_ptr();

@@ -23,6 +23,7 @@ use crate::{
         inet::AddressType,
         log,
         neighbour::{self, Event, Parameters, Solicitation, State},
+        netfilter::{self, ArpHook, ArpPacket},
         random::get_random_bytes,
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
@@ -44,7 +45,7 @@ use spans_logic::{
     arp::{
         config::{Config, Knob},
         event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
-        packet::Packet,
+        packet::{self, Packet},
         slots::Bucket,
         table::{self, Slot, Totals, View},
     },
@@ -261,13 +262,8 @@ impl Arp {
         this.mod_timer(wait.div_ceil(MS).min(LONGEST) as Msecs);
     }
 
-    /// A packet has come in, which goes on to the stack.
-    pub(super) fn hear(
-        this: &Timer<Self>,
-        device: &Device<Spans>,
-        packet: &Packet,
-        bh: &LocalBhDisabled,
-    ) {
+    /// The kernel's ARP is about to look at a packet.
+    fn hear(this: &Timer<Self>, device: &Device<Spans>, packet: &Packet, bh: &LocalBhDisabled) {
         // What the stack drops unseen teaches nothing.
         if packet.is_gratuitous() && device.drops_gratuitous_arp(bh) {
             return;
@@ -445,6 +441,26 @@ impl timer::Callback for Arp {
             Self::rearm(this, &mut shared);
         }
         None
+    }
+}
+
+static ARP_HOOK: ArpHook<Spans> = ArpHook::new();
+
+#[vtable]
+impl netfilter::ArpIn for Spans {
+    fn hook() -> &'static ArpHook<Self> {
+        &ARP_HOOK
+    }
+
+    fn arp_in(dev: &Device<Self>, packet: &ArpPacket<'_>, bh: &LocalBhDisabled) {
+        let port = dev.data();
+        let medium = port.medium();
+        let source = medium.source(packet.link_header());
+        // What is not to be believed was dropped when it was received, unless the device belongs
+        // to another one, which might want it.
+        if let Ok(packet) = packet::judge(medium, packet.bytes(), source, port.address()) {
+            Arp::hear(port.arp(), dev, &packet, bh);
+        }
     }
 }
 

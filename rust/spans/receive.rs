@@ -2,7 +2,7 @@
 
 //! The receive ring, and from there to the stack.
 
-use super::{arp::Arp, counters::Counter, queue::Queue};
+use super::{counters::Counter, queue::Queue};
 use crate::net::{
     clock::{jiffies, ktime_get},
     napi::PollContext,
@@ -244,7 +244,7 @@ impl Queue {
             }
             if accepted.protocol == packet::ETHERTYPE && accepted.recipient != Recipient::OtherHost
             {
-                skb = match self.hear(context, skb, own) {
+                skb = match self.judge_arp(context, skb, own) {
                     Some(skb) => skb,
                     None => continue,
                 };
@@ -319,10 +319,10 @@ impl Queue {
         given
     }
 
-    /// Learns from an ARP packet, which comes back if it is worth looking at: the stack
-    /// answers it. What is for the device that this one belongs to (a bridge, say) always
-    /// comes back.
-    fn hear(
+    /// Drops an ARP packet that is not to be believed. Other ones come back: the stack answers
+    /// them, and the table learns from them where the stack does, behind its filters. What is for
+    /// the device that this one belongs to (a bridge, say) always comes back.
+    fn judge_arp(
         &self,
         context: &PollContext<'_, Self>,
         mut skb: SkBuff,
@@ -347,10 +347,7 @@ impl Queue {
             }
         };
         match judgement {
-            Ok(packet) => {
-                Arp::hear(port.arp(), device, &packet, context.bh());
-                Some(skb)
-            }
+            Ok(_) => Some(skb),
             Err(_) if device.has_rx_handler() => Some(skb),
             Err(packet::Refused::Malformed) => {
                 self.drop_frame(skb, Counter::RxErrorArp, DropReason::DEV_HDR);
