@@ -11,7 +11,7 @@ ALL_TESTS="
 	learned_goes_too
 	refreshed
 	in_use
-	in_use_by_header
+	unused
 	shorter_ticks
 	more_ticks
 	fewer_ticks
@@ -34,14 +34,19 @@ two()
 	expect "the table before" "" "$(arp_table 1)"
 }
 
-# meet: host 1 hears of host 2. After $early, and before $late, it did.
+# meet: host 1 hears of host 2, which does not answer ARP any more. After $early, and before
+# $late, it did.
 meet()
 {
 	early=$(now)
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	check_err $? "no answer"
 	late=$(now)
+	silent
 }
+
+# silent: host 2 answers no request.
+silent() { write 2 net/ipv4/conf/s0/arp_ignore 8; }
 
 # hears KEY=VALUE...: host 1 hears ARP of host 2.
 hears()
@@ -151,39 +156,37 @@ in_use()
 	expect "errors" 0 "$errors"
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
 	expect "state" valid "$(arp_table 1 10.0.0.2 3)"
-	# Nobody uses it any more: it goes, after one more life at most.
+	# Only silence ends it, after one more life at most.
+	silent
 	gone 8
-	log_test "an entry in use never goes, one that is not does"
+	log_test "an entry in use never goes, until its host is silent"
 }
 
-# A neighbour that keeps its link header is used without a note of that.
-in_use_by_header()
+# Flow tables of nftables and bpf_fib_lookup() read a neighbour and do not tell: a host that
+# was ever sent to is asked, by unicast, before its entry ends.
+unused()
 {
-	local sent errors
-
 	RET=0
-	hosts 2
-	quiet 2
-	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
-	start 2 "$selftests/udp.py" hear /tmp/came
-	defer kill_process $!
-	# It is kept where lives are of minutes, and stays when they get shorter.
-	host 1 ping -q -c 3 -i 0.2 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	set_spans 1 arp_tick_ms "$tick"
+	two
 	set_spans 1 arp_ticks 8
-	read -r sent errors < <(host 1 "$selftests/udp.py" send 10.0.0.2 0.05 $((25 * tick / 1000)))
-	between "datagrams" 50 100000 "$sent"
-	expect "errors" 0 "$errors"
+	hear 2 arp
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	nap $((30 * tick))
+	expect "requests to all" 1 "$(heard 2 | grep -c " 1 ff:")"
+	expect "requests to the host itself" 4 \
+		"$(heard 2 | grep -c " 1 $(lladdr 2) .* 10.0.0.2\$")"
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
 	expect "state" valid "$(arp_table 1 10.0.0.2 3)"
-	log_test "an entry in use by a header that is kept never goes"
+	late=$(now)
+	silent
+	gone 8
+	log_test "an entry that is not used is there for as long as its host answers"
 }
 
 shorter_ticks()
 {
 	RET=0
-	# No more than four minutes, or neighbours keep headers and count as used for a while.
 	two 10000
 	meet
 	nap $((5 * tick))

@@ -15,6 +15,7 @@ ALL_TESTS="
 	five_hosts
 	bad_arp_teaches_nothing
 	without_arp
+	table_answers
 "
 
 start_station
@@ -191,6 +192,26 @@ without_arp()
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	check_err $? "no answer after ARP is on again"
 	log_test "ip link set arp off and on"
+}
+
+# A host that asked for us is known, though the stack was not to answer: its neighbour, which
+# the first packet makes, gets the answer from the table.
+table_answers()
+{
+	RET=0
+	hosts 2
+	quiet 2
+	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
+	write 1 net/ipv4/conf/s0/arp_ignore 8
+	hear 2 arp
+	send_arp 2 1 op=1 spa=10.0.0.2 tpa=10.0.0.1
+	eventually "the table" "valid $(lladdr 2)" arp_entry 1 10.0.0.2
+	expect "ip neigh" "" "$(neigh_entry 1 10.0.0.2)"
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	expect "requests" 0 "$(asked 2 10.0.0.2)"
+	expect "ip neigh" "REACHABLE $(lladdr 2)" "$(neigh_entry 1 10.0.0.2)"
+	log_test "the table answers the stack without a request"
 }
 
 tests_run

@@ -20,7 +20,6 @@ LIVE = [f"10.0.0.{i}" for i in range(2, 6)]
 NOBODY = [f"10.0.0.{i}" for i in range(200, 206)]
 ALL = LIVE + NOBODY
 
-KNOWN = ("REACHABLE", "STALE")
 DOUBTED = ("DELAY", "PROBE")
 
 
@@ -54,8 +53,11 @@ def differences(table):
         entry, known = there.get(addr, (None, None))
         if state == "PERMANENT" or entry == "permanent":
             good = (state, entry) == ("PERMANENT", "permanent") and lladdr == known
-        elif state in KNOWN:
+        elif state == "REACHABLE":
             good = entry == "valid" and lladdr == known
+        elif state == "STALE":
+            # Said with doubt, it is verified when it is used.
+            good = entry in ("valid", "unverified") and lladdr == known
         elif state in DOUBTED:
             good = entry != "valid" or lladdr == known
         elif state in ("FAILED", "NONE"):

@@ -39,10 +39,6 @@ pub trait Operations: device::Operations {
 
     /// The EtherType of what follows, in host order.
     fn protocol(dev: &Device<Self>, header: &[u8]) -> u16;
-
-    /// Whether neighbours may keep their header: packets are sent with that until the
-    /// kernel doubts the neighbour, and nobody hears of it meanwhile.
-    fn may_cache(dev: &Device<Self>) -> bool;
 }
 
 /// The table of functions that the core calls, made of those of `T`.
@@ -185,9 +181,6 @@ impl<T: Operations> VTable<T> {
     ) -> c_int {
         // SAFETY: A device that has neighbours is registered, or was.
         let device = unsafe { Device::<T>::from_raw((*neighbour).dev) };
-        if !T::may_cache(device) {
-            return -(bindings::EOPNOTSUPP as c_int);
-        }
         let mut source = [0u8; bindings::MAX_ADDR_LEN as usize];
         // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes. The neighbour's address, in as
         // many, does not change while it is locked, and `addr_len` never does.

@@ -176,6 +176,7 @@ impl<T: Operations> Device<T> {
         let parameters = [
             (bindings::NEIGH_VAR_MCAST_PROBES, parameters.probes),
             (bindings::NEIGH_VAR_MCAST_REPROBES, parameters.probes),
+            (bindings::NEIGH_VAR_UCAST_PROBES, parameters.unicast_probes),
             (
                 bindings::NEIGH_VAR_QUEUE_LEN_BYTES,
                 parameters.queue_len_bytes,

@@ -21,7 +21,6 @@ mod event;
 
 use super::{
     bindings,
-    clock::jiffies,
     device::{self, Device},
     inet::{from_be32, to_be32},
     rtnl::Rtnl,
@@ -60,6 +59,9 @@ pub struct Parameters {
     /// How often the kernel solicits a neighbour before it gives up: without a link
     /// address, and again after it had one.
     pub probes: u32,
+    /// How many of these go to the link address that a neighbour had, before everybody is
+    /// asked: `ucast_solicit`.
+    pub unicast_probes: u32,
     /// How many bytes of packets wait for one link address, with all that belongs to
     /// them.
     pub queue_len_bytes: u32,
@@ -415,6 +417,13 @@ impl<T: Operations> Neighbour<T> {
         self.update(address, bindings::NUD_REACHABLE, flags);
     }
 
+    /// It has this link address, and the driver is to know when the first packet is sent there.
+    /// What the user has set is left alone.
+    pub fn stale(&self, address: &[u8], _: &LocalBhDisabled) {
+        let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE;
+        self.update(address, bindings::NUD_STALE, flags);
+    }
+
     /// It has this link address for good. As all that the user may do to neighbours, with
     /// RTNL.
     pub fn permanent(&self, address: &[u8], _: &Rtnl) {
@@ -455,30 +464,6 @@ impl<T: Operations> Neighbour<T> {
             }
             .ask(bh);
         }
-    }
-
-    /// Whether packets may be sent to it with the link header that it keeps, which nobody
-    /// notes: as long as the kernel does not doubt it. TCP that gets answers can have that
-    /// last for ever.
-    pub fn uses_header(&self) -> bool {
-        // SAFETY: By the type invariant it is valid. READ_ONCE().
-        let (nud, len) = unsafe {
-            let n = self.as_raw();
-            (
-                (&raw const (*n).nud_state).read_volatile(),
-                (&raw const (*n).hh.hh_len).read_volatile(),
-            )
-        };
-        u32::from(nud) & bindings::NUD_REACHABLE != 0 && len != 0
-    }
-
-    /// How many milliseconds ago a packet was sent to it last, other than with a header that
-    /// it [keeps](Self::uses_header).
-    pub fn unused_for(&self) -> u32 {
-        // SAFETY: By the type invariant it is valid. READ_ONCE().
-        let used = unsafe { (&raw const (*self.as_raw()).used).read_volatile() };
-        // SAFETY: No requirements.
-        unsafe { bindings::rust_helper_jiffies_to_msecs(jiffies().wrapping_sub(used)) }
     }
 }
 

@@ -69,17 +69,17 @@ const REMOVAL: u64 = 100 * MS;
 /// When neighbours were removed last.
 static REMOVED: Word<u64> = Word::new(0);
 
-/// The table decides when to give up, long before the kernel would.
+/// The table decides when to give up, long before the kernel would, and verifies by unicast
+/// itself: when the kernel asks, it asks everybody.
 const PARAMETERS: Parameters = Parameters {
     probes: 1 << 20,
+    unicast_probes: 0,
     queue_len_bytes: 64 << 10,
 };
 
 /// The table of a device, and the timer with which it grows old.
 #[pin_data]
 pub(super) struct Arp {
-    /// What [`Settings::may_cache_headers`] says.
-    may_cache_headers: Word<bool>,
     #[pin]
     shared: SpinLockBh<Shared>,
 }
@@ -128,7 +128,6 @@ impl Arp {
             removal: None,
         };
         Ok(Timer::new(pin_init!(Self {
-            may_cache_headers: Word::new(settings.may_cache_headers()),
             shared <- new_spinlock_bh!(shared, c"spans_arp"),
         })))
     }
@@ -211,18 +210,12 @@ impl Arp {
         let old = room.map(|(slots, buckets)| shared.table.grow(slots, buckets));
         shared.config = config;
         shared.table.set(settings);
-        this.may_cache_headers.write(settings.may_cache_headers());
         Self::rearm(this, &mut shared);
         drop(shared);
         drop(bh);
         // Memory of this size may have to sleep when it is freed.
         drop(old);
         Ok(())
-    }
-
-    /// Whether neighbours may keep their link headers. Any context, any lock.
-    pub(super) fn may_cache_headers(&self) -> bool {
-        self.may_cache_headers.read()
     }
 
     /// How many entries there are, and what has happened.
@@ -342,6 +335,11 @@ impl Arp {
                         neighbour.reachable(device.data().medium().bytes(&address), bh);
                     }
                 }
+                News::Learned(address) => {
+                    if let Some(neighbour) = device.neighbour(ip, bh) {
+                        neighbour.stale(device.data().medium().bytes(&address), bh);
+                    }
+                }
                 News::Failed => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.failed(bh);
@@ -384,14 +382,14 @@ impl Arp {
 
 impl timer::Callback for Arp {
     fn expired(this: &Timer<Self>, bh: &LocalBhDisabled) -> Option<Msecs> {
-        let (device, removal, idle) = {
+        let (device, removal) = {
             let mut shared = this.shared.lock(bh);
             shared.armed = None;
             let now = ktime_get();
             let removal = shared.removal.take_if(|at| *at <= now).is_some();
             // Without, it is going down.
             let device = shared.device.clone()?;
-            (device, removal, shared.table.settings().idle())
+            (device, removal)
         };
         let mut more = true;
         for _ in 0..BATCHES {
@@ -416,16 +414,8 @@ impl timer::Callback for Arp {
                         }
                     }
                     Due::Verify(ip, address) => {
-                        let in_use = device.neighbour(ip, bh).is_some_and(|n| {
-                            n.uses_header() || u64::from(n.unused_for()) < idle / MS
-                        });
-                        if in_use {
-                            device.arp_request(
-                                ip,
-                                Some(device.data().medium().bytes(&address)),
-                                bh,
-                            );
-                        }
+                        let address = device.data().medium().bytes(&address);
+                        device.arp_request(ip, Some(address), bh);
                     }
                 }
             }
@@ -493,7 +483,15 @@ impl neighbour::Operations for Spans {
     }
 
     fn neighbour_used(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
-        dev.data().arp().shared.lock(bh).table.used(ip);
+        let port = dev.data();
+        let arp = port.arp();
+        let mut shared = arp.shared.lock(bh);
+        if shared.table.used(ip, ktime_get(), dice()) {
+            Arp::rearm(arp, &mut shared);
+            drop(shared);
+            // Of everybody: the address that the kernel has may be another host's.
+            dev.arp_request(ip, None, bh);
+        }
     }
 
     fn neighbour_changed(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled) {

@@ -74,6 +74,7 @@ fn write_entry(f: &mut fmt::Formatter<'_>, medium: &'static Medium, view: &View)
     let (state, origin, waiters, tries) = match view.state {
         State::Incomplete { tries, .. } => ("incomplete", "lookup", 1, tries),
         State::Valid | State::Ending => ("valid", "lookup", 0, 0),
+        State::Unverified => ("unverified", "lookup", 0, 0),
         State::Failed => ("failed", "lookup", 0, 0),
         State::Permanent | State::Forgotten => ("permanent", "perm", 0, 0),
         State::Gone(_) => return Ok(()),

@@ -34,8 +34,4 @@ impl header_ops::Operations for Spans {
     fn protocol(dev: &Device<Self>, header: &[u8]) -> u16 {
         dev.data().medium().protocol(header)
     }
-
-    fn may_cache(dev: &Device<Self>) -> bool {
-        dev.data().arp().may_cache_headers()
-    }
 }

@@ -110,7 +110,8 @@ impl Config {
 pub struct Settings {
     /// How long an entry is believed after it was heard of last.
     pub lifetime: u64,
-    /// How long before its end an entry that is in use is asked for again, at most.
+    /// How long before its end a host that was sent to is asked whether it is still there, at
+    /// most.
     pub tick: u64,
     /// Between two requests, on average.
     pub retry: u64,
@@ -126,20 +127,6 @@ impl Settings {
     /// How long before its end an entry is looked at.
     pub(super) fn lead(&self) -> u64 {
         self.tick.min(self.lifetime / 4)
-    }
-
-    /// Whether neighbours may keep their link headers. The kernel does not note then that
-    /// they are used, until it doubts them: some 50 seconds (`reachable_time` is at most 45,
-    /// `delay_first_probe_time` 5). Until then they count as used, which must not be much
-    /// longer than they would without that.
-    pub fn may_cache_headers(&self) -> bool {
-        const SECOND: u64 = 1_000_000_000;
-        self.idle() >= 60 * SECOND
-    }
-
-    /// How long an entry may not have been used and count as in use all the same.
-    pub fn idle(&self) -> u64 {
-        self.lifetime / 4
     }
 }
 
@@ -169,15 +156,5 @@ mod tests {
         assert_eq!(settings.retry, 3 * 1_000_000_000);
         assert_eq!((settings.tries, settings.hold), (5, 20 * 1_000_000_000));
         assert_eq!((settings.tick, settings.limit), (60 * 1_000_000_000, 512));
-        assert!(settings.may_cache_headers());
-    }
-
-    #[test]
-    fn headers_are_not_kept_longer_than_entries_count_as_in_use() {
-        let mut config = Config::default();
-        config.set(Knob::Ticks, 4).unwrap();
-        assert!(config.settings().may_cache_headers());
-        config.set(Knob::TickMs, 59_999).unwrap();
-        assert!(!config.settings().may_cache_headers());
     }
 }

@@ -32,9 +32,9 @@ pub enum Neighbour {
     Permanent(Address),
     /// `NUD_REACHABLE`.
     Reachable(Address),
-    /// `NUD_STALE`: it has a link address that nobody has asked for.
+    /// `NUD_STALE`: it has a link address that is to be verified when it is used.
     Stale(Address),
-    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is doubted.
+    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is being verified.
     Probing(Address),
     /// A state without.
     Unresolved,
@@ -92,6 +92,9 @@ pub enum Heard {
 pub enum News {
     /// It has this address: `MAP_VALID`, `MAP_CHANGED`.
     Valid(Address),
+    /// The same of a host that nobody here has asked for: that a packet is sent to it is to be
+    /// noted.
+    Learned(Address),
     /// It does not answer: `MAP_FAILED`.
     Failed,
     /// Nothing is known of it any more: `MAP_INVALID`.
@@ -125,6 +128,6 @@ pub enum Wish {
 pub enum Due {
     /// Ask everybody for this address.
     Ask(Ipv4Addr),
-    /// If it is in use, ask whether it is still there.
+    /// Ask this host whether it is still there.
     Verify(Ipv4Addr, Address),
 }

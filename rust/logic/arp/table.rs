@@ -18,6 +18,9 @@
 //!
 //!   Permanent: from and to anything by the user only; Forgotten while the kernel
 //!   does not know it
+//!
+//!   Unverified: an address that the user or the kernel has said with doubt (NUD_STALE,
+//!   NUD_DELAY, NUD_PROBE), from and to which packets go; Incomplete with the first of them
 //! ```
 //!
 //! What the ancestor calls waiters are the neighbours of the kernel: one that is
@@ -65,6 +68,8 @@ pub enum State {
     Valid,
     /// Believed, but not much longer.
     Ending,
+    /// Said with doubt, and not used yet: its first packet has it verified.
+    Unverified,
     /// Did not answer.
     Failed,
     /// Set by the user: believed for good.
@@ -84,6 +89,11 @@ impl State {
             Self::Valid | Self::Ending | Self::Permanent | Self::Forgotten
         )
     }
+
+    /// Whether there is an address, believed or not.
+    const fn has_address(self) -> bool {
+        self.is_valid() || matches!(self, Self::Unverified)
+    }
 }
 
 /// Room for an entry.
@@ -95,6 +105,7 @@ struct Queues {
     asking: [Queue; PACES],
     valid: Queue,
     ending: Queue,
+    unverified: Queue,
     failed: Queue,
     permanent: Queue,
     forgotten: Queue,
@@ -106,6 +117,7 @@ impl Queues {
             State::Incomplete { pace, .. } => self.asking.get_mut(usize::from(pace)),
             State::Valid => Some(&mut self.valid),
             State::Ending => Some(&mut self.ending),
+            State::Unverified => Some(&mut self.unverified),
             State::Failed => Some(&mut self.failed),
             State::Permanent => Some(&mut self.permanent),
             State::Forgotten => Some(&mut self.forgotten),
@@ -142,7 +154,7 @@ pub struct Totals {
 pub struct View {
     /// Its IPv4 address.
     pub ip: Ipv4Addr,
-    /// Its link address, if it is valid.
+    /// Its link address, if there is one.
     pub address: Option<Address>,
     /// How it is doing.
     pub state: State,
@@ -194,6 +206,7 @@ where
                 asking: [queue; PACES],
                 valid: queue,
                 ending: queue,
+                unverified: queue,
                 failed: queue,
                 permanent: queue,
                 forgotten: queue,
@@ -279,14 +292,25 @@ where
             }
             // What is gone is not known. For one that is permanent the kernel does not ask: the
             // user has just made it something else.
-            State::Failed | State::Gone(_) | State::Permanent => self.ask(place, 0, now, dice),
+            State::Failed | State::Unverified | State::Gone(_) | State::Permanent => {
+                self.ask(place, 0, now, dice)
+            }
         }
     }
 
-    /// The kernel sends to somebody whose link address it has without having asked.
-    pub fn used(&mut self, ip: Ipv4Addr) {
-        if let Some(place) = self.slots.find(ip) {
-            self.set_heard(place, false);
+    /// The kernel sends to a host whose link address it has without having asked. Answers whether
+    /// the host is to be asked for, by broadcast: its address is to be verified. `dice` is random.
+    pub fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> bool {
+        match self.known(ip).filter(|_| self.up) {
+            Some((place, entry)) if entry.state == State::Unverified => {
+                self.ask(place, 0, now, dice);
+                true
+            }
+            Some((place, _)) => {
+                self.set_heard(place, false);
+                false
+            }
+            None => false,
         }
     }
 
@@ -323,7 +347,7 @@ where
         };
         match entry.state {
             State::Permanent | State::Forgotten => return Heard::Permanent,
-            State::Valid | State::Ending if entry.address == address => {
+            State::Valid | State::Ending | State::Unverified if entry.address == address => {
                 self.believe(place, address, now);
                 // The last one to make room.
                 if entry.heard {
@@ -336,7 +360,7 @@ where
         }
         self.believe(place, address, now);
         self.lock(place);
-        if entry.state.is_valid() {
+        if entry.state.has_address() {
             self.totals.changed = self.totals.changed.wrapping_add(1);
             Heard::Changed {
                 from: entry.address,
@@ -374,10 +398,15 @@ where
         self.told = None;
         while let Some(place) = self.tell.first() {
             let &Entry {
-                ip, state, address, ..
+                ip,
+                state,
+                address,
+                heard,
+                ..
             } = self.slots.get(place)?;
             self.unlock(place);
             let news = match state {
+                State::Valid | State::Ending if heard => News::Learned(address),
                 State::Valid | State::Ending | State::Permanent | State::Forgotten => {
                     News::Valid(address)
                 }
@@ -388,9 +417,9 @@ where
                     News::Gone(end)
                 }
                 // Never locked.
-                State::Incomplete { .. } => continue,
+                State::Incomplete { .. } | State::Unverified => continue,
             };
-            if !matches!(news, News::Valid(_)) {
+            if !matches!(news, News::Valid(_) | News::Learned(_)) {
                 self.told = Some(ip);
             }
             return Some((ip, news));
@@ -405,7 +434,7 @@ where
             .filter(|entry| !matches!(entry.state, State::Gone(_)))
             .map(move |entry| View {
                 ip: entry.ip,
-                address: entry.state.is_valid().then_some(entry.address),
+                address: entry.state.has_address().then_some(entry.address),
                 state: entry.state,
                 locked: entry.locked,
                 heard: entry.heard,
@@ -439,6 +468,14 @@ where
     fn believe(&mut self, place: Place, address: Address, now: u64) {
         self.enter(place, State::Valid, now);
         self.set_address(place, address);
+    }
+
+    /// It has an address that is to be verified when it is used.
+    fn doubt(&mut self, place: Place, address: Address, now: u64) {
+        self.unlock(place);
+        self.enter(place, State::Unverified, now);
+        self.set_address(place, address);
+        self.set_heard(place, true);
     }
 
     fn set_address(&mut self, place: Place, address: Address) {

@@ -16,6 +16,7 @@ pub(super) struct Waits {
     asking: [u64; PACES],
     valid: u64,
     ending: u64,
+    unverified: u64,
     failed: u64,
 }
 
@@ -27,6 +28,7 @@ impl Waits {
             asking: core::array::from_fn(|pace| sixteenth.saturating_mul(13 + 2 * pace as u64)),
             valid: settings.lifetime.saturating_sub(settings.lead()),
             ending: settings.lifetime,
+            unverified: settings.lifetime,
             failed: settings.hold,
         }
     }
@@ -80,17 +82,31 @@ where
             };
             left = rest;
             let Some(&Entry {
-                ip, address, since, ..
+                ip,
+                address,
+                since,
+                heard,
+                ..
             }) = self.slots.get(place)
             else {
                 break;
             };
             self.enter(place, State::Ending, since);
-            if now.saturating_sub(since) < settings.lifetime {
+            // Some readers of the kernel's neighbours do not tell that they use them (flow tables,
+            // bpf_fib_lookup()), so that a packet was ever sent counts for all of its life.
+            if !heard && now.saturating_sub(since) < settings.lifetime {
                 out(Due::Verify(ip, address));
             }
         }
         while let Some(place) = self.due(|queues| Some(&queues.ending), waits.ending, now) {
+            let Some(rest) = left.checked_sub(1) else {
+                return true;
+            };
+            left = rest;
+            self.totals.expired = self.totals.expired.wrapping_add(1);
+            self.go(place, End::Expired);
+        }
+        while let Some(place) = self.due(|queues| Some(&queues.unverified), waits.unverified, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
@@ -118,6 +134,7 @@ where
         let others = [
             (&queues.valid, waits.valid),
             (&queues.ending, waits.ending),
+            (&queues.unverified, waits.unverified),
             (&queues.failed, waits.failed),
         ];
         asking

@@ -5,7 +5,10 @@
 use super::{Bucket, Slot, State, Table};
 use crate::{
     address::Address,
-    arp::event::{Neighbour, Wish},
+    arp::{
+        event::{Neighbour, Wish},
+        slots::Place,
+    },
 };
 use core::{net::Ipv4Addr, ops::DerefMut};
 
@@ -43,14 +46,16 @@ where
     }
 
     fn has_address(&mut self, ip: Ipv4Addr, address: Address, neighbour: Neighbour, now: u64) {
-        let stale = matches!(neighbour, Neighbour::Stale(_));
-        // What is doubted is not believed.
-        let doubted = matches!(neighbour, Neighbour::Probing(_));
+        // Only REACHABLE is said without doubt.
+        let doubted = !matches!(neighbour, Neighbour::Reachable(_));
         let Some((place, entry)) = self.known(ip) else {
-            let wish = if stale { Wish::Stranger } else { Wish::Packet };
-            if let Some(place) = (!doubted).then(|| self.add(ip, wish)).flatten() {
-                self.believe(place, address, now);
-                self.set_heard(place, stale);
+            let wish = if doubted {
+                Wish::Stranger
+            } else {
+                Wish::Packet
+            };
+            if let Some(place) = self.add(ip, wish) {
+                self.has(place, address, doubted, now);
             }
             return;
         };
@@ -59,13 +64,23 @@ where
             // What it was told last.
             State::Forgotten if same => (),
             State::Forgotten if self.up => self.lock(place),
-            State::Forgotten | State::Permanent => self.believe(place, address, now),
+            State::Forgotten | State::Permanent => self.has(place, address, doubted, now),
             // It is to be told something else, or the same.
             _ if entry.locked => (),
             State::Valid | State::Ending if same => (),
-            // It is asked for already, or does not answer.
-            State::Incomplete { .. } | State::Failed if doubted => (),
-            _ => self.believe(place, address, now),
+            State::Unverified if same && doubted => (),
+            // It is asked for already.
+            State::Incomplete { .. } if doubted => (),
+            _ => self.has(place, address, doubted, now),
+        }
+    }
+
+    fn has(&mut self, place: Place, address: Address, doubted: bool, now: u64) {
+        if doubted {
+            self.doubt(place, address, now);
+        } else {
+            self.believe(place, address, now);
+            self.set_heard(place, false);
         }
     }
 

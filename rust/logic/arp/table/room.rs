@@ -68,6 +68,7 @@ where
             let first = asking
                 .or(self.queues.valid.first())
                 .or(self.queues.ending.first())
+                .or(self.queues.unverified.first())
                 .or(self.queues.failed.first())
                 .or(set);
             let Some(place) = first else {

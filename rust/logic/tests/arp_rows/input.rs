@@ -147,7 +147,7 @@ fn input_none_for_us_is_learned() {
         assert_eq!(rig.state(IT), Some(State::Valid));
         assert_eq!(rig.table.lookup(IT), Some(ITS));
         assert!(rig.view(IT).unwrap().heard);
-        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+        assert_eq!(rig.tell(), [(IT, News::Learned(ITS))]);
         assert_eq!(rig.table.totals().learned, 1);
         assert_eq!(rig.table.totals().requests, 0);
     }
@@ -233,7 +233,7 @@ fn input_gone_is_learned_only_for_us() {
     rig.gone(IT, ITS);
     assert_eq!(rig.hear(IT, OTHER, false), Heard::Nothing);
     assert_eq!(rig.hear(IT, OTHER, true), Heard::New);
-    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
+    assert_eq!(rig.tell(), [(IT, News::Learned(OTHER))]);
     assert_eq!(rig.table.len(), 1);
 }
 

@@ -29,8 +29,8 @@ fn room_is_made_by_the_oldest_stranger() {
         rig.tell(),
         [
             (ip(2), News::Gone(End::Evicted(Wish::Stranger))),
-            (ip(3), News::Valid(hw(3))),
-            (ip(4), News::Valid(hw(4))),
+            (ip(3), News::Learned(hw(3))),
+            (ip(4), News::Learned(hw(4))),
         ]
     );
     assert_eq!(rig.resolve(ip(5)), Resolution::Ask);
@@ -47,7 +47,7 @@ fn room_is_made_by_none_that_is_in_use() {
     assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.table.lookup(ip(3)), None);
-    rig.table.used(ip(4));
+    assert!(!rig.table.used(ip(4), rig.now, 0));
     assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
     assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
     assert_eq!(rig.table.totals().refused, 2);

@@ -104,6 +104,29 @@ fn aging_asks_one_tick_before_the_end() {
     assert_eq!(rig.pass(19 * MINUTE), [(again, Due::Verify(IT, ITS))]);
 }
 
+/// Some readers of the kernel's neighbours do not tell that they use them.
+#[test]
+fn aging_asks_whom_a_packet_was_ever_sent_to() {
+    let mut rig = Rig::new();
+    rig.valid(IT, ITS);
+    for _ in 0..10 {
+        let due = rig.now + 19 * MINUTE;
+        assert_eq!(rig.pass(19 * MINUTE), [(due, Due::Verify(IT, ITS))]);
+        assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+    }
+    // Silence ends it.
+    assert_eq!(rig.pass(20 * MINUTE).len(), 1);
+    assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
+    // Strangers are left alone, until a packet is sent.
+    for (sent, asked) in [(false, 0), (true, 1)] {
+        rig.hear(ip(3), hw(3), true);
+        if sent {
+            assert!(!rig.table.used(ip(3), rig.now, 0));
+        }
+        assert_eq!(rig.pass(20 * MINUTE).len(), asked);
+    }
+}
+
 /// A tick that is longer than the life must not have everything asked for at once.
 #[test]
 fn aging_asks_in_the_last_quarter_at_the_earliest() {

@@ -268,29 +268,112 @@ fn forgiven_failed_may_be_asked_again() {
     assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
 }
 
-/// Whom the stack has answered, and nobody here has asked for, makes room as others do
-/// that were only heard.
+// --- what is said with doubt -------------------------------------------------------------
+
+const DOUBTED: [fn(Address) -> Neighbour; 2] = [Neighbour::Stale, Neighbour::Probing];
+
+/// It is not believed, and makes room as a stranger does.
 #[test]
-fn stale_none_is_heard() {
-    let mut rig = Rig::new();
-    rig.neighbour(IT, Neighbour::Stale(ITS));
-    assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert!(rig
-        .table
-        .views(0, usize::MAX, rig.now)
-        .all(|view| view.heard));
+fn doubted_none_is_unverified() {
+    for doubted in DOUBTED {
+        let mut rig = Rig::new();
+        rig.neighbour(IT, doubted(ITS));
+        let view = rig.view(IT).unwrap();
+        assert_eq!((view.state, view.heard), (State::Unverified, true));
+        assert_eq!(view.address, Some(ITS));
+        assert_eq!(rig.table.lookup(IT), None);
+        assert_eq!(rig.tell(), []);
+        // Without a packet it ends as all others do.
+        assert_eq!(rig.pass(20 * MINUTE - 1), []);
+        assert_eq!(rig.state(IT), Some(State::Unverified));
+        rig.pass(1);
+        assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
+        assert_eq!(rig.table.totals().requests, 0);
+    }
 }
 
-/// The kernel doubts an address that nothing is known of here: that is no reason to
-/// believe it.
+/// The first packet has everybody asked; the next ones do not.
 #[test]
-fn probing_teaches_nothing_new() {
+fn doubted_is_asked_for_with_its_first_packet() {
+    for answer in [ITS, OTHER] {
+        let mut rig = Rig::new();
+        rig.neighbour(IT, Neighbour::Stale(ITS));
+        assert!(rig.table.used(IT, rig.now, 0));
+        assert!(rig.is_incomplete(IT));
+        assert!(!rig.table.used(IT, rig.now, 0));
+        assert_eq!(rig.hear(IT, answer, true), Heard::Answer);
+        assert_eq!(rig.tell(), [(IT, News::Valid(answer))]);
+    }
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Stale(ITS));
+    assert!(rig.table.used(IT, rig.now, 0));
+    assert_eq!(requests(&rig.pass(18 * SECOND), IT).len(), 4);
+    assert_eq!(rig.tell(), [(IT, News::Failed)]);
+}
+
+/// The kernel probes by itself where the user has it begin there.
+#[test]
+fn doubted_is_asked_for_with_the_kernels_question() {
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Probing(ITS));
+    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert!(!rig.view(IT).unwrap().heard);
+}
+
+/// Its own words verify it, and so does TCP (`dst_confirm()`).
+#[test]
+fn doubted_is_verified_without_a_question() {
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Stale(ITS));
+    assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+    assert_eq!(rig.state(IT), Some(State::Valid));
+    assert!(rig.view(IT).unwrap().heard);
+
+    rig.neighbour(ip(3), Neighbour::Stale(hw(3)));
+    assert_eq!(rig.hear(ip(3), OTHER, true), Heard::Changed { from: hw(3) });
+    assert_eq!(rig.tell(), [(ip(3), News::Learned(OTHER))]);
+
+    rig.neighbour(ip(4), Neighbour::Stale(hw(4)));
+    rig.neighbour(ip(4), Neighbour::Reachable(hw(4)));
+    assert_eq!(rig.state(ip(4)), Some(State::Valid));
+    assert!(!rig.view(ip(4)).unwrap().heard);
+}
+
+/// What is known better stays; another address takes its place, with doubt.
+#[test]
+fn doubted_after_it_was_known() {
+    for doubted in DOUBTED {
+        let mut rig = Rig::new();
+        rig.valid(IT, ITS);
+        rig.neighbour(IT, doubted(ITS));
+        assert_eq!(rig.state(IT), Some(State::Valid));
+        rig.neighbour(IT, doubted(OTHER));
+        assert_eq!(rig.state(IT), Some(State::Unverified));
+        assert_eq!(rig.view(IT).unwrap().address, Some(OTHER));
+
+        rig.failed(ip(3));
+        rig.neighbour(ip(3), doubted(hw(3)));
+        assert_eq!(rig.state(ip(3)), Some(State::Unverified));
+
+        rig.incomplete(ip(4));
+        rig.neighbour(ip(4), doubted(hw(4)));
+        assert_eq!(rig.resolve(ip(4)), Resolution::Wait);
+    }
+}
+
+#[test]
+fn doubted_goes_with_its_neighbour() {
+    for gone in [Neighbour::Failed, Neighbour::Dead] {
+        let mut rig = Rig::new();
+        rig.neighbour(IT, Neighbour::Stale(ITS));
+        rig.neighbour(IT, gone);
+        assert!(rig.is_none(IT));
+    }
+    let mut rig = Rig::new();
+    rig.neighbour(IT, Neighbour::Stale(ITS));
+    rig.down();
+    assert!(!rig.table.used(IT, rig.now, 0));
     assert!(rig.is_none(IT));
-    rig.incomplete(IT);
-    rig.neighbour(IT, Neighbour::Probing(ITS));
-    assert_eq!(rig.resolve(IT), Resolution::Wait);
 }
 
 /// Whoever was heard of last makes room last.

@@ -36,7 +36,7 @@ fn address(byte: u8) -> Address {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Resolve(Ipv4Addr, u32),
-    Used(Ipv4Addr),
+    Used(Ipv4Addr, u32),
     Hear(Packet, Ends),
     Neighbour(Ipv4Addr, Neighbour),
     Up,
@@ -64,7 +64,7 @@ impl Event {
         let ip = host(who);
         match kind % 32 {
             0..=5 => Self::Resolve(ip, u32::from(what)),
-            6 => Self::Used(ip),
+            6 => Self::Used(ip, u32::from(what)),
             7..=12 => {
                 let operation = if more & 1 == 0 {
                     Operation::Request
@@ -162,6 +162,7 @@ enum Is {
     Asked { tries: u8, pace: u8 },
     Known { at: Address, looked_at: bool },
     Silent,
+    Doubted { at: Address },
     Set { at: Address, forgotten: bool },
     Over(End),
 }
@@ -173,9 +174,14 @@ impl Plain {
 
     fn address(&self) -> Option<Address> {
         match self.is {
-            Is::Known { at, .. } | Is::Set { at, .. } => Some(at),
+            Is::Known { at, .. } | Is::Doubted { at } | Is::Set { at, .. } => Some(at),
             _ => None,
         }
+    }
+
+    fn believed(&self) -> Option<Address> {
+        self.address()
+            .filter(|_| !matches!(self.is, Is::Doubted { .. }))
     }
 }
 
@@ -185,6 +191,7 @@ enum Turn {
     Retry(u8),
     Look,
     Expire,
+    Doubt,
     Forget,
 }
 
@@ -227,10 +234,12 @@ impl Oracle {
         let order = self.next();
         let it = &mut self.list[at];
         (it.is, it.since, it.order) = (is, since, order);
-        if matches!(is, Is::Asked { .. }) {
+        if matches!(is, Is::Asked { .. } | Is::Doubted { .. }) {
             it.news = None;
         }
-        if !matches!(is, Is::Known { .. }) {
+        if matches!(is, Is::Doubted { .. }) {
+            it.stranger.get_or_insert(order);
+        } else if !matches!(is, Is::Known { .. }) {
             it.stranger = None;
         }
     }
@@ -241,6 +250,16 @@ impl Oracle {
             looked_at: false,
         };
         self.become_(at, is, now);
+    }
+
+    /// The kernel says what its address is, with doubt or without.
+    fn said(&mut self, at: usize, address: Address, doubt: bool, now: u64) {
+        if doubt {
+            self.become_(at, Is::Doubted { at: address }, now);
+        } else {
+            self.know(at, address, now);
+            self.list[at].stranger = None;
+        }
     }
 
     fn announce(&mut self, at: usize) {
@@ -369,7 +388,7 @@ impl Oracle {
                 self.announce(at);
                 Resolution::Known
             }
-            Is::Set { .. } => {
+            Is::Set { .. } | Is::Doubted { .. } => {
                 self.ask(at, 1, now, dice);
                 Resolution::Ask
             }
@@ -385,10 +404,16 @@ impl Oracle {
         }
     }
 
-    fn used(&mut self, ip: Ipv4Addr) {
-        if let Some(at) = self.position(ip) {
-            self.list[at].stranger = None;
+    fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> bool {
+        let Some(at) = self.position(ip).filter(|_| self.up) else {
+            return false;
+        };
+        let doubted = matches!(self.list[at].is, Is::Doubted { .. });
+        if doubted {
+            self.ask(at, 1, now, dice);
         }
+        self.list[at].stranger = None;
+        doubted
     }
 
     fn hear(&mut self, packet: &Packet, ends: Ends, now: u64) -> Heard {
@@ -416,8 +441,8 @@ impl Oracle {
         };
         let heard = match self.list[at].is {
             Is::Set { .. } => return Heard::Permanent,
-            Is::Known { at: from, .. } if from == address => Heard::Same,
-            Is::Known { at: from, .. } => Heard::Changed { from },
+            Is::Known { at: from, .. } | Is::Doubted { at: from } if from == address => Heard::Same,
+            Is::Known { at: from, .. } | Is::Doubted { at: from } => Heard::Changed { from },
             _ => Heard::Answer,
         };
         self.know(at, address, now);
@@ -439,6 +464,7 @@ impl Oracle {
         let found = self.position(ip);
         let locked = found.is_some_and(|at| self.list[at].news.is_some());
         let is = found.map(|at| self.list[at].is);
+        let reachable = matches!(neighbour, Neighbour::Reachable(_));
         // Whether the user has set it, and the kernel knows.
         let set = match is {
             Some(Is::Set { forgotten, .. }) => Some(!forgotten),
@@ -453,7 +479,7 @@ impl Oracle {
                 let at = found.unwrap();
                 let other = self.list[at].address() != Some(address);
                 if set == Some(true) || other && !self.up {
-                    self.know(at, address, now);
+                    self.said(at, address, !reachable, now);
                 } else if other {
                     self.announce(at);
                 }
@@ -471,32 +497,24 @@ impl Oracle {
                 let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
                 if !locked && !same {
                     if let Some(at) = found.or_else(|| self.make(ip, true, false)) {
-                        self.know(at, address, now);
+                        self.said(at, address, false, now);
                     }
                 }
             }
-            Neighbour::Stale(address) => {
-                let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
-                match found {
-                    None => {
-                        if let Some(at) = self.make(ip, false, false) {
-                            self.know(at, address, now);
-                            self.list[at].stranger = Some(self.clock);
-                        }
+            Neighbour::Stale(address) | Neighbour::Probing(address) => match found {
+                None => {
+                    if let Some(at) = self.make(ip, false, false) {
+                        self.said(at, address, true, now);
                     }
-                    Some(at) if !locked && !same => self.know(at, address, now),
-                    Some(_) => {}
                 }
-            }
-            Neighbour::Probing(address) => {
-                let other = match is {
-                    Some(Is::Known { at, .. }) => at != address,
-                    _ => false,
-                };
-                if !locked && other {
-                    self.know(found.unwrap(), address, now);
+                Some(at) => {
+                    let same = self.list[at].address() == Some(address);
+                    let asked = matches!(is, Some(Is::Asked { .. }));
+                    if !locked && !same && !asked {
+                        self.said(at, address, true, now);
+                    }
                 }
-            }
+            },
             Neighbour::Unresolved => {
                 if set == Some(true) {
                     self.forget(ip);
@@ -515,7 +533,7 @@ impl Oracle {
                 }
             }
             Neighbour::Dead => match is {
-                Some(Is::Asked { .. } | Is::Silent) => self.forget(ip),
+                Some(Is::Asked { .. } | Is::Silent | Is::Doubted { .. }) => self.forget(ip),
                 Some(Is::Set { at, .. }) if set == Some(true) => {
                     let it = found.unwrap();
                     let forgotten = Is::Set {
@@ -585,6 +603,7 @@ impl Oracle {
                     )
                 }))
                 .or(self.oldest_known())
+                .or(self.oldest(|it| matches!(it.is, Is::Doubted { .. })))
                 .or(self.oldest(|it| it.is == Is::Silent))
                 .or(self.oldest(|it| {
                     goes(it)
@@ -620,6 +639,7 @@ impl Oracle {
                 Turn::Look,
             ),
             Is::Known { .. } => (settings.lifetime, Turn::Expire),
+            Is::Doubted { .. } => (settings.lifetime, Turn::Doubt),
             Is::Silent => (settings.hold, Turn::Forget),
             Is::Set { .. } | Is::Over(_) => return None,
         };
@@ -647,7 +667,13 @@ impl Oracle {
                 return (true, out);
             }
             done += 1;
-            let Plain { ip, is, since, .. } = self.list[at];
+            let Plain {
+                ip,
+                is,
+                since,
+                stranger,
+                ..
+            } = self.list[at];
             match is {
                 Is::Asked { tries, .. } if tries < self.settings.tries => {
                     self.ask(at, tries + 1, now, dice());
@@ -667,11 +693,11 @@ impl Oracle {
                         looked_at: true,
                     };
                     self.become_(at, is, since);
-                    if now - since < self.settings.lifetime {
+                    if stranger.is_none() && now - since < self.settings.lifetime {
                         out.push(Due::Verify(ip, address));
                     }
                 }
-                Is::Known { .. } => {
+                Is::Known { .. } | Is::Doubted { .. } => {
                     self.totals.expired += 1;
                     self.over(at, End::Expired);
                 }
@@ -688,12 +714,15 @@ impl Oracle {
             .filter(|at| self.list[*at].news.is_some())
             .min_by_key(|at| self.list[*at].news)?;
         self.list[at].news = None;
-        let Plain { ip, is, .. } = self.list[at];
+        let Plain {
+            ip, is, stranger, ..
+        } = self.list[at];
         let news = match is {
+            Is::Known { at, .. } if stranger.is_some() => News::Learned(at),
             Is::Known { at, .. } | Is::Set { at, .. } => News::Valid(at),
             Is::Silent => News::Failed,
             Is::Over(end) => News::Gone(end),
-            Is::Asked { .. } => unreachable!(),
+            Is::Asked { .. } | Is::Doubted { .. } => unreachable!(),
         };
         if matches!(is, Is::Silent | Is::Over(_)) {
             self.telling = Some(ip);
@@ -716,6 +745,7 @@ impl Oracle {
                     } => State::Ending,
                     Is::Known { .. } => State::Valid,
                     Is::Silent => State::Failed,
+                    Is::Doubted { .. } => State::Unverified,
                     Is::Set { forgotten, .. } if forgotten => State::Forgotten,
                     Is::Set { .. } => State::Permanent,
                     Is::Over(_) => unreachable!(),
@@ -787,9 +817,8 @@ impl Pair {
                 // What is promised is kept.
                 assert_eq!(got != Resolution::NoRoom, room && up);
             }
-            Event::Used(ip) => {
-                table.used(ip);
-                oracle.used(ip);
+            Event::Used(ip, dice) => {
+                assert_eq!(table.used(ip, now, dice), oracle.used(ip, now, dice));
             }
             Event::Hear(packet, ends) => assert_eq!(
                 table.hear(&packet, ends, now),
@@ -874,6 +903,7 @@ impl Pair {
         if echo {
             let neighbour = match news {
                 News::Valid(address) => Neighbour::Reachable(address),
+                News::Learned(address) => Neighbour::Stale(address),
                 News::Failed | News::Gone(_) => Neighbour::Failed,
             };
             // What the user has set is left alone.
@@ -914,9 +944,10 @@ impl Pair {
         assert_eq!(table.next_timeout(), oracle.next_timeout());
         for last in 0..HOSTS {
             let ip = host(last);
-            let wanted = oracle.position(ip).and_then(|at| oracle.list[at].address());
+            let wanted = oracle
+                .position(ip)
+                .and_then(|at| oracle.list[at].believed());
             assert_eq!(table.lookup(ip), wanted);
-            assert_eq!(views.get(&ip).and_then(|view| view.address), wanted);
             assert_eq!(table.has_room(ip), oracle.has_room(ip));
         }
 
@@ -938,13 +969,17 @@ impl Pair {
             match view.state {
                 State::Incomplete { tries, .. } => assert!(tries > 0 && !view.locked),
                 State::Failed => {}
+                State::Unverified => assert!(view.address.is_some() && view.heard && !view.locked),
                 State::Valid | State::Ending | State::Permanent | State::Forgotten => {
                     assert!(view.address.is_some());
                 }
                 State::Gone(_) => panic!("{view:?}"),
             }
             // Who is a stranger has said something, and nobody else.
-            assert!(!view.heard || matches!(view.state, State::Valid | State::Ending));
+            assert!(
+                !view.heard
+                    || matches!(view.state, State::Valid | State::Ending | State::Unverified)
+            );
         }
         self.views = views;
     }
