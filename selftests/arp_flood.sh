@@ -13,6 +13,7 @@ ALL_TESTS="
 	answered_is_used
 	full_of_permanent
 	smaller_limit
+	idle_makes_room
 "
 start_station
 
@@ -269,6 +270,32 @@ smaller_limit()
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
 	check_err $? "nobody new is found"
 	log_test "a limit that gets smaller"
+}
+
+# A packet finds room where a host was not used for five seconds.
+idle_makes_room()
+{
+	local i refused unanswered=0
+
+	RET=0
+	three 20
+	for i in {1..39}; do echo "addr add 10.2.0.$i/8 dev s0"; done | ip -n "$NS2" -batch -
+	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
+	answer() { host 1 ping -q -c 1 -W 1 "10.2.0.$1" >/dev/null; }
+	for i in {1..20}; do answer "$i" || ((++unanswered)); done
+	expect "hosts of 20 that did not answer" 0 $unanswered
+	answer 21 && check_err 1 "an answer though there is no room"
+	# ping tries again when there is no room.
+	refused=$(get_spans 1 arp_refused)
+	between arp_refused 1 10 "$refused"
+	expect arp_evicted 0 "$(get_spans 1 arp_evicted)"
+	nap 5000
+	for i in {21..39}; do answer "$i" || ((++unanswered)); done
+	expect "hosts of 19 that did not answer later" 0 $unanswered
+	expect arp_evicted 19 "$(get_spans 1 arp_evicted)"
+	expect arp_entries 20 "$(get_spans 1 arp_entries)"
+	expect arp_refused "$refused" "$(get_spans 1 arp_refused)"
+	log_test "a host that was not used for five seconds makes room for a packet"
 }
 
 tests_run

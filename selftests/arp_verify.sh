@@ -109,6 +109,8 @@ probes_by_itself()
 		said $state 2 3
 		verified 2
 		expect "$state: requests to all" 1 "$(heard 3 | grep -c " 1 ff:.* 10.0.0.2\$")"
+		expect "$state: requests to the wrong host" 0 \
+			"$(heard 3 | grep -c " 1 $(lladdr 3) .* 10.0.0.2\$")"
 	done
 	log_test "delay and probe have it verified at once"
 }

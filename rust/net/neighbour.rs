@@ -21,6 +21,7 @@ mod event;
 
 use super::{
     bindings,
+    clock::jiffies,
     device::{self, Device},
     inet::{from_be32, to_be32},
     rtnl::Rtnl,
@@ -464,6 +465,24 @@ impl<T: Operations> Neighbour<T> {
             }
             .ask(bh);
         }
+    }
+
+    /// How many milliseconds ago a packet was sent to it last, or TCP confirmed that it is there,
+    /// as far as the kernel notes it: not while it has a link header of the neighbour and does
+    /// not doubt that, which is for `reachable_time` at most without an answer.
+    pub fn unused_for(&self) -> u32 {
+        // SAFETY: By the type invariant it is valid. READ_ONCE().
+        let (used, confirmed) = unsafe {
+            let n = self.as_raw();
+            (
+                (&raw const (*n).used).read_volatile(),
+                (&raw const (*n).confirmed).read_volatile(),
+            )
+        };
+        let now = jiffies();
+        let ago = now.wrapping_sub(used).min(now.wrapping_sub(confirmed));
+        // SAFETY: No requirements.
+        unsafe { bindings::rust_helper_jiffies_to_msecs(ago) }
     }
 }
 

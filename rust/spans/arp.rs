@@ -59,6 +59,9 @@ const BATCHES: usize = 16;
 
 const MS: u64 = 1_000_000;
 
+/// So many hosts are looked at until one is found that was not used of late.
+const CANDIDATES: usize = 16;
+
 /// The timer never waits longer, in milliseconds.
 const LONGEST: u64 = 60 * 60 * 1000;
 
@@ -359,6 +362,34 @@ impl Arp {
         Self::soon(this, &mut shared);
     }
 
+    /// Has a host that was not used of late make room for a packet to `ip`, if there is no other
+    /// room. The kernel knows when packets were sent, so it is asked without the table's lock.
+    fn make_room(this: &Timer<Self>, device: &Device<Spans>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
+        let mut hosts = [None; CANDIDATES];
+        {
+            let shared = this.shared.lock(bh);
+            if !shared.table.needs_eviction(ip) {
+                return;
+            }
+            let used = shared.table.least_recently_used(CANDIDATES);
+            for (to, from) in hosts.iter_mut().zip(used) {
+                *to = Some(from);
+            }
+        }
+        for host in hosts.into_iter().flatten() {
+            let neighbour = device.neighbour(host, bh);
+            let idle = neighbour.is_none_or(|it| it.unused_for() >= table::IDLE_MS);
+            let mut shared = this.shared.lock(bh);
+            if !idle {
+                shared.table.in_use(host);
+            } else if shared.table.evict(host) {
+                // The neighbour's locks may be held: not now.
+                Self::soon(this, &mut shared);
+                return;
+            }
+        }
+    }
+
     /// Removes neighbours from the kernel's table, unless that was just done.
     fn remove_neighbours(&self, bh: &LocalBhDisabled) {
         let now = ktime_get();
@@ -459,6 +490,7 @@ impl neighbour::Operations for Spans {
     fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
         let port = dev.data();
         let bh = local_bh_disable();
+        Arp::make_room(port.arp(), dev, ip, &bh);
         let admitted = port.arp().shared.lock(&bh).table.admits(ip);
         if admitted {
             Ok(())
@@ -471,6 +503,7 @@ impl neighbour::Operations for Spans {
         let port = dev.data();
         let arp = port.arp();
         let ip = solicitation.ip();
+        Arp::make_room(arp, dev, ip, bh);
         let resolution = arp.shared.lock(bh).table.resolve(ip, ktime_get(), dice());
         match resolution {
             Resolution::Ask => solicitation.ask(bh),

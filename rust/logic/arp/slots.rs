@@ -22,8 +22,8 @@ const NONE: Index = Index::MAX;
 pub(super) enum Chain {
     /// One of those that a deadline is for.
     Age,
-    /// Those that nobody here has asked for.
-    Heard,
+    /// Those that were only heard of, or those that packets were sent to.
+    Use,
     /// Those that the neighbour framework is to be told about.
     Tell,
 }
@@ -289,6 +289,15 @@ where
             Some(link) => link.previous = previous,
             None => queue.last = previous,
         }
+    }
+
+    /// The entries of a queue, oldest first.
+    pub(super) fn queued(&self, queue: &Queue) -> impl Iterator<Item = &Entry<S>> {
+        let chain = queue.chain;
+        core::iter::successors(self.slot(queue.first), move |slot| {
+            self.slot(slot.links.get(chain as usize)?.next)
+        })
+        .filter_map(|slot| slot.entry.as_ref())
     }
 
     /// The entries of some slots, in the order of the slots, which says nothing.

@@ -45,6 +45,7 @@ use super::{
 use crate::address::Address;
 use aging::Waits;
 use core::{net::Ipv4Addr, ops::DerefMut};
+pub use room::IDLE_MS;
 
 /// Slots beyond the limit, for entries that are gone and about which the neighbour
 /// framework was not told yet.
@@ -126,6 +127,27 @@ impl Queues {
     }
 }
 
+/// What an entry is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It was only heard of.
+    Heard,
+    /// Packets were sent to it.
+    Sent,
+    /// It is not known, or the user has set it.
+    None,
+}
+
+impl Use {
+    fn of((state, heard): (State, bool)) -> Self {
+        match state {
+            _ if heard => Self::Heard,
+            State::Valid | State::Ending => Self::Sent,
+            _ => Self::None,
+        }
+    }
+}
+
 /// What has happened since the table was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -177,6 +199,8 @@ where
     queues: Queues,
     /// Entries that nobody has asked for.
     heard: Queue,
+    /// Valid entries that packets were sent to, least recently used first, as far as is known.
+    sent: Queue,
     /// Entries that are locked.
     tell: Queue,
     /// What was told last, which the kernel may be taking in just now.
@@ -211,7 +235,8 @@ where
                 permanent: queue,
                 forgotten: queue,
             },
-            heard: Queue::new(Chain::Heard),
+            heard: Queue::new(Chain::Use),
+            sent: Queue::new(Chain::Use),
             tell: Queue::new(Chain::Tell),
             told: None,
             refused: None,
@@ -497,8 +522,8 @@ where
         let Some(entry) = self.slots.get_mut(place) else {
             return;
         };
-        let before = core::mem::replace(&mut entry.state, state);
         entry.since = since;
+        let (before, heard) = (core::mem::replace(&mut entry.state, state), entry.heard);
         match self.queues.of(before) {
             Some(queue) => self.slots.unlink(queue, place),
             None => self.gone = self.gone.saturating_sub(1),
@@ -507,16 +532,33 @@ where
             Some(queue) => self.slots.push(queue, place),
             None => self.gone = self.gone.saturating_add(1),
         }
+        self.use_changes(place, (before, heard), (state, heard));
     }
 
     fn set_heard(&mut self, place: Place, heard: bool) {
         let Some(entry) = self.slots.get_mut(place) else {
             return;
         };
-        match (core::mem::replace(&mut entry.heard, heard), heard) {
-            (false, true) => self.slots.push(&mut self.heard, place),
-            (true, false) => self.slots.unlink(&mut self.heard, place),
-            _ => (),
+        let (state, before) = (entry.state, core::mem::replace(&mut entry.heard, heard));
+        self.use_changes(place, (state, before), (state, heard));
+    }
+
+    /// Has an entry whose state, or of which it was known that it was only heard of, changes on
+    /// the queue for that.
+    fn use_changes(&mut self, place: Place, before: (State, bool), after: (State, bool)) {
+        let (before, after) = (Use::of(before), Use::of(after));
+        if before == after {
+            return;
+        }
+        match before {
+            Use::Heard => self.slots.unlink(&mut self.heard, place),
+            Use::Sent => self.slots.unlink(&mut self.sent, place),
+            Use::None => (),
+        }
+        match after {
+            Use::Heard => self.slots.push(&mut self.heard, place),
+            Use::Sent => self.slots.push(&mut self.sent, place),
+            Use::None => (),
         }
     }
 

@@ -2,7 +2,7 @@
 
 //! Room for entries, and who has to make it.
 
-use super::{Bucket, Queue, Slot, State, Table};
+use super::{Bucket, Queue, Slot, State, Table, Use};
 use crate::{
     address::Address,
     arp::{
@@ -11,6 +11,10 @@ use crate::{
     },
 };
 use core::{net::Ipv4Addr, ops::DerefMut};
+
+/// A host that was not used for so long, in milliseconds, may have to make room for a packet to
+/// another one: as a neighbour may that has not changed for so long (`neigh_forced_gc()`).
+pub const IDLE_MS: u32 = 5000;
 
 impl<E, B> Table<E, B>
 where
@@ -33,6 +37,45 @@ where
             self.totals.refused = self.totals.refused.wrapping_add(1);
         }
         has_room
+    }
+
+    /// Whether a packet to this address finds room only if a host is [evicted](Self::evict).
+    pub fn needs_eviction(&self, ip: Ipv4Addr) -> bool {
+        self.has_slot(ip) && !self.has_room(ip)
+    }
+
+    /// At most so many of the hosts that packets were sent to, least recently used first, as far
+    /// as is known. If one of them was not used of late it can be [evicted](Self::evict), and if
+    /// it [was](Self::in_use), others come before it the next time.
+    pub fn least_recently_used(&self, budget: usize) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.slots
+            .queued(&self.sent)
+            .take(budget)
+            .map(|entry| entry.ip)
+    }
+
+    /// Packets were sent to a host of late.
+    pub fn in_use(&mut self, ip: Ipv4Addr) {
+        if let Some(place) = self.sent_to(ip) {
+            self.slots.unlink(&mut self.sent, place);
+            self.slots.push(&mut self.sent, place);
+        }
+    }
+
+    /// Has a host that packets were sent to make room for a packet to another one. Answers
+    /// whether it has.
+    pub fn evict(&mut self, ip: Ipv4Addr) -> bool {
+        let place = self.sent_to(ip);
+        if let Some(place) = place {
+            self.totals.evicted = self.totals.evicted.wrapping_add(1);
+            self.go(place, End::Evicted(Wish::Packet));
+        }
+        place.is_some()
+    }
+
+    fn sent_to(&self, ip: Ipv4Addr) -> Option<Place> {
+        let (place, entry) = self.known(ip)?;
+        (Use::of((entry.state, entry.heard)) == Use::Sent).then_some(place)
     }
 
     /// Moves to other slots and buckets, of which there must be at least as many, and

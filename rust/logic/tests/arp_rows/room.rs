@@ -93,6 +93,46 @@ fn room_for_the_user_is_made_by_all_but_the_users() {
     assert_eq!(rig.table.len(), 4);
 }
 
+/// A packet finds room where a host was not used of late, which the kernel knows.
+#[test]
+fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
+    let mut rig = Rig::with(
+        Settings {
+            limit: 5,
+            ..SETTINGS
+        },
+        69,
+        4,
+    );
+    rig.valid(ip(2), hw(2));
+    rig.permanent(ip(4), hw(4));
+    rig.valid(ip(5), hw(5));
+    rig.valid(ip(6), hw(6));
+    rig.hear(ip(3), hw(3), true);
+    let used = |rig: &Rig, budget| -> Vec<_> { rig.table.least_recently_used(budget).collect() };
+    assert_eq!(used(&rig, 9), [ip(2), ip(5), ip(6)]);
+    assert_eq!(used(&rig, 1), [ip(2)]);
+    // Being heard of is no use.
+    rig.hear(ip(2), hw(2), true);
+    rig.table.in_use(ip(2));
+    assert_eq!(used(&rig, 9), [ip(5), ip(6), ip(2)]);
+    assert_eq!(rig.resolve(ip(3)), Resolution::Known);
+    assert_eq!(used(&rig, 9), [ip(5), ip(6), ip(2), ip(3)]);
+    assert!(rig.table.needs_eviction(ip(7)) && !rig.table.needs_eviction(ip(2)));
+    assert_eq!(rig.resolve(ip(7)), Resolution::NoRoom);
+    for not_sent_to in [ip(4), ip(8)] {
+        assert!(!rig.table.evict(not_sent_to));
+        rig.table.in_use(not_sent_to);
+    }
+    assert!(rig.table.evict(ip(5)));
+    assert!(!rig.table.evict(ip(5)));
+    assert!(!rig.table.needs_eviction(ip(7)));
+    assert_eq!(rig.resolve(ip(7)), Resolution::Ask);
+    assert_eq!(rig.table.totals().evicted, 1);
+    let gone = (ip(5), News::Gone(End::Evicted(Wish::Packet)));
+    assert!(rig.tell().contains(&gone));
+}
+
 /// What is gone keeps its slot until that is told.
 #[test]
 fn room_is_not_made_without_a_slot() {

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Restore,
     Forgive(usize),
     Grow(usize),
+    InUse(Ipv4Addr),
+    Evict(Ipv4Addr),
     Down,
     DropSome(usize, bool),
     /// With this budget and a seed for the dice.
@@ -125,6 +127,8 @@ impl Event {
             25 => Self::Pass(UNIT * u64::from(what)),
             26 | 27 => Self::PassToTimeout,
             28 => Self::Set(settings([what, more])),
+            30 if what < 32 => Self::Evict(ip),
+            30 if what < 64 => Self::InUse(ip),
             _ => Self::Tell(what % 8, more % 2 == 0),
         }
     }
@@ -153,6 +157,8 @@ struct Plain {
     order: u64,
     /// When nobody had asked for it.
     stranger: Option<u64>,
+    /// Since when it has been one that packets are sent to, or was last seen in use.
+    sent: Option<u64>,
     /// When there was something to tell.
     news: Option<u64>,
 }
@@ -350,6 +356,7 @@ impl Oracle {
             since: 0,
             order: 0,
             stranger: None,
+            sent: None,
             news: None,
         });
         Some(self.list.len() - 1)
@@ -586,6 +593,37 @@ impl Oracle {
             }
         }
         true
+    }
+
+    fn is_sent_to(it: &Plain) -> bool {
+        matches!(it.is, Is::Known { .. }) && it.stranger.is_none()
+    }
+
+    /// After each event: at most one entry can have come to be sent to.
+    fn note_use(&mut self) {
+        for at in 0..self.list.len() {
+            let sent = Self::is_sent_to(&self.list[at]);
+            let order = self.next();
+            let noted = &mut self.list[at].sent;
+            *noted = sent.then(|| noted.unwrap_or(order));
+        }
+    }
+
+    fn least_recently_used(&self) -> Vec<Ipv4Addr> {
+        let mut sent: Vec<_> = self.list.iter().filter(|it| Self::is_sent_to(it)).collect();
+        sent.sort_by_key(|it| it.sent);
+        sent.iter().map(|it| it.ip).collect()
+    }
+
+    fn evict(&mut self, ip: Ipv4Addr) -> bool {
+        let at = self
+            .position(ip)
+            .filter(|at| Self::is_sent_to(&self.list[*at]));
+        if let Some(at) = at {
+            self.totals.evicted += 1;
+            self.over(at, End::Evicted(Wish::Packet));
+        }
+        at.is_some()
     }
 
     fn drop_some(&mut self, budget: usize, all: bool) -> bool {
@@ -852,6 +890,13 @@ impl Pair {
                 oracle.slots = slots;
                 assert_eq!(table.capacity(), slots);
             }
+            Event::InUse(ip) => {
+                table.in_use(ip);
+                if let Some(at) = oracle.position(ip) {
+                    oracle.list[at].sent = None;
+                }
+            }
+            Event::Evict(ip) => assert_eq!(table.evict(ip), oracle.evict(ip)),
             Event::Down => {
                 table.down();
                 oracle.up = false;
@@ -883,6 +928,7 @@ impl Pair {
                 assert_eq!(table.settings(), settings);
             }
         }
+        self.oracle.note_use();
         self.check(event, len);
     }
 
@@ -942,6 +988,8 @@ impl Pair {
         assert_eq!(table.is_empty(), views.is_empty());
         assert_eq!(table.totals(), oracle.totals);
         assert_eq!(table.next_timeout(), oracle.next_timeout());
+        let used: Vec<_> = table.least_recently_used(usize::MAX).collect();
+        assert_eq!(used, oracle.least_recently_used());
         for last in 0..HOSTS {
             let ip = host(last);
             let wanted = oracle
