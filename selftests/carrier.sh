@@ -15,6 +15,10 @@ ALL_TESTS="
 	cut_survives
 	deleted
 	moved
+	known_at_once
+	moved_at_once
+	modes
+	ipv6_at_once
 	counted
 	neighbours_stay
 	arp_after_mending
@@ -212,6 +216,120 @@ moved()
 	log_test "members move between namespaces"
 }
 
+# operstates DEVICE...: what those know who wait for a message. To look at a carrier, or with
+# `ip link show DEVICE`, has the kernel take note of it, this does not.
+operstates()
+{
+	local dev dir one found=()
+
+	dir=$(sys 1)/class/net
+	for dev in "$@"; do
+		read -r one <"$dir/$dev/operstate"
+		found+=("$one")
+	done
+	echo "${found[*]}"
+}
+
+# knows STATES COMMAND...: the operational states of s0, s1 and s2 as soon as a command ends,
+# without a moment in which the kernel could find the time.
+knows()
+{
+	"${@:2}"
+	check_err $? "cannot ${*:2}"
+	expect "after '${*:2}'" "$1" "$(operstates s0 s1 s2)"
+}
+
+known_at_once()
+{
+	local try messages
+
+	RET=0
+	members 3
+	ip -n "$NS1" -o monitor link >"$own_files/monitor" &
+	defer kill_process $!
+	nap 100
+	for try in 1 2 3; do
+		knows "down down down" set_link s0 up
+		knows "up up down" set_link s1 up
+		knows "up up up" set_link s2 up
+		knows "up down up" set_link s1 down
+		knows "down down down" set_link s2 down
+		knows "up down up" set_link s2 up
+		knows "down down down" set_link s2 carrier off
+		knows "down down down" set_link s1 carrier off
+		knows "down down down" set_link s1 up
+		knows "up up down" set_link s1 carrier on
+		knows "up up up" set_link s2 carrier on
+		for dev in s0 s1 s2; do set_link $dev down; done
+		nap 10
+	done
+	expect "changes of s0" "9 9" "$(changes s0)"
+	expect "changes of s1" "6 6" "$(changes s1)"
+	expect "changes of s2" "9 9" "$(changes s2)"
+	nap 2000
+	# One up and one down for each change, and none later.
+	messages=$(grep -c ' s0[:@].*LOWER_UP.* state UP' "$own_files/monitor")
+	between "messages that s0 is up" 9 18 "$messages"
+	log_test "carriers are known as soon as they change"
+}
+
+moved_at_once()
+{
+	local try
+
+	RET=0
+	hosts 2
+	for try in 1 2 3; do
+		host 2 ip link set s0 netns "$NS1" name s1
+		expect "the other one moved" "down down" "$(operstates s0 s1)"
+		set_link s1 up
+		expect "and went up" "up up" "$(operstates s0 s1)"
+		set_link s1 netns "$NS2" name s0
+		expect "and moved while it was up" down "$(operstates s0)"
+		host 2 ip link set s0 up
+		expect "and went up there" up "$(operstates s0)"
+	done
+	ip netns del "$NS2"
+	# The namespace's devices go some time later.
+	eventually "its namespace is gone" down operstates s0
+	log_test "carriers are known as soon as members move"
+}
+
+modes()
+{
+	RET=0
+	members 3
+	set_link s0 up
+	set_link s1 mode dormant
+	knows "up dormant down" set_link s1 up
+	knows "down down down" set_link s1 carrier off
+	knows "up dormant down" set_link s1 carrier on
+	knows "up up down" set_link s1 state up
+	set_link s1 mode default
+	knows "down down down" set_link s1 down
+	knows "up up down" set_link s1 up
+	log_test "a dormant device is dormant with a carrier"
+}
+
+ipv6_at_once()
+{
+	# For others the kernel makes no multicast routes when a device goes up.
+	local medium=ethernet try said
+
+	RET=0
+	hosts 2
+	host 1 ip addr add 2001:db8::1/64 dev s0 nodad
+	for try in 1 2 3; do
+		host 2 ip link set s0 down
+		host 2 ip addr add 2001:db8::2/64 dev s0 nodad
+		host 2 ip link set s0 up
+		said=$(host 1 ping -c 1 -W 5 2001:db8::2)
+		check_err $? "no answer"
+		[[ $said =~ time=([0-9]+) ]] && between "ms, time $try" 0 99 "${BASH_REMATCH[1]}"
+	done
+	log_test "the first IPv6 packet waits for nothing"
+}
+
 # Until the kernel has heard of it the queues take what comes, and after that nothing
 # comes.
 counted()
@@ -233,7 +351,6 @@ counted()
 	host 2 ip link set s0 up
 	neighbours 3
 	host 2 ip route replace unreachable 10.0.0.1/32
-	host 1 ip link show s0 >/dev/null
 	send_udp 0 5
 	received 5
 	expect "all ends" 15 "$(ends 1 tx)"
@@ -247,11 +364,9 @@ neighbours_stay()
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr "$(lladdr 7)" nud permanent
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	host 3 ip link set s0 down
-	host 1 ip link show s0 >/dev/null
 	expect "entries, one of the others is down" "10.0.0.2 10.0.0.7" \
 		"$(arp_table 1 "" 1 | sort | xargs)"
 	host 2 ip link set s0 down
-	host 1 ip link show s0 >/dev/null
 	expect "entries, alone" 10.0.0.7 "$(arp_table 1 "" 1)"
 	expect "neighbour" "" "$(neigh_entry 1 10.0.0.2)"
 	expect "permanent" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
@@ -261,7 +376,6 @@ neighbours_stay()
 	check_err $? "no answer"
 	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
 	host 2 ip link set s0 down
-	host 1 ip link show s0 >/dev/null
 	expect "kept" "10.0.0.2 10.0.0.7" "$(arp_table 1 "" 1 | sort | xargs)"
 	expect "neighbour that is kept" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
 	log_test "neighbours, while the others come and go"
@@ -286,7 +400,6 @@ arp_after_mending()
 	host 2 ip link set s0 down
 	host 3 ip link set s0 down
 	host 3 ip link set s0 up
-	host 1 ip link show s0 >/dev/null
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
 	check_err $? "no answer: $(arp_table 1 10.0.0.3)"
 	log_test "a carrier that is back forgives who did not answer"
@@ -300,7 +413,6 @@ ipv6_comes_late()
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
 	host 1 ip addr add 2001:db8::1/64 dev s0
-	host 1 ip link show s0 >/dev/null
 	nap 2500
 	tentative() { host 1 ip -6 addr show dev s0 tentative | grep -c 2001:db8::1; }
 	expect "tentative without a carrier" 1 "$(tentative)"

@@ -208,8 +208,6 @@ hosts()
 			[ -z "${deaf:-}" ] || ((i == 1)) || echo "route replace unreachable 10.0.0.1/32"
 		} | ip -n "${!ns}" -batch - || return
 	done
-	# The first one got its carrier with the second, and may not know yet.
-	settle 1
 }
 
 # write I FILE VALUE...: files below /proc/sys as host I sees them.
@@ -228,10 +226,6 @@ permanent()
 			"$i" "${lladdr_begin[$medium]}" "$i"
 	done
 }
-
-# settle I: the kernel takes note of a carrier that came when it finds the time, or now:
-# who looks makes it.
-settle() { ask_meter "$1" stat rx packets; }
 
 # host I COMMAND...: run something on host I.
 host()

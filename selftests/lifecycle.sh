@@ -58,9 +58,8 @@ deaf_hosts()
 
 answers()
 {
-	# It may have got its carrier back just now, and a request that was lost before that
-	# comes again after arp_retry_ms. Until then a flood pushes out all that waits.
-	settle "$1"
+	# A request that was lost comes again after arp_retry_ms. Until then a flood pushes out
+	# all that waits.
 	busywait 60000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
 	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"
 }
@@ -475,7 +474,6 @@ sent_while_down()
 		wait $pid
 		check_err $? "pktgen"
 		host 1 ip link set s0 up
-		settle 2
 	}
 	for try in 1 2 3 4 5; do
 		goes_down

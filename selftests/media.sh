@@ -308,7 +308,6 @@ address_changes()
 		host 2 ip link set s0 address "$(lladdr 2)"
 		check_err $? "$medium: cannot change it while down"
 		host 2 ip link set s0 up
-		settle 1
 		host 1 ip neigh flush dev s0
 		reach 1 2 -c 1
 		check_err $? "$medium: no answer from the address it got while down"

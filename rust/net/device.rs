@@ -342,6 +342,30 @@ impl<T: Operations> Device<T> {
         unsafe { bindings::netif_carrier_off(self.as_raw()) };
     }
 
+    /// Has the core take note of the carrier: queues, operational state, `NETDEV_CHANGE`.
+    ///
+    /// By itself it does so up to a second later, as linkwatch handles an event at once only
+    /// if the queues of a device that is up wait for its carrier (`linkwatch_urgent_event()`
+    /// in `net/core/link_watch.c`), which they do not after `open`. Does nothing if there is
+    /// no such event, and leaves it to linkwatch while the device is being closed.
+    /// Notifiers are called. Process context, not from `open` or `stop`.
+    pub fn linkwatch_sync(&self, _: &Rtnl) {
+        let dev = self.as_raw();
+        // SAFETY: The device is valid, and RTNL guards its flags and the list.
+        let closing = unsafe {
+            let list = &raw mut (*dev).close_list;
+            !core::ptr::eq((*list).next, list)
+                && (*dev).flags & bindings::net_device_flags_IFF_UP != 0
+        };
+        if closing {
+            return;
+        }
+        // SAFETY: The device is valid, RTNL is held, and it has no lock of its own
+        // (`netdev_need_ops_lock()`). `dev_deactivate()`, of a device that is up, puts it into
+        // a list by `close_list`, which is in none.
+        unsafe { bindings::ethtool_op_get_link(dev) };
+    }
+
     /// Fails with `EPERM` unless this process may administer the network of the
     /// device's namespace.
     pub(super) fn may_be_administered(&self, _: &Rtnl) -> Result {

@@ -23,8 +23,8 @@ use kernel::{
 /// What a driver wants to know about its own devices.
 ///
 /// All but [`neighbour_changed`](Operations::neighbour_changed), which belongs to
-/// neighbours, is called in process context with RTNL held, after the IPv4 stack
-/// knows it.
+/// neighbours, is called in process context with RTNL held, after the stack and other
+/// modules know it.
 #[vtable]
 pub trait Events: Operations {
     /// `NETDEV_REGISTER`: the device has come to a namespace, and IPv4 is there.
@@ -35,6 +35,9 @@ pub trait Events: Operations {
 
     /// `NETDEV_UP`, after `open`.
     fn up(dev: &Device<Self>, rtnl: &Rtnl);
+
+    /// `NETDEV_DOWN`, after `stop`.
+    fn down(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_CHANGEADDR`: another link address. Neighbours were flushed.
     fn readdressed(dev: &Device<Self>, rtnl: &Rtnl);
@@ -114,6 +117,9 @@ impl<T: Events, C: Chain<T>> Notifier<T, C> {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 let mut block: bindings::notifier_block = pin_init::zeroed();
                 block.notifier_call = Some(Self::callback);
+                // The last one in the chain: what a driver does then may call the chain again, and
+                // all others have seen this event before the next one.
+                block.priority = c_int::MIN;
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(block) };
                 // SAFETY: `slot` is pinned, and unregistered before it goes. `kind` is written
@@ -184,6 +190,7 @@ unsafe impl<T: Events> Chain<T> for Devices {
             bindings::netdev_cmd_NETDEV_REGISTER => T::came(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_UNREGISTER => T::goes(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_UP => T::up(dev, &rtnl),
+            bindings::netdev_cmd_NETDEV_DOWN => T::down(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_CHANGEADDR => T::readdressed(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_CHANGE | bindings::netdev_cmd_NETDEV_CHANGEUPPER => {
                 T::changed(dev, &rtnl)

@@ -4,9 +4,15 @@
 //!
 //! One that goes up, goes down, or whose line is cut or mended may give a carrier to
 //! another, or take it away.
+//!
+//! A device has its carrier when `open` returns, so that the core starts its queues then and
+//! each `NETDEV_UP` finds them working. That is why linkwatch is not in a hurry to tell the
+//! rest of the system, which it is: IPv6, bridges and daemons wait for the operational state.
+//! It is [reported](Lines::report) as soon as the device is up or down.
 
 use super::Spans;
 use crate::net::{rtnl::Rtnl, spinlock_bh::local_bh_disable, Device};
+use core::cell::Cell;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -14,34 +20,57 @@ use kernel::{
 };
 use spans_logic::segment::carriers;
 
+/// A device that is up.
+struct End {
+    device: ARef<Device<Spans>>,
+    /// Its carrier is not what the core was [told](Lines::report).
+    changed: Cell<bool>,
+}
+
 /// The devices of a segment that are up. This is not what frames look at, so that
 /// none of these references outlives its device's going down.
 #[pin_data]
 pub(super) struct Lines {
     #[pin]
-    devices: Mutex<KVec<ARef<Device<Spans>>>>,
+    ends: Mutex<KVec<End>>,
 }
 
 impl Lines {
     /// Those of a segment with nobody on it.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            devices <- new_mutex!(KVec::new(), "spans_lines"),
+            ends <- new_mutex!(KVec::new(), "spans_lines"),
         })
     }
 
-    /// Gives each device a carrier, or takes it away, as it is right now. Process context.
+    /// Gives each device a carrier, or takes it away, as it is right now. The core is to be
+    /// [told](Self::report). Process context.
     pub(super) fn settle(&self, _: &Rtnl) {
-        settle(&self.devices.lock());
+        settle(&self.ends.lock());
+    }
+
+    /// Has the core take note of each carrier that has changed. Process context, not from
+    /// `open` or `stop`: notifiers are called, which is why no lock is held meanwhile.
+    pub(super) fn report(&self, rtnl: &Rtnl) {
+        while let Some(device) = self.next_changed() {
+            device.linkwatch_sync(rtnl);
+        }
+    }
+
+    fn next_changed(&self) -> Option<ARef<Device<Spans>>> {
+        let ends = self.ends.lock();
+        let end = ends.iter().find(|end| end.changed.take())?;
+        Some(end.device.clone())
     }
 }
 
-fn settle(devices: &[ARef<Device<Spans>>]) {
-    let cuts = devices.iter().map(|device| device.data().is_cut());
-    for (device, carrier) in devices.iter().zip(carriers(cuts)) {
+fn settle(ends: &[End]) {
+    let cuts = ends.iter().map(|end| end.device.data().is_cut());
+    for (End { device, changed }, carrier) in ends.iter().zip(carriers(cuts)) {
         if device.carrier_ok() == carrier {
             continue;
         }
+        changed.set(true);
         let bh = local_bh_disable();
         if carrier {
             device.carrier_on();
@@ -64,8 +93,12 @@ impl Line {
     /// [settled](Lines::settle). Process context.
     pub(super) fn new(device: &Device<Spans>, _: &Rtnl) -> Result<Self> {
         let port = device.data();
-        let mut devices = port.segment().lines().devices.lock();
-        devices.push(device.into(), GFP_KERNEL_ACCOUNT)?;
+        let end = End {
+            device: device.into(),
+            changed: Cell::new(false),
+        };
+        let mut ends = port.segment().lines().ends.lock();
+        ends.push(end, GFP_KERNEL_ACCOUNT)?;
         Ok(Self {
             device: device.into(),
         })
@@ -75,13 +108,13 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let port = self.device.data();
-        let mut devices = port.segment().lines().devices.lock();
-        let index = devices
+        let mut ends = port.segment().lines().ends.lock();
+        let index = ends
             .iter()
-            .position(|device| core::ptr::eq(&**device, &*self.device));
+            .position(|end| core::ptr::eq(&*end.device, &*self.device));
         // It has been there since it was made.
-        let _ = index.map(|index| devices.remove(index));
+        let _ = index.map(|index| ends.remove(index));
         self.device.carrier_off();
-        settle(&devices);
+        settle(&ends);
     }
 }

@@ -147,6 +147,7 @@ impl device::Operations for Spans {
         let port = dev.data();
         port.set_cut(!carrier);
         port.segment().lines().settle(rtnl);
+        port.segment().lines().report(rtnl);
     }
 
     fn stats64(dev: &Device<Self>, stats: &mut LinkStats) {

@@ -26,6 +26,12 @@ impl notifier::Events for Spans {
 
     fn up(dev: &Device<Self>, rtnl: &Rtnl) {
         restore(dev, rtnl);
+        dev.data().segment().lines().report(rtnl);
+    }
+
+    fn down(dev: &Device<Self>, rtnl: &Rtnl) {
+        dev.linkwatch_sync(rtnl);
+        dev.data().segment().lines().report(rtnl);
     }
 
     /// The next packet to each host asks for it, which tells it the new address.
