@@ -22,6 +22,7 @@ ALL_TESTS="
 	counted
 	neighbours_stay
 	arp_after_mending
+	asked_at_once
 	ipv6_comes_late
 "
 
@@ -403,6 +404,31 @@ arp_after_mending()
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
 	check_err $? "no answer: $(arp_table 1 10.0.0.3)"
 	log_test "a carrier that is back forgives who did not answer"
+}
+
+# A request that went into a line without a carrier is not waited for.
+asked_at_once()
+{
+	local pid mended
+
+	RET=0
+	hosts 2
+	quiet 2
+	set_spans 1 arp_retry_ms 20000
+	host 2 ip link set s0 carrier off
+	enter 1 ping -q -c 1 -W 60 10.0.0.2 >/dev/null &
+	pid=$!
+	asking() { [ "$(arp_table 1 10.0.0.2 3)" = incomplete ]; }
+	busywait 20000 asking
+	check_err $? "nothing is asked for"
+	nap 500
+	expect "before" incomplete "$(arp_table 1 10.0.0.2 3)"
+	mended=$(now)
+	host 2 ip link set s0 carrier on
+	wait $pid
+	check_err $? "no answer: $(arp_table 1 10.0.0.2)"
+	between "ms until there is an answer" 0 "$(scaled 1000)" $(($(now) - mended))
+	log_test "a carrier that is back has hosts asked at once"
 }
 
 ipv6_comes_late()

@@ -168,8 +168,13 @@ impl Arp {
         self.in_batches(|table| table.drop_some(BATCH, all));
     }
 
-    /// Those that did not answer may be asked again.
-    fn forgive(&self) {
+    /// The line is mended: those that did not answer may be asked again, and those that are
+    /// being asked are asked again when the timer runs, which [`tell`](Self::tell) has run.
+    fn mend(&self) {
+        self.shared
+            .lock(&local_bh_disable())
+            .table
+            .mend(ktime_get());
         self.in_batches(|table| table.forgive(BATCH));
     }
 

@@ -210,6 +210,8 @@ where
     /// Entries that are gone.
     gone: usize,
     up: bool,
+    /// When the line was mended last. Requests from before were for nothing.
+    mended: u64,
     settings: Settings,
     waits: Waits,
     totals: Totals,
@@ -242,6 +244,7 @@ where
             refused: None,
             gone: 0,
             up: false,
+            mended: 0,
             waits: Waits::new(&settings),
             settings,
             totals: Totals::default(),

@@ -46,7 +46,7 @@ impl notifier::Events for Spans {
             port.arp().forget(false);
         } else if dev.carrier_ok() {
             // Who was asked over a line that was cut could not answer.
-            port.arp().forgive();
+            port.arp().mend();
             Arp::tell(port.arp(), dev, &local_bh_disable());
         } else if dev.arp_evict_nocarrier(rtnl) {
             port.arp().forget(false);

@@ -39,6 +39,12 @@ where
     E: DerefMut<Target = [Slot]>,
     B: DerefMut<Target = [Bucket]>,
 {
+    /// The line is mended: hosts that are being asked for are asked at once, as if for the
+    /// first time.
+    pub fn mend(&mut self, now: u64) {
+        self.mended = now;
+    }
+
     /// Time has passed: does at most `budget` of what is due, which goes to `out`.
     /// `dice` throws random numbers. Answers whether there is more.
     pub fn tick(
@@ -55,15 +61,22 @@ where
         let (settings, waits) = (self.settings, self.waits);
         let mut left = budget;
         for (pace, wait) in waits.asking.into_iter().enumerate() {
-            while let Some(place) = self.due(|queues| queues.asking.get(pace), wait, now) {
+            while let Some(place) = self.due_request(pace, wait, now) {
                 let Some(rest) = left.checked_sub(1) else {
                     return true;
                 };
                 left = rest;
-                let Some(&Entry { ip, state, .. }) = self.slots.get(place) else {
+                let Some(&Entry {
+                    ip, state, since, ..
+                }) = self.slots.get(place)
+                else {
                     break;
                 };
                 match state {
+                    State::Incomplete { .. } if since < self.mended => {
+                        self.ask(place, 0, now, dice());
+                        out(Due::Ask(ip));
+                    }
                     State::Incomplete { tries, .. } if tries < settings.tries => {
                         self.ask(place, tries, now, dice());
                         out(Due::Ask(ip));
@@ -131,6 +144,7 @@ where
         }
         let (queues, waits) = (&self.queues, &self.waits);
         let asking = queues.asking.iter().zip(waits.asking);
+        let asking = asking.map(|(queue, wait)| (queue, self.answer_wait(queue, wait)));
         let others = [
             (&queues.valid, waits.valid),
             (&queues.ending, waits.ending),
@@ -144,6 +158,22 @@ where
                 Some(entry.since.saturating_add(wait))
             })
             .min()
+    }
+
+    /// The first host of a queue that is to be asked again.
+    fn due_request(&self, pace: usize, wait: u64, now: u64) -> Option<Place> {
+        let wait = self.answer_wait(self.queues.asking.get(pace)?, wait);
+        self.due(|queues| queues.asking.get(pace), wait, now)
+    }
+
+    /// How long the first host of a queue may take to answer, if it could hear the request.
+    fn answer_wait(&self, queue: &Queue, wait: u64) -> u64 {
+        let first = queue.first().and_then(|place| self.slots.get(place));
+        if first.is_some_and(|entry| entry.since < self.mended) {
+            0
+        } else {
+            wait
+        }
     }
 
     /// The first entry of a queue, if it has waited there for so long.

@@ -268,6 +268,26 @@ fn forgiven_failed_may_be_asked_again() {
     assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
 }
 
+/// A request into a line without a carrier was for nothing.
+#[test]
+fn mended_incomplete_is_asked_at_once() {
+    let mut rig = Rig::new();
+    rig.incomplete(IT);
+    rig.now += SECOND;
+    rig.incomplete(ip(3));
+    rig.now += 1;
+    rig.table.mend(rig.now);
+    assert!(rig.table.next_timeout().is_some_and(|next| next <= rig.now));
+    let mut due = Vec::new();
+    assert!(!rig.table.tick(rig.now, 9, || 0, |it| due.push(it)));
+    due.sort_by_key(|it| matches!(it, Due::Ask(it) if *it != IT));
+    assert_eq!(due, [Due::Ask(IT), Due::Ask(ip(3))]);
+    // From then on as if for the first time.
+    let state = State::Incomplete { tries: 1, pace: 0 };
+    assert_eq!(rig.state(IT), Some(state));
+    assert!(rig.table.next_timeout().is_some_and(|next| next > rig.now));
+}
+
 // --- what is said with doubt -------------------------------------------------------------
 
 const DOUBTED: [fn(Address) -> Neighbour; 2] = [Neighbour::Stale, Neighbour::Probing];

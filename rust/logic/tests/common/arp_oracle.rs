@@ -42,6 +42,7 @@ pub(crate) enum Event {
     Up,
     Restore,
     Forgive(usize),
+    Mend,
     Grow(usize),
     InUse(Ipv4Addr),
     Evict(Ipv4Addr),
@@ -113,6 +114,7 @@ impl Event {
             19 if what < 96 => Self::Up,
             19 if what < 160 => Self::Restore,
             19 if what < 200 => Self::Forgive(usize::from(more % 4)),
+            19 if what < 220 => Self::Mend,
             19 => Self::Grow(usize::from(more % 4)),
             20 => Self::DropSome(usize::from(what % 8), more % 4 == 0),
             21..=23 => {
@@ -209,6 +211,7 @@ pub(crate) struct Oracle {
     settings: Settings,
     totals: Totals,
     up: bool,
+    mended: u64,
     /// Counts what happens.
     clock: u64,
     telling: Option<Ipv4Addr>,
@@ -222,6 +225,7 @@ impl Oracle {
             settings,
             totals: Totals::default(),
             up: false,
+            mended: 0,
             clock: 0,
             telling: None,
         }
@@ -666,6 +670,7 @@ impl Oracle {
     fn turn(&self, it: &Plain) -> Option<(u64, Turn)> {
         let settings = &self.settings;
         let (after, turn) = match it.is {
+            Is::Asked { pace, .. } if it.since < self.mended => (0, Turn::Retry(pace)),
             Is::Asked { pace, .. } => (
                 settings.retry / 16 * (13 + 2 * u64::from(pace)),
                 Turn::Retry(pace),
@@ -713,6 +718,10 @@ impl Oracle {
                 ..
             } = self.list[at];
             match is {
+                Is::Asked { .. } if since < self.mended => {
+                    self.ask(at, 1, now, dice());
+                    out.push(Due::Ask(ip));
+                }
                 Is::Asked { tries, .. } if tries < self.settings.tries => {
                     self.ask(at, tries + 1, now, dice());
                     out.push(Due::Ask(ip));
@@ -879,6 +888,10 @@ impl Pair {
             }
             Event::Forgive(budget) => {
                 assert_eq!(table.forgive(budget), oracle.forgive(budget));
+            }
+            Event::Mend => {
+                table.mend(now);
+                oracle.mended = now;
             }
             Event::Grow(more) => {
                 let slots = table.capacity() + more;
