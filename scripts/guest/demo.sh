@@ -23,10 +23,11 @@ run ip link add s0 type spans
 run ip link add s1 link s0 type spans
 run ip link set s0 netns alice
 run ip link set s1 netns bob
-run ip -n alice addr add 10.0.0.1/24 dev s0
-run ip -n bob addr add 10.0.0.2/24 dev s1
 run ip -n alice link set s0 up
 run ip -n bob link set s1 up
+# Not before: the address is announced, and without bob there is no carrier.
+run ip -n alice addr add 10.0.0.1/24 dev s0
+run ip -n bob addr add 10.0.0.2/24 dev s1
 
 step "they resolve each other, and answer"
 run ip netns exec alice ping -c 3 -i 0.2 -W 5 10.0.0.2
@@ -64,6 +65,7 @@ wait $receiver
 
 step "what the kernel knows of it"
 run ip -n alice -d -s link show s0
+[ "$(ip -n alice -s -j link show s0 | sed -n 's/.*"tx":{[^}]*"dropped":\([0-9]*\).*/\1/p')" = 0 ]
 run ip -n alice neigh show
 run ip -n bob neigh show
 
