@@ -13,6 +13,7 @@ ALL_TESTS="
 	other_address_of_known_host
 	own_words_are_no_duplicate
 	log_is_limited
+	msglvl
 "
 start_station
 
@@ -42,7 +43,7 @@ logged()
 	RET=0
 	three
 	send_arp 3 1 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
-	in_log() { log | grep "spans.* 10\.0\.0\.1\b" | grep -q "$(lladdr 3)"; }
+	in_log() { log | grep "s0: .*10\.0\.0\.1\b" | grep -q "$(lladdr 3)"; }
 	busywait 60000 in_log
 	check_err $? "not in the log, with both addresses: '$(log)'"
 	expect arp_duplicates 1 "$(get_spans 1 arp_duplicates)"
@@ -117,7 +118,7 @@ other_address_of_known_host()
 	told() { grep -q "10.0.0.2 .*lladdr $(lladdr 3)" /tmp/monitor; }
 	busywait 60000 told
 	check_err $? "ip monitor neigh does not tell: '$(cat /tmp/monitor)'"
-	in_log() { log | grep "spans.* 10\.0\.0\.2 " | grep "$(lladdr 2)" | grep -q "$(lladdr 3)"; }
+	in_log() { log | grep "s0: .*10\.0\.0\.2 " | grep "$(lladdr 2)" | grep -q "$(lladdr 3)"; }
 	busywait 60000 in_log
 	check_err $? "not in the log, with both link addresses: '$(log)'"
 
@@ -164,9 +165,37 @@ log_is_limited()
 	nap 5100
 	send_arp 3 200 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
 	eventually arp_duplicates 200 get_spans 1 arp_duplicates
-	lines=$(log | grep "spans.* 10\.0\.0\.1\b" | grep -c "$(lladdr 3)")
+	lines=$(log | grep "s0: .*10\.0\.0\.1\b" | grep -c "$(lladdr 3)")
 	between "lines in the log" 1 10 "$lines"
 	log_test "200 duplicates are few lines in the log"
+}
+
+# level: what ethtool says of host 1, which the kernel tells as names of classes, too.
+level() { host 1 ethtool s0 | sed -n 's/.*message level: \(.*\) (.*/\1/p'; }
+
+msglvl()
+{
+	RET=0
+	three
+	lines() { log | grep -c "s0: duplicate address 10\.0\.0\.1: $(lladdr 3)"; }
+	expect "level" 0x000000c1 "$(level)"
+	host 1 ethtool -s s0 msglvl drv off
+	check_err $? "cannot switch drv off"
+	expect "level without drv" 0x000000c0 "$(level)"
+	send_arp 3 5 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	eventually arp_duplicates 5 get_spans 1 arp_duplicates
+	expect "lines while drv is off" 0 "$(lines)"
+	# It is the device's, not the state's of being up.
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	expect "level after down and up" 0x000000c0 "$(level)"
+	host 1 ethtool -s s0 msglvl 0x1
+	check_err $? "cannot set a number"
+	expect "level that was set as a number" 0x00000001 "$(level)"
+	send_arp 3 5 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
+	eventually "lines while drv is on" 5 lines
+	expect "level of another device" 0x000000c1 "$(host 2 ethtool s0 | sed -n 's/.*level: \(.*\) (.*/\1/p')"
+	log_test "ethtool -s msglvl selects the lines that are logged"
 }
 
 tests_run

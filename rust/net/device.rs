@@ -34,12 +34,12 @@ use super::{
     rtnl::Rtnl,
     skbuff::SkBuff,
     spinlock_bh::LocalBhDisabled,
-    stats::LinkStats, //
+    stats::LinkStats,
+    word::Word, //
 };
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
     error::to_result,
-    fmt,
     prelude::*,
     sync::aref::AlwaysRefCounted,
     types::{ForeignOwnable, Opaque},
@@ -121,16 +121,6 @@ pub struct Device<T: Operations> {
     _driver: PhantomData<T>,
 }
 
-/// The name of a device.
-pub struct Name([u8; bindings::IFNAMSIZ as usize]);
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = CStr::from_bytes_until_nul(&self.0).unwrap_or(c"");
-        fmt::Display::fmt(name, f)
-    }
-}
-
 /// The private area of a device.
 #[repr(C)]
 struct Private<T: Operations> {
@@ -140,6 +130,8 @@ struct Private<T: Operations> {
     running: *mut c_void,
     /// `dev->type` once it is registered.
     hardware_type: u16,
+    /// Which lines go into the kernel log: bits of `NETIF_MSG_*`.
+    msg_enable: Word<u32>,
     _driver: PhantomData<T>,
 }
 
@@ -188,18 +180,11 @@ impl<T: Operations> Device<T> {
         unsafe { T::Data::borrow((*self.private()).data) }
     }
 
-    /// The name, as it is at this moment.
-    pub fn name(&self) -> Name {
-        Name(core::array::from_fn(|at| {
-            // SAFETY: The device is valid, and its name this long. Who renames it meanwhile makes
-            // this a mixture of both names.
-            unsafe {
-                (&raw const (*self.as_raw()).name)
-                    .cast::<u8>()
-                    .add(at)
-                    .read_volatile()
-            }
-        }))
+    /// The classes of lines that go into the kernel log, as in `netif_msg_init()`.
+    pub(super) fn msg_enable(&self) -> &Word<u32> {
+        // SAFETY: By the type invariant the area is a `Private<T>`, which lives as long as the
+        // device. The field is accessed as a `Word` only.
+        unsafe { &(*self.private()).msg_enable }
     }
 
     /// Whether it speaks ARP: not with `ip link set DEVICE arp off`.

@@ -347,6 +347,26 @@ impl<T: QueueStats + Settings> VTable<T> {
         0
     }
 
+    /// # Safety
+    ///
+    /// Called by the core for a registered device.
+    unsafe extern "C" fn get_msglevel_callback(dev: *mut bindings::net_device) -> u32 {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        unsafe { Device::<T>::from_raw(dev) }.msg_enable().read()
+    }
+
+    /// Takes bits without a meaning, too, as drivers do.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core for a registered device, with RTNL held.
+    unsafe extern "C" fn set_msglevel_callback(dev: *mut bindings::net_device, level: u32) {
+        // SAFETY: The device is registered, so it has its data, until after this call.
+        unsafe { Device::<T>::from_raw(dev) }
+            .msg_enable()
+            .write(level);
+    }
+
     const VTABLE: bindings::ethtool_ops = {
         let mut ops: bindings::ethtool_ops = pin_init::zeroed();
         ops.get_link = Some(bindings::ethtool_op_get_link);
@@ -363,6 +383,8 @@ impl<T: QueueStats + Settings> VTable<T> {
         ops.get_channels = Some(Self::get_channels_callback);
         ops.set_channels = Some(Self::set_channels_callback);
         ops.reset = Some(Self::reset_callback);
+        ops.get_msglevel = Some(Self::get_msglevel_callback);
+        ops.set_msglevel = Some(Self::set_msglevel_callback);
         ops
     };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel log hears of a device.
+//! Lines about a device in the kernel log.
 //!
-//! C header: [`include/linux/net.h`](srctree/include/linux/net.h)
+//! C headers: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h),
+//! [`include/linux/net.h`](srctree/include/linux/net.h)
 
 use super::{
     bindings,
@@ -10,23 +11,56 @@ use super::{
 };
 use kernel::{fmt, prelude::*};
 
-/// Whether something that others can cause may be logged now. They share what the
-/// network may log: 10 lines in 5 seconds (`net.core.message_burst`, `message_cost`).
-fn net_ratelimit() -> bool {
-    // SAFETY: No requirements.
-    unsafe { bindings::net_ratelimit() != 0 }
+/// The class of a line: `ethtool -s DEVICE msglvl CLASS on|off` selects the classes that are
+/// logged.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Class {
+    /// The driver in general: `NETIF_MSG_DRV`.
+    Drv = bindings::SPANS_NETIF_MSG_DRV,
+    /// Errors of reception: `NETIF_MSG_RX_ERR`.
+    RxErr = bindings::SPANS_NETIF_MSG_RX_ERR,
+    /// Errors of transmission: `NETIF_MSG_TX_ERR`.
+    TxErr = bindings::SPANS_NETIF_MSG_TX_ERR,
 }
 
-/// `net_warn_ratelimited()`, with the name of a device.
-pub fn warn_ratelimited<T: Operations>(device: &Device<T>, what: fmt::Arguments<'_>) {
-    if net_ratelimit() {
-        pr_warn!("{}: {}\n", device.name(), what);
+/// The classes that a new device logs: all.
+pub(super) const DEFAULT: u32 = Class::Drv as u32 | Class::RxErr as u32 | Class::TxErr as u32;
+
+/// Whether a line of this class may be logged now, for an event that others can cause. All
+/// devices share the limit of the network: 10 lines in 5 seconds
+/// (`net.core.message_burst`, `message_cost`). A class that is off takes nothing from it.
+fn may_log<T: Operations>(device: &Device<T>, class: Class) -> bool {
+    device.msg_enable().read() & class as u32 != 0
+        // SAFETY: No requirements.
+        && unsafe { bindings::net_ratelimit() != 0 }
+}
+
+/// `netif_warn()`, if `net_ratelimit()` permits it. Any context.
+pub fn warn_ratelimited<T: Operations>(device: &Device<T>, class: Class, what: fmt::Arguments<'_>) {
+    if may_log(device, class) {
+        // SAFETY: The device is valid. `%pA` takes a pointer to `fmt::Arguments`, which are
+        // written out before the call returns.
+        unsafe {
+            bindings::netdev_warn(
+                device.as_raw(),
+                c"%pA\n".as_char_ptr(),
+                (&raw const what).cast::<c_void>(),
+            )
+        };
     }
 }
 
-/// `net_info_ratelimited()`, with the name of a device.
-pub fn info_ratelimited<T: Operations>(device: &Device<T>, what: fmt::Arguments<'_>) {
-    if net_ratelimit() {
-        pr_info!("{}: {}\n", device.name(), what);
+/// `netif_info()`, if `net_ratelimit()` permits it. Any context.
+pub fn info_ratelimited<T: Operations>(device: &Device<T>, class: Class, what: fmt::Arguments<'_>) {
+    if may_log(device, class) {
+        // SAFETY: As in `warn_ratelimited`.
+        unsafe {
+            bindings::netdev_info(
+                device.as_raw(),
+                c"%pA\n".as_char_ptr(),
+                (&raw const what).cast::<c_void>(),
+            )
+        };
     }
 }

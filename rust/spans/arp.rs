@@ -286,6 +286,7 @@ impl Arp {
             Heard::Duplicate { asked } => {
                 log::warn_ratelimited(
                     device,
+                    log::Class::Drv,
                     fmt!(
                         "duplicate address {}: {} has it, too",
                         Ip(sender),
@@ -300,6 +301,7 @@ impl Arp {
             Heard::Changed { from } => {
                 log::info_ratelimited(
                     device,
+                    log::Class::Drv,
                     fmt!(
                         "{} moved from {} to {}",
                         Ip(sender),

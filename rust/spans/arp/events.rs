@@ -89,7 +89,11 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
         match dev.make_neighbour(ip, &bh) {
             Ok(neighbour) => neighbour.permanent(port.medium().bytes(&address), rtnl),
             Err(error) => {
-                log::warn_ratelimited(dev, fmt!("neighbour {} is not back: {error:?}", Ip(ip)));
+                log::warn_ratelimited(
+                    dev,
+                    log::Class::Drv,
+                    fmt!("neighbour {} is not back: {error:?}", Ip(ip)),
+                );
                 return;
             }
         }
