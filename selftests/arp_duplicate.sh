@@ -17,23 +17,14 @@ ALL_TESTS="
 "
 start_station
 
-limit=$(sysctl -n net.core.message_cost)
-
 three()
 {
 	hosts 3
 	quiet 3
 	# Nobody but host 1 hears what is sent to it, so nobody else writes to the log.
 	to="dst=$(lladdr 1)"
-	# What others had to say must not keep us from being heard.
-	sysctl -qw net.core.message_cost=0
-	defer sysctl -qw net.core.message_cost="$limit"
-	mark="spans test $RANDOM$RANDOM"
-	echo "$mark" >/dev/kmsg
+	log_begins
 }
-
-# The kernel log since the last mark. The log forgets early lines, not late ones.
-log() { dmesg | sed "1,/$mark/d"; }
 
 # answers: how often host 1 told host 3 where it is.
 answers() { heard 3 | grep -c " 2 $(lladdr 3) $(lladdr 1) $(lladdr 1) 10.0.0.1 "; }
@@ -161,7 +152,7 @@ log_is_limited()
 
 	RET=0
 	three
-	sysctl -qw net.core.message_cost="$limit"
+	sysctl -qw net.core.message_cost="$message_cost"
 	nap 5100
 	send_arp 3 200 op=1 spa=10.0.0.1 tpa=10.0.0.1 "$to"
 	eventually arp_duplicates 200 get_spans 1 arp_duplicates

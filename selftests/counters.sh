@@ -317,7 +317,8 @@ hangs()
 	datagrams 0 12
 	found() { [ "$(queues 1 tx watchdog)" = 1 ]; }
 	busywait 60000 found
-	moves "a ring that hangs" "$(lost 1 tx watchdog 12)" 1:ethtool_tx_watchdog+1
+	moves "a ring that hangs" "$(lost 1 tx watchdog 12)" \
+		1:ethtool_tx_watchdog+1 1:tx_errors+1
 	log_test "a ring that hangs"
 }
 

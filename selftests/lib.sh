@@ -404,6 +404,19 @@ refused()
 	check_err $? "'$*' should say '$what', but said '$said'"
 }
 
+# log_begins: from now on, until the test ends, the network may log all lines that it has.
+# log: the lines of the kernel log since then. The log forgets early lines, not late ones.
+message_cost=$(sysctl -n net.core.message_cost)
+log_begins()
+{
+	sysctl -qw net.core.message_cost=0
+	defer sysctl -qw net.core.message_cost="$message_cost"
+	log_mark="spans test $SRANDOM"
+	echo "$log_mark" >/dev/kmsg
+}
+
+log() { dmesg | sed "1,/$log_mark/d"; }
+
 # trace EVENT: from now on this event is in the trace, which is empty, at the longest until
 # the test ends. A subshell must not call it: its end is not that of the test.
 trace()

@@ -13,13 +13,16 @@ ALL_TESTS="
 	hangs_without_qdisc
 	slow_is_not_hung
 	goes_on
+	logged
+	armed_with_work_only
+	down_and_up
 "
 
 resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
 
-# found_in_time BEGAN: one reset at the fifth look since then (now), of which there is one
-# a second: not sooner than after four seconds, and not much later, which is exact where time
-# does not pass while this looks.
+# found_in_time BEGAN: one reset at the fifth look since then (now). The first one is a second
+# after the doorbell that armed the watchdog, which is exact where time does not pass while this
+# looks.
 found_in_time()
 {
 	local took
@@ -37,12 +40,11 @@ found_in_time()
 	check_err $? "found only after $took ms"
 }
 
-# The looks are a second apart since the device went up, and a little more as they are
-# timers without haste. One process does it all, so that little time passes but what it
-# waits for.
+# The looks are a second apart, and a little more as they are timers without haste. One process
+# does it all, so that little time passes but what it waits for.
 when()
 {
-	local went_up sent found what="five seconds"
+	local found what="five seconds"
 
 	RET=0
 	pair
@@ -50,28 +52,21 @@ when()
 		log_test_skip "$what" "needs a virtual clock"
 		return
 	fi
-	host 1 ip link set s0 down
-	host 1 ip -batch - <<-END
-		link set s0 up
-		neigh replace 10.0.0.2 lladdr $(lladdr 2) dev s0 nud permanent
-	END
-	went_up=$(now)
 	host 1 tc qdisc replace dev s0 root noqueue
+	# The watchdog is not armed any more.
+	nap 3000
 	stall 1 0
-	read -r sent found < <(host 1 python3 -I -S -c "
+	found=$(host 1 python3 -I -S -c "
 import socket, time
-def now():
-    return int(time.time() * 1000) - $went_up
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sent = time.time()
 s.sendto(bytes(18), ('10.0.0.2', 9))
-sent = now()
 with open('/sys/class/net/s0/statistics/tx_dropped') as dropped:
-    while dropped.read() == '0\n' and now() < 20000:
+    while dropped.read() == '0\n' and time.time() - sent < 20:
         time.sleep(0.01)
         dropped.seek(0)
-print(sent, now())")
-	between "ms until there was something to look at" 0 950 "$sent"
-	between "ms until the ring was reset" 4900 5900 "$found"
+print(int((time.time() - sent) * 1000))")
+	between "ms until the ring was reset" 5000 5300 "$found"
 	expect "lost in the ring" 1 "$(queues 1 tx drop_watchdog)"
 	log_test "$what"
 }
@@ -102,6 +97,7 @@ hangs_with_qdisc()
 	expect "lost in the ring" 256 "$(queues 1 tx drop_watchdog)"
 	expect "packets that arrived" 145 "$(queues 2 rx packets)"
 	expect "stops and wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	expect "TX errors" 1 "$(stat 1 tx errors)"
 	log_test "a ring that hangs, with a qdisc"
 }
 
@@ -178,6 +174,105 @@ goes_on()
 		received 20
 	fi
 	log_test "a ring goes on when it does not hang any more"
+}
+
+# lines: of those since log_begins, all about a ring of host 1.
+lines() { log | grep -c "s0: transmit queue 0 timed out [0-9]* ms: ring reset, [0-9]* frames dropped"; }
+
+logged()
+{
+	local age
+
+	RET=0
+	pair
+	log_begins
+	host 1 tc qdisc replace dev s0 root noqueue
+	stall 1 0
+	send_udp 0 7
+	busywait 60000 resets
+	check_err $? "a ring that hangs was not found"
+	eventually "lines about the ring" 1 lines
+	expect "frames in the line" 7 "$(log | sed -n 's/.*ring reset, \([0-9]*\) frames.*/\1/p')"
+	age=$(log | sed -n 's/.*timed out \([0-9]*\) ms.*/\1/p')
+	if virtual_clock; then
+		between "ms in the line" 5000 5300 "$age"
+	fi
+	between "ms in the line" 4000 30000 "$age"
+	# Who does not want to know.
+	host 1 ethtool -s s0 msglvl tx_err off
+	stall 1 0
+	send_udp 0 1
+	twice() { [ "$(queues 1 tx watchdog)" = 2 ]; }
+	busywait 60000 twice
+	check_err $? "a ring that hangs was not found again"
+	expect "lines without tx_err" 1 "$(lines)"
+	expect "TX errors" 2 "$(stat 1 tx errors)"
+	log_test "a ring that is reset is told in the log, with queue and age"
+}
+
+# looks MS: how often a watchdog looks in this time.
+looks()
+{
+	trace timer/timer_expire_entry
+	nap "$1"
+	untrace timer/timer_expire_entry
+	grep -c 'function=[^ ]*Watchdog' /sys/kernel/tracing/trace
+}
+
+armed_with_work_only()
+{
+	local found
+
+	RET=0
+	pair
+	if [ ! -e /sys/kernel/tracing/events/timer/timer_expire_entry ]; then
+		log_test_skip "the watchdog is armed only with work" "needs the tracing of timers"
+		return
+	fi
+	send_udp 0 10
+	received 10
+	# Both had work.
+	nap 3000
+	expect "looks at idle devices" 0 "$(looks 5000)"
+	stall 1 0
+	send_udp 0 1
+	found=$(looks 3500)
+	between "looks in 3.5 seconds at a ring that hangs" 3 4 "$found"
+	stall 1 -1
+	received 11
+	nap 3000
+	expect "looks afterwards" 0 "$(looks 5000)"
+	log_test "the watchdog is armed only while there is work"
+}
+
+# A device that goes down while it is watched is watched again, and one that is deleted lets go.
+down_and_up()
+{
+	RET=0
+	pair
+	host 1 tc qdisc replace dev s0 root noqueue
+	stall 1 0
+	send_udp 0 5
+	# Before a look, and after one.
+	for ms in 0 1500; do
+		nap $ms
+		host 1 ip link set s0 down
+		host 1 ip link set s0 up
+		neighbours 2
+		stall 1 0
+		send_udp 0 5
+	done
+	busywait 60000 resets
+	check_err $? "a ring that hangs was not found after down and up"
+	expect "resets" 1 "$(queues 1 tx watchdog)"
+	expect "lost in the ring" 5 "$(queues 1 tx drop_watchdog)"
+	expect "dropped when it went down" 10 "$(queues 1 tx drop_purge)"
+	stall 1 0
+	send_udp 0 5
+	host 1 ip link del s0
+	check_err $? "cannot delete a device that is watched"
+	nap 2000
+	log_test "down, up and delete while a ring is watched"
 }
 
 tests_run

@@ -22,6 +22,7 @@
 //! - [`stage`]: when packets that wait for company are started.
 //! - [`subqueue`]: two FIFOs and their limits.
 //! - [`transmit`]: subqueue, stages and ring together, and who starts what.
+//! - [`watchdog`]: which rings the watchdog looks at, and what it finds.
 
 #![cfg_attr(not(any(kernel, test)), no_std)]
 #![forbid(unsafe_code)]
@@ -41,3 +42,4 @@ pub mod segment;
 pub mod stage;
 pub mod subqueue;
 pub mod transmit;
+pub mod watchdog;

@@ -5,7 +5,7 @@
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use super::bindings;
-use kernel::time::Jiffies;
+use kernel::time::{Jiffies, Msecs};
 
 /// Nanoseconds since the system was booted (`CLOCK_MONOTONIC`). They do not go
 /// back. Any context but NMI.
@@ -20,4 +20,10 @@ pub fn ktime_get() -> u64 {
 pub fn jiffies() -> Jiffies {
     // SAFETY: It is valid. A volatile read of one word, as READ_ONCE().
     unsafe { (&raw const bindings::jiffies).read_volatile() }
+}
+
+/// How many milliseconds so many ticks are.
+pub fn jiffies_to_msecs(ticks: Jiffies) -> Msecs {
+    // SAFETY: No requirements.
+    unsafe { bindings::rust_helper_jiffies_to_msecs(ticks) }
 }

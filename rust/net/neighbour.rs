@@ -21,7 +21,7 @@ mod event;
 
 use super::{
     bindings,
-    clock::jiffies,
+    clock::{jiffies, jiffies_to_msecs},
     device::{self, Device},
     inet::{from_be32, to_be32},
     rtnl::Rtnl,
@@ -481,8 +481,7 @@ impl<T: Operations> Neighbour<T> {
         };
         let now = jiffies();
         let ago = now.wrapping_sub(used).min(now.wrapping_sub(confirmed));
-        // SAFETY: No requirements.
-        unsafe { bindings::rust_helper_jiffies_to_msecs(ago) }
+        jiffies_to_msecs(ago)
     }
 }
 

@@ -189,7 +189,7 @@ impl Sums {
                 TxDropPurge,
             ],
         );
-        add(&mut stats.tx_errors, &[TxErrorShort]);
+        add(&mut stats.tx_errors, &[TxErrorShort, TxWatchdog]);
         add(&mut stats.rx_packets, &[RxPackets]);
         add(&mut stats.multicast, &[RxMulticast]);
         add(&mut stats.rx_bytes, &[RxBytes]);

@@ -11,7 +11,7 @@ use super::{
     queue::Queue,
     rollup::Rollup,
     segment::Membership,
-    watchdog::{self, Watchdog},
+    watchdog::Watchdog,
     Spans, //
 };
 use crate::net::{
@@ -22,7 +22,6 @@ use crate::net::{
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
     stats::LinkStats,
-    timer::Timer,
     DropReason, SkBuff,
 };
 use kernel::{
@@ -37,7 +36,6 @@ pub(crate) struct Running {
     membership: Membership,
     queues: napi::Registration<Queue>,
     rollups: napi::Registration<Rollup>,
-    watchdog: Pin<KBox<Timer<Watchdog>>>,
     _files: debugfs::Files,
 }
 
@@ -60,7 +58,6 @@ impl device::Operations for Spans {
         port.set_filter(filter::none()?, rtnl);
 
         let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
-        let watchdog = KBox::pin_init(Timer::new(Watchdog::new(dev)), GFP_KERNEL_ACCOUNT)?;
         let files = debugfs::files(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
@@ -68,9 +65,9 @@ impl device::Operations for Spans {
         // The last step that can fail.
         let membership = port.segment().join(port.clone(), rtnl)?;
 
+        port.watchdog().open(dev, &local_bh_disable());
         port.open(dev, &local_bh_disable());
         Arp::open(port.arp(), dev, &local_bh_disable());
-        watchdog.arm(watchdog::PERIOD);
         dev.start_all_queues(rtnl);
         port.segment().lines().settle(rtnl);
         Ok(running.write(Running {
@@ -78,7 +75,6 @@ impl device::Operations for Spans {
             membership,
             queues,
             rollups,
-            watchdog,
             _files: files,
         }))
     }
@@ -91,16 +87,15 @@ impl device::Operations for Spans {
             membership,
             queues,
             rollups,
-            watchdog,
             _files: files,
         } = KBox::into_inner(running);
         membership.leave(rtnl);
         drop(line);
         drop(files);
-        drop(watchdog);
         drop(queues);
         drop(rollups);
         dev.data().close(dev, &local_bh_disable());
+        Watchdog::close(dev.data().watchdog(), rtnl);
         Arp::close(dev.data().arp(), rtnl);
     }
 

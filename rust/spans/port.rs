@@ -9,6 +9,7 @@ use super::{
     queue::Queue,
     rollup::Rollup,
     segment::Segment,
+    watchdog::{self, Watchdog},
     Spans, //
 };
 use crate::net::{
@@ -70,6 +71,8 @@ pub(crate) struct Port {
     config: Mutex<Config>,
     #[pin]
     arp: Timer<Arp>,
+    #[pin]
+    watchdog: Timer<Watchdog>,
 }
 
 impl Port {
@@ -123,6 +126,7 @@ impl Port {
                 cut: Word::new(false),
                 config <- new_mutex!(config, "spans_config"),
                 arp <- Arp::new()?,
+                watchdog <- Watchdog::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -178,6 +182,17 @@ impl Port {
         &self.arp
     }
 
+    /// What looks after the rings.
+    pub(super) fn watchdog(&self) -> &Timer<Watchdog> {
+        &self.watchdog
+    }
+
+    /// Has the watchdog look at the rings, of which one has got work.
+    #[cold]
+    pub(super) fn watch(&self) {
+        self.watchdog.arm(watchdog::PERIOD);
+    }
+
     pub(super) fn address(&self) -> Address {
         Address::new(self.address.read().to_ne_bytes())
     }
@@ -218,7 +233,7 @@ impl Port {
         let bh = local_bh_disable();
         for queue in port.queues() {
             if let Some(txq) = dev.tx_queue(queue.index()) {
-                Queue::set(queue, txq, settings, &bh);
+                Queue::set(queue, &port, txq, settings, &bh);
             }
             queue.set_rx_slots(config.rx_slots() as usize, &bh);
         }
@@ -334,7 +349,7 @@ impl Port {
             queue.set_carrier(dev.tx_queue(queue.index()), true, bh);
         }
         for (queue, txq) in self.tx_queues(dev) {
-            Queue::restart(queue, txq, bh);
+            Queue::restart(queue, self, txq, bh);
         }
     }
 
@@ -365,7 +380,7 @@ impl Port {
         }
         self.unstall();
         for (queue, txq) in self.tx_queues(dev) {
-            Queue::restart(queue, txq, bh);
+            Queue::restart(queue, self, txq, bh);
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     net::{
-        clock::ktime_get,
+        clock::{jiffies, ktime_get},
         device::Setup,
         napi::{self, Napi, PollContext, Scheduled},
         queue::{ByteQueueLimits, TxQueue, XmitCell, XmitLocked},
@@ -37,6 +37,7 @@ use spans_logic::{
     segment::tx_budget,
     stage::{Flush, Stage},
     transmit::{Arrival, Refusal, Settings, Tick, Transmit},
+    watchdog,
 };
 
 /// What the xmit lock guards.
@@ -47,6 +48,22 @@ pub(super) struct Tx {
     limits: ByteQueueLimits,
     /// For receivers.
     waiting: Waiting,
+    watch: watchdog::Tx,
+}
+
+/// What a look at a transmit ring has found.
+pub(super) enum TxLook {
+    /// No work: this was the last look.
+    Idle,
+    /// Work.
+    Busy,
+    /// A ring that hung, and was reset. It is to be [restarted](Queue::restart).
+    Reset {
+        /// How many frames were in it.
+        frames: usize,
+        /// For how long it had completed nothing, in jiffies.
+        age: usize,
+    },
 }
 
 /// One pair of rings.
@@ -93,6 +110,7 @@ impl Queue {
             stages,
             limits: ByteQueueLimits::new(dev, index),
             waiting: Waiting::default(),
+            watch: watchdog::Tx::default(),
         };
         let tx = XmitCell::new(dev, index, tx);
         Ok(try_pin_init!(Self {
@@ -215,7 +233,7 @@ impl Queue {
             queue.count(Counter::TxStops, 1);
         }
         if let Some(why) = todo.doorbell {
-            Self::ring(queue, why);
+            Self::ring(queue, port, &mut tx.watch, why);
         }
         if let Some(how) = todo.arm {
             if let Some(rollup) = port.rollup(cpu) {
@@ -235,7 +253,10 @@ impl Queue {
 
     /// Rings the doorbell, under the xmit lock.
     #[inline]
-    fn ring(queue: &Napi<Self>, why: Flush) {
+    fn ring(queue: &Napi<Self>, port: &Port, watch: &mut watchdog::Tx, why: Flush) {
+        if watch.doorbell(jiffies) {
+            port.watch();
+        }
         queue.count(
             match why {
                 Flush::Idle => Counter::TxFlushIdle,
@@ -269,7 +290,13 @@ impl Queue {
     }
 
     /// Starts what `cpu` has staged: the rollup of that CPU.
-    pub(super) fn flush(queue: &Napi<Self>, txq: TxQueue<'_>, cpu: u32, bh: &LocalBhDisabled) {
+    pub(super) fn flush(
+        queue: &Napi<Self>,
+        port: &Port,
+        txq: TxQueue<'_>,
+        cpu: u32,
+        bh: &LocalBhDisabled,
+    ) {
         queue.with_tx(txq, bh, |tx, locked| {
             let Some(stage) = tx.stages.get_mut(cpu as usize) else {
                 return;
@@ -277,16 +304,16 @@ impl Queue {
             let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
             tx.limits.sent(locked, posted, bh);
             if let Some(why) = doorbell {
-                Self::ring(queue, why);
+                Self::ring(queue, port, &mut tx.watch, why);
             }
         });
     }
 
     /// Has the poll start what is queued.
-    pub(super) fn restart(queue: &Napi<Self>, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+    pub(super) fn restart(queue: &Napi<Self>, port: &Port, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         queue.with_tx(txq, bh, |tx, _| {
             if tx.transmit.schedule() {
-                Self::ring(queue, Flush::Forced);
+                Self::ring(queue, port, &mut tx.watch, Flush::Forced);
             }
         });
     }
@@ -294,6 +321,7 @@ impl Queue {
     /// Applies what the user has set.
     pub(super) fn set(
         queue: &Napi<Self>,
+        port: &Port,
         txq: TxQueue<'_>,
         settings: Settings,
         bh: &LocalBhDisabled,
@@ -304,7 +332,7 @@ impl Queue {
                 queue.count(Counter::TxStops, 1);
             }
             if tx.transmit.schedule() {
-                Self::ring(queue, Flush::Forced);
+                Self::ring(queue, port, &mut tx.watch, Flush::Forced);
             }
         });
     }
@@ -316,13 +344,12 @@ impl Queue {
         })
     }
 
-    /// Another second has passed. Answers whether the ring was reset and is to be
-    /// [restarted](Self::restart).
+    /// The watchdog looks, a second after it did last, or after the doorbell that armed it.
     ///
     /// If there was a qdisc when the queue was stopped and is none now, the core would
     /// complain about each packet and drop it; nobody tells a driver when that comes.
-    pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
-        let lost = self.with_tx(txq, bh, |tx, locked| {
+    pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
+        let look = self.with_tx(txq, bh, |tx, locked| {
             if locked.has_no_qdisc(bh) {
                 tx.limits.complete_all(locked);
                 if tx.transmit.release() {
@@ -331,23 +358,27 @@ impl Queue {
                 }
             }
             match tx.transmit.tick() {
-                Tick::Idle | Tick::Busy => None,
-                Tick::Expired(frames) => {
+                // One that is stopped may lose its qdisc, see above.
+                Tick::Idle if !tx.watch.look(tx.transmit.stopped()) => (TxLook::Idle, None),
+                Tick::Idle | Tick::Busy => (TxLook::Busy, None),
+                Tick::Expired(lost) => {
                     tx.limits.complete_all(locked);
-                    Some(frames)
+                    let reset = TxLook::Reset {
+                        frames: lost.len(),
+                        age: tx.watch.emptied(jiffies()),
+                    };
+                    (reset, Some(lost))
                 }
             }
         });
-        let Some(mut frames) = lost.flatten() else {
-            return false;
+        let Some((look, lost)) = look else {
+            return TxLook::Idle;
         };
-        self.count(Counter::TxWatchdog, 1);
-        self.drop_frames(
-            &mut frames,
-            Counter::TxDropWatchdog,
-            DropReason::QUEUE_PURGE,
-        );
-        true
+        if let Some(mut lost) = lost {
+            self.count(Counter::TxWatchdog, 1);
+            self.drop_frames(&mut lost, Counter::TxDropWatchdog, DropReason::QUEUE_PURGE);
+        }
+        look
     }
 
     /// Brings frames from the transmit ring onto the segment. Answers whether there are
@@ -401,6 +432,10 @@ impl Queue {
         let completed = self.with_tx(txq, bh, |tx, locked| {
             tx.waiting.carried(done, blocked, ktime_get);
             let completed = tx.transmit.complete(done, back, ktime_get);
+            let empty = tx.transmit.ring().used() == 0;
+            if tx.watch.completed(done, empty, jiffies) {
+                port.watch();
+            }
             tx.limits.completed(locked, bytes);
             tx.limits.sent(locked, completed.posted, bh);
             if completed.wake {
@@ -470,6 +505,7 @@ impl Queue {
     ) {
         let packets = self.with_tx(txq, bh, |tx, locked| {
             tx.limits.complete_all(locked);
+            tx.watch.emptied(jiffies());
             tx.transmit.purge()
         });
         if let Some(mut packets) = packets {
@@ -481,6 +517,7 @@ impl Queue {
     pub(super) fn disarm(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         self.with_tx(txq, bh, |tx, locked| {
             tx.transmit.down();
+            tx.watch = watchdog::Tx::default();
             for stage in tx.stages.iter_mut() {
                 stage.disarm();
             }

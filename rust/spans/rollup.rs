@@ -92,7 +92,7 @@ impl Poll for Rollup {
                 let queue = port.queues().get(queue);
                 let txq = queue.and_then(|queue| device.tx_queue(queue.index()));
                 if let (Some(queue), Some(txq)) = (queue, txq) {
-                    Queue::flush(queue, txq, self.cpu, context.bh());
+                    Queue::flush(queue, &port, txq, self.cpu, context.bh());
                 }
             }
         }

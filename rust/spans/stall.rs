@@ -27,7 +27,7 @@ pub(super) fn store(device: &ARef<Device<Spans>>, line: &str) -> Result {
     let bh = local_bh_disable();
     for queue in port.queues() {
         if let Some(txq) = device.tx_queue(queue.index()) {
-            Queue::restart(queue, txq, &bh);
+            Queue::restart(queue, &port, txq, &bh);
         }
     }
     Ok(())
