@@ -444,12 +444,16 @@ set_spans() { echo "$3" >"$(sys "$1")/class/net/s0/spans/$2"; }
 get_spans() { echo "$(<"$(sys "$1")/class/net/s0/spans/$2")"; }
 
 # stall I [RING]: has a transmit ring of host I hang, -1 for none, or tells which does.
-stall()
+# miss_irq I [RING]: the same for a receive ring whose doorbells schedule no poll.
+stall() { fault stall "$@"; }
+miss_irq() { fault miss_irq "$@"; }
+
+fault()
 {
 	local switch
 
-	switch=/sys/kernel/debug/spans-$(<"$(sys "$1")/class/net/s0/phys_port_id")/stall
-	if [ $# = 1 ]; then cat "$switch"; else echo "$2" >"$switch"; fi
+	switch=/sys/kernel/debug/spans-$(<"$(sys "$2")/class/net/s0/phys_port_id")/$1
+	if [ $# = 2 ]; then cat "$switch"; else echo "$3" >"$switch"; fi
 }
 
 # The ARP of host I, by its front panels: arp_table I [ADDRESS [FIELDS]] is all of its

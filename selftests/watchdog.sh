@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A ring that hangs is found, reset and started again, and every packet accounted
-# for.
+# A transmit ring that hangs is found, reset and started again, and every packet accounted
+# for. A receive ring that missed an interrupt is polled.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -16,6 +16,11 @@ ALL_TESTS="
 	logged
 	armed_with_work_only
 	down_and_up
+	missed_irq
+	missed_irq_by_threads
+	deferred_is_not_missed
+	polled_by_a_socket
+	down_with_missed_irq
 "
 
 resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
@@ -273,6 +278,187 @@ down_and_up()
 	check_err $? "cannot delete a device that is watched"
 	nap 2000
 	log_test "down, up and delete while a ring is watched"
+}
+
+# missed COUNT: the watchdog of host 2 polled a receive ring so often.
+missed() { [ "$(queues 2 rx missed_irqs)" = "$1" ]; }
+
+# miss COMES AFTER: five datagrams that host 2 does not notice, until it has received COMES,
+# within two looks or three. The first one is AFTER that.
+miss()
+{
+	local began took
+
+	expect "before: ring that misses interrupts" 0 "$(miss_irq 2)"
+	began=$(now)
+	send_udp 0 5
+	nap 300
+	expect "packets of which the receiver does not know" $(($1 - 5)) "$(queues 2 rx packets)"
+	received "$1"
+	took=$(($(now) - began))
+	if virtual_clock; then
+		# With growing pauses between questions.
+		between "ms until they were received" 1000 3300 "$took"
+	fi
+	expect "ring that misses interrupts" -1 "$(miss_irq 2)"
+}
+
+missed_irq()
+{
+	RET=0
+	pair
+	log_begins
+	miss_irq 2 0
+	check_err $? "no switch"
+	miss 5
+	expect "missed interrupts" 1 "$(queues 2 rx missed_irqs)"
+	lines() { log | grep -c "s0: receive queue 0 missed an interrupt: 5 frames polled"; }
+	eventually "lines about the ring" 1 lines
+	# It goes on by itself.
+	send_udp 0 5
+	received 10
+	expect "missed interrupts afterwards" 1 "$(queues 2 rx missed_irqs)"
+	# An interrupt that was missed does not come later, another one does.
+	miss_irq 2 0
+	send_udp 0 5
+	miss_irq 2 -1
+	nap 300
+	expect "packets before another interrupt" 10 "$(queues 2 rx packets)"
+	send_udp 0 1
+	received 16
+	nap 3000
+	expect "missed interrupts after another one" 1 "$(queues 2 rx missed_irqs)"
+	host 2 ethtool -s s0 msglvl rx_err off
+	miss_irq 2 0
+	miss 21
+	expect "missed interrupts" 2 "$(queues 2 rx missed_irqs)"
+	expect "lines without rx_err" 1 "$(lines)"
+	expect "errors" "0 0" "$(stat 2 rx errors) $(stat 2 tx errors)"
+	for ring in -2 99 x ''; do
+		(miss_irq 2 "$ring") 2>/dev/null
+		check_fail $? "ring '$ring' was told to miss interrupts"
+	done
+	miss_irq 2 0
+	host 2 ethtool --reset s0 all >/dev/null
+	expect "ring that misses interrupts after a reset" -1 "$(miss_irq 2)"
+	log_test "a ring that missed an interrupt is polled and counted"
+}
+
+missed_irq_by_threads()
+{
+	RET=0
+	pair
+	echo 1 >"$(sys 2)/class/net/s0/threaded"
+	check_err $? "no threads"
+	miss_irq 2 0
+	miss 5
+	expect "missed interrupts" 1 "$(queues 2 rx missed_irqs)"
+	log_test "the same for a thread"
+}
+
+# defer_irqs SECONDS: the interrupts of host 2 are masked, after the next poll, for so long.
+defer_irqs()
+{
+	echo 1000 >"$(sys 2)/class/net/s0/napi_defer_hard_irqs" &&
+		echo "${1}000000000" >"$(sys 2)/class/net/s0/gro_flush_timeout"
+	check_err $? "cannot mask"
+}
+
+# The user wants that frames wait.
+deferred_is_not_missed()
+{
+	RET=0
+	pair
+	log_begins
+	defer_irqs 10
+	send_udp 0 1
+	received 1
+	send_udp 0 5
+	nap 7000
+	expect "packets while masked" 1 "$(queues 2 rx packets)"
+	expect "missed interrupts" 0 "$(queues 2 rx missed_irqs)"
+	received 6
+	defer_irqs 0
+	expect "missed interrupts" 0 "$(queues 2 rx missed_irqs)"
+	expect "lines" "" "$(log | grep 'missed an interrupt')"
+	log_test "frames that wait as the user wants it are not missed"
+}
+
+# A socket that polls busily leaves its NAPI to the timer of the core, and what is more than its
+# budget in the ring (busy_poll_stop(), net/core/dev.c).
+polled_by_a_socket()
+{
+	local what="frames that a socket which polls has left are not missed" dir
+
+	RET=0
+	pair
+	host 2 ip route del unreachable 10.0.0.1/32
+	dir=$(mktemp -d)
+	defer rm -r "$dir"
+	start 2 python3 -I -S -c "
+import os, socket, time
+def step(name):
+    os.mkdir('$dir/' + name)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 46, 50)  # SO_BUSY_POLL
+s.setsockopt(socket.SOL_SOCKET, 69, 1)  # SO_PREFER_BUSY_POLL
+s.setsockopt(socket.SOL_SOCKET, 70, 8)  # SO_BUSY_POLL_BUDGET
+s.bind(('', 9))
+step('bound')
+s.recv(64)
+step('knows-its-napi')
+while not os.path.exists('$dir/go'):
+    time.sleep(0.01)
+s.recv(64)
+step('polled')
+time.sleep(3600)"
+	defer kill_process $!
+	busywait 20000 test -e "$dir/bound" || check_err $? "no socket"
+	defer_irqs 10
+	send_udp 0 1
+	busywait 20000 test -e "$dir/knows-its-napi"
+	check_err $? "nothing was received"
+	send_udp 0 20
+	mkdir "$dir/go"
+	busywait 20000 test -e "$dir/polled"
+	check_err $? "nothing was received by polling"
+	expect "packets until the socket has polled" 9 "$(queues 2 rx packets)"
+	nap 4000
+	expect "packets while the core's timer runs" 9 "$(queues 2 rx packets)"
+	expect "missed interrupts" 0 "$(queues 2 rx missed_irqs)"
+	received 21
+	expect "missed interrupts" 0 "$(queues 2 rx missed_irqs)"
+	log_test "$what"
+}
+
+# The ring of a device that goes down with frames that it does not know of is empty, and watched
+# again.
+down_with_missed_irq()
+{
+	RET=0
+	pair
+	# Before a look, and after one.
+	for ms in 0 1500; do
+		miss_irq 2 0
+		send_udp 0 5
+		nap $ms
+		host 2 ip link set s0 down
+		host 2 ip link set s0 up
+		host 2 ip addr replace 10.0.0.2/24 dev s0
+		host 2 ip route replace unreachable 10.0.0.1/32
+	done
+	expect "frames lost" 10 "$(queues 2 rx drop_purge)"
+	expect "ring that misses interrupts" -1 "$(miss_irq 2)"
+	neighbours 2
+	miss_irq 2 0
+	miss 5
+	expect "missed interrupts" 1 "$(queues 2 rx missed_irqs)"
+	miss_irq 2 0
+	send_udp 0 5
+	host 2 ip link del s0
+	check_err $? "cannot delete a device that is watched"
+	nap 3000
+	log_test "down, up and delete while a ring has missed an interrupt"
 }
 
 tests_run

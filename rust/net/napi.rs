@@ -207,6 +207,27 @@ impl<T: Poll> Napi<T> {
         if self.is_masked() {
             return Scheduled::Already;
         }
+        self.schedule_now()
+    }
+
+    /// Has it polled soon, at home, if no poll is due: none is scheduled or under way (by a doorbell,
+    /// by its thread, by a socket that polls busily), and the timer of the core that schedules
+    /// one where the user defers interrupts, or that such a socket has left
+    /// (`busy_poll_stop()`, `net/core/dev.c`), is not queued. Answers whether it has. Any context.
+    ///
+    /// For a caller that knows of work that has waited for much longer than it takes to schedule
+    /// a poll, and that none has fetched: a doorbell was lost.
+    pub fn schedule_if_missed(&self) -> bool {
+        // SAFETY: It is a valid `napi_struct`. As long as it was not registered its timer is zero,
+        // which is not queued.
+        let deferred =
+            unsafe { bindings::rust_helper_hrtimer_is_queued(&raw mut (*self.napi.get()).timer) };
+        !deferred && self.schedule_now() != Scheduled::Already
+    }
+
+    /// As [`schedule`](Self::schedule), whether it is masked or not.
+    #[inline]
+    fn schedule_now(&self) -> Scheduled {
         // SAFETY: By the type invariant this is a valid `napi_struct`; if it is not enabled, the
         // answer is no.
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {

@@ -128,6 +128,9 @@ counters! {
         RxMulticast = "multicast",
         /// Frames to groups that nobody here wants to hear. They are never in the ring.
         RxFiltered = "filtered",
+        /// Times that the ring held frames and no poll was due, so that the watchdog scheduled
+        /// one.
+        RxMissedIrqs = "missed_irqs",
     }
 }
 

@@ -36,6 +36,11 @@ const FILES: &[File<ARef<Device<Spans>>>] = &[
         show: stall::show,
         store: Some(stall::store),
     },
+    File {
+        name: c"miss_irq",
+        show: stall::show_miss_irq,
+        store: Some(stall::store_miss_irq),
+    },
 ];
 
 /// Makes the files of a device. Process context.

@@ -2,10 +2,10 @@
 
 //! The receive ring, and from there to the stack.
 
-use super::{counters::Counter, queue::Queue};
+use super::{counters::Counter, port::Port, queue::Queue};
 use crate::net::{
     clock::{jiffies, ktime_get},
-    napi::PollContext,
+    napi::{Napi, PollContext},
     skbuff::{Offloads, PacketType},
     spinlock_bh::LocalBhDisabled,
     DropReason,
@@ -16,6 +16,7 @@ use spans_logic::{
     address::Address,
     arp::packet,
     receive::{is_slow, judge, longest, room, Full, NoRoom, Recipient, Refused},
+    watchdog::{self, Look},
 };
 
 /// A receive ring.
@@ -27,6 +28,19 @@ pub(super) struct RxRing {
     frames: SkBuffList,
     slots: usize,
     full: Full,
+    watch: watchdog::Rx,
+    /// No doorbell schedules a poll: a fault that the user has switched on.
+    misses_irq: bool,
+}
+
+/// What a look at a receive ring has found.
+pub(super) enum RxLook {
+    /// No frames: this was the last look.
+    Idle,
+    /// Frames that a poll will fetch.
+    Busy,
+    /// So many frames for which no poll was scheduled. Now one is.
+    MissedIrq(usize),
 }
 
 /// What the stack is told of a frame.
@@ -63,6 +77,8 @@ impl RxRing {
             frames: SkBuffList::default(),
             slots,
             full: Full::default(),
+            watch: watchdog::Rx::default(),
+            misses_irq: false,
         }
     }
 
@@ -84,6 +100,35 @@ impl Queue {
         self.rx.lock(bh).slots = slots;
     }
 
+    /// Has no doorbell of this ring schedule a poll, until [`look_rx`](Self::look_rx) does.
+    pub(super) fn set_misses_irq(&self, misses: bool, bh: &LocalBhDisabled) {
+        self.rx.lock(bh).misses_irq = misses;
+    }
+
+    pub(super) fn misses_irq(&self, bh: &LocalBhDisabled) -> bool {
+        self.rx.lock(bh).misses_irq
+    }
+
+    /// The watchdog looks, a second after it did last, or after the doorbell that armed it. Has
+    /// the ring polled if it stands and no poll is due. A poll that is slow is under way, one that
+    /// the user defers is due: [`Full`] is about those.
+    pub(super) fn look_rx(queue: &Napi<Self>, bh: &LocalBhDisabled) -> RxLook {
+        let (look, frames) = {
+            let mut rx = queue.rx.lock(bh);
+            let frames = rx.frames.len();
+            (rx.watch.look(frames == 0, queue.rx_done.read()), frames)
+        };
+        match look {
+            Look::Idle => RxLook::Idle,
+            Look::Stands if queue.schedule_if_missed() => {
+                queue.set_misses_irq(false, bh);
+                queue.count(Counter::RxMissedIrqs, 1);
+                RxLook::MissedIrq(frames)
+            }
+            Look::Moves | Look::Stands => RxLook::Busy,
+        }
+    }
+
     /// Whether another frame of a sender with so much patience would have to wait.
     pub(super) fn makes_wait(&self, patience: u64, bh: &LocalBhDisabled) -> bool {
         let mut rx = self.rx.lock(bh);
@@ -101,11 +146,12 @@ impl Queue {
         rx.full.no_room(ktime_get(), patience, self.rx_done.read())
     }
 
-    /// Puts frames from the segment into the receive ring, as many as there is room
+    /// Puts frames from the segment into the receive ring of `port`, as many as there is room
     /// for. The others stay in `frames` if they are to wait, as their sender has so much
     /// `patience` in nanoseconds, or are dropped. Answers whether the doorbell is to be rung.
     pub(super) fn offer(
         &self,
+        port: &Port,
         frames: &mut SkBuffList,
         patience: u64,
         bh: &LocalBhDisabled,
@@ -123,11 +169,15 @@ impl Queue {
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
         self.rx_rung.write(true);
+        if taken > 0 && rx.watch.doorbell() {
+            port.watch();
+        }
+        let rings = taken > 0 && !rx.misses_irq;
         if !frames.is_empty() && self.no_room(&mut rx, patience) == NoRoom::Drop {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }
-        taken > 0
+        rings
     }
 
     /// Gives at most a budget of frames from the receive ring to the stack.
@@ -171,6 +221,7 @@ impl Queue {
     pub(super) fn close(&self, bh: &LocalBhDisabled) {
         self.rx.lock(bh).open = false;
         self.purge_rx(bh);
+        self.rx.lock(bh).watch = watchdog::Rx::default();
     }
 
     /// Drops the frames that are there.
@@ -178,6 +229,8 @@ impl Queue {
         let mut received = {
             let mut rx = self.rx.lock(bh);
             rx.full = Full::default();
+            rx.watch.emptied();
+            rx.misses_irq = false;
             self.rx_slow.write(false);
             rx.frames.take()
         };

@@ -13,6 +13,7 @@
 
 use super::{
     queue::{Queue, TxLook},
+    receive::RxLook,
     Spans,
 };
 use crate::{
@@ -72,6 +73,7 @@ impl timer::Callback for Watchdog {
         let mut work = false;
         for queue in device.data().queues() {
             work |= look_tx(&device, queue, bh);
+            work |= look_rx(&device, queue, bh);
         }
         work.then_some(PERIOD)
     }
@@ -102,6 +104,23 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
             }
             Queue::restart(queue, &port, txq, bh);
         }
+    }
+    true
+}
+
+/// Has a receive ring polled that would not be otherwise. Answers whether the ring has frames.
+fn look_rx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
+    match Queue::look_rx(queue, bh) {
+        RxLook::Idle => return false,
+        RxLook::Busy => {}
+        RxLook::MissedIrq(frames) => log::warn_ratelimited(
+            device,
+            log::Class::RxErr,
+            fmt!(
+                "receive queue {} missed an interrupt: {frames} frames polled",
+                queue.index()
+            ),
+        ),
     }
     true
 }

@@ -224,7 +224,7 @@ struct Delivery<'a> {
     /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
     wait: u64,
     bh: &'a LocalBhDisabled,
-    ring: Option<&'a Napi<Queue>>,
+    ring: Option<(&'a Port, &'a Napi<Queue>)>,
     /// How long those that are on their way into `ring` wait: 0 is not at all.
     patience: u64,
     /// On their way into `ring`.
@@ -347,9 +347,9 @@ impl<'a> Delivery<'a> {
 
     /// The frames that follow go to another ring than those before.
     #[inline(never)]
-    fn turn_to(&mut self, ring: &'a Napi<Queue>, patience: u64) {
+    fn turn_to(&mut self, port: &'a Port, ring: &'a Napi<Queue>, patience: u64) {
         self.flush();
-        self.ring = Some(ring);
+        self.ring = Some((port, ring));
         self.patience = patience;
     }
 
@@ -359,8 +359,9 @@ impl<'a> Delivery<'a> {
             // A port always has a queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
-        if self.patience != patience || !self.ring.is_some_and(|last| core::ptr::eq(last, ring)) {
-            self.turn_to(ring, patience);
+        let same = |(_, last): (_, &Napi<Queue>)| core::ptr::eq(last, ring);
+        if self.patience != patience || !self.ring.is_some_and(same) {
+            self.turn_to(port, ring, patience);
         }
         if self.is_blocked() {
             return self.hold_back(skb);
@@ -385,8 +386,8 @@ impl<'a> Delivery<'a> {
     /// Puts the frames into their ring. Answers whose poll is to be scheduled.
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         // None if they were held back.
-        let ring = self.ring.take().filter(|_| !self.frames.is_empty())?;
-        let rings = ring.offer(&mut self.frames, self.patience, self.bh);
+        let (port, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
+        let rings = ring.offer(port, &mut self.frames, self.patience, self.bh);
         while let Some(skb) = self.frames.pop_front() {
             self.hold_back(skb);
         }
