@@ -4,7 +4,8 @@
 //!
 //! The core's own watchdog looks at queues that are stopped only, and stops with
 //! the qdisc. This one looks at rings, each second while one has work, as
-//! DragonFly's (`ifsq_watchdog()`, `sys/net/if.c`).
+//! DragonFly's (`ifsq_watchdog()`, `sys/net/if.c`): a transmit ring that hangs is reset. And at
+//! receive rings, as IRIX drivers in case an interrupt was lost: one that stands is polled.
 //!
 //! The watchdog of an idle device is not armed. Whether one looks is noted under the lock of
 //! each ring (`logic::watchdog`), where doorbells find it. While the callback runs, the timer is
