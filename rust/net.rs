@@ -55,7 +55,9 @@
 //! one go out of scope does not link.
 
 mod bindings;
+pub mod capability;
 pub mod clock;
+pub mod cpu;
 pub mod debugfs;
 pub mod device;
 pub mod error;

@@ -18,6 +18,7 @@ mod arp;
 mod carrier;
 mod config;
 mod counters;
+mod cpus;
 mod debugfs;
 mod device;
 mod filter;

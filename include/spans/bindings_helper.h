@@ -27,6 +27,7 @@
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/isolation.h>
 #include <linux/seq_file.h>
 #include <linux/skbuff.h>
 #include <linux/smp.h>

@@ -6,6 +6,7 @@
 #ifndef _SPANS_HELPERS_H
 #define _SPANS_HELPERS_H
 
+#include <linux/sched/isolation.h>
 #include <linux/smp.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
@@ -95,7 +96,8 @@ int rust_helper_restart_syscall(void);
 
 /* smp.c */
 void rust_helper_INIT_CSD(call_single_data_t *csd, smp_call_func_t func, void *info);
-bool rust_helper_cpu_online(unsigned int cpu);
+bool rust_helper_cpu_possible(unsigned int cpu);
+bool rust_helper_housekeeping_cpu(int cpu, enum hk_type type);
 
 /* timer.c */
 void rust_helper_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *));

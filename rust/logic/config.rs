@@ -3,7 +3,7 @@
 //! What the user can set of the transmit side of a device.
 
 use crate::{
-    mapping::Mapping,
+    cpus::Mapping,
     ring::Line,
     stage,
     subqueue::Limits,

@@ -11,9 +11,9 @@
 //! - [`arp`]: SPANS ARP: which link address an IPv4 address has.
 //! - [`class`]: which of a subqueue's two FIFOs a packet goes to.
 //! - [`config`]: what the user can set, and what follows from it.
+//! - [`cpus`]: which CPU sends on which subqueue, and which one polls it.
 //! - [`filter`]: what an interface hears beside its own address and broadcast.
 //! - [`header`]: link headers, on the wire.
-//! - [`mapping`]: which CPU sends on which subqueue.
 //! - [`medium`]: what a segment carries: addresses, framing, MTU range.
 //! - [`packet`]: what a queue has to know of packets.
 //! - [`receive`]: what an interface does with a frame that reached it.
@@ -31,9 +31,9 @@ pub mod address;
 pub mod arp;
 pub mod class;
 pub mod config;
+pub mod cpus;
 pub mod filter;
 pub mod header;
-pub mod mapping;
 pub mod medium;
 pub mod packet;
 pub mod receive;

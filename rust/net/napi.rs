@@ -8,12 +8,12 @@
 //! Anybody may [`schedule`](Napi::schedule) it at any time; it is polled only
 //! while a [`Registration`] of it exists, on one CPU at a time.
 //!
-//! Each has a home, the CPU on which it is polled (unless it has a thread of its
-//! own, or a socket polls it busily). Whoever schedules it elsewhere sends that CPU
-//! a message. As only one can set `NAPI_STATE_SCHED`, there is one message at most
-//! under way. Who receives it looks again where the home is by now, and a poll
-//! that finds itself elsewhere moves: DragonFly chases the owner of a subqueue that
-//! way (`ifsq_ifstart_ipifunc()`).
+//! Each may have a home, the CPU on which it is polled (unless it has a thread of its
+//! own, or a socket polls it busily); one without is polled on the CPU on which it is
+//! scheduled. To schedule it elsewhere takes a message to its home. As only one can set
+//! `NAPI_STATE_SCHED`, there is one message at most under way. Where it arrives, the home
+//! is looked at again, and a poll that finds itself elsewhere moves: DragonFly chases the
+//! owner of a subqueue that way (`ifsq_ifstart_ipifunc()`).
 //!
 //! To schedule is what an interrupt does for a NIC. When the core wants to poll by its
 //! own timer for a while (`napi_defer_hard_irqs`), a NIC leaves its interrupt masked;
@@ -127,6 +127,7 @@ pub struct Napi<T> {
     timer: Opaque<bindings::hrtimer>,
     #[pin]
     timing: SpinLockBh<Timing>,
+    /// A CPU, or [`NO_HOME`](Self::NO_HOME).
     home: Word<u32>,
     /// The core will have it polled, and nobody else is to. Set only by who owns
     /// `NAPI_STATE_SCHED`.
@@ -152,8 +153,12 @@ impl<T> Deref for Napi<T> {
 }
 
 impl<T: Poll> Napi<T> {
-    /// Creates an initialiser, for something that is polled on the CPU `home`.
-    pub fn new(home: CpuId, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+    /// The number of no CPU.
+    const NO_HOME: u32 = u32::MAX;
+
+    /// Creates an initialiser, for something that is polled on the CPU `home`, or else on the
+    /// CPU on which it is scheduled.
+    pub fn new(home: Option<CpuId>, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             napi <- Opaque::ffi_init(|slot: *mut bindings::napi_struct| {
                 // INVARIANT: The bit is set.
@@ -177,23 +182,24 @@ impl<T: Poll> Napi<T> {
                 };
             }),
             timing <- new_spinlock_bh!(Timing::default(), c"spans_napi_timer"),
-            home: Word::new(home.as_u32()),
+            home: Word::new(home.map_or(Self::NO_HOME, u32::from)),
             masked: Word::new(false),
             registered: AtomicFlag::new(false),
             data <- data,
         })
     }
 
-    /// The CPU on which it is polled.
+    /// Whether it is polled on this CPU if it is scheduled there.
     #[inline]
-    pub fn home(&self) -> u32 {
-        self.home.read()
+    pub fn is_at_home(&self, cpu: u32) -> bool {
+        let home = self.home.read();
+        home == cpu || home == Self::NO_HOME
     }
 
-    /// Has it polled on another CPU from now on. If that one is offline, or on
-    /// PREEMPT_RT, it is polled where it is scheduled.
-    pub fn set_home(&self, home: CpuId) {
-        self.home.write(home.as_u32());
+    /// Has it polled on another CPU from now on, or on the CPU on which it is scheduled: so it
+    /// is, too, if its home is offline, or on PREEMPT_RT.
+    pub fn set_home(&self, home: Option<CpuId>) {
+        self.home.write(home.map_or(Self::NO_HOME, u32::from));
     }
 
     /// Has it polled soon, at home, or when the core wants to if that defers it. Any
@@ -257,7 +263,9 @@ impl<T: Poll> Napi<T> {
     /// (`do_softirq_post_smp_call_flush()`). A thread is where it is.
     #[inline]
     fn is_elsewhere(&self) -> bool {
-        !cfg!(CONFIG_PREEMPT_RT) && self.home() != CpuId::current().as_u32() && !self.has_thread()
+        !cfg!(CONFIG_PREEMPT_RT)
+            && !self.is_at_home(CpuId::current().as_u32())
+            && !self.has_thread()
     }
 
     /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
@@ -303,10 +311,11 @@ impl<T: Poll> Napi<T> {
 
     /// Has the home CPU put it on its list. To be called only by whoever has set
     /// `NAPI_STATE_SCHED`, which it gives away with that. Says no if that CPU is
-    /// offline.
+    /// offline, or there is no home by now.
     #[cold]
     fn send_message(&self) -> bool {
-        let home = self.home() as c_int;
+        // No home is no CPU, which C finds offline.
+        let home = self.home.read() as c_int;
         // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
         // by the type invariant and because bits are given back by polls only, which the end of
         // the registration waits for, the value lives until it arrives.

@@ -7,9 +7,9 @@
 //! The names are those of the series "rust: Add Per-CPU Variable API" by
 //! Mitchell Levy (v3, 2025), so that this file can go when it is merged.
 
-use super::bindings;
+use super::{bindings, cpu::possible_cpus};
 use core::{marker::PhantomData, ptr::NonNull};
-use kernel::{cpu::CpuId, prelude::*};
+use kernel::prelude::*;
 
 /// A `T` for every possible CPU, all zeroes at first.
 ///
@@ -69,21 +69,4 @@ impl<T: Zeroable> Drop for DynamicPerCpu<T> {
         // dropped: nobody is ever given one to put something into.
         unsafe { bindings::free_percpu(self.as_raw().cast()) };
     }
-}
-
-/// All CPUs that there can be.
-pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
-    let mut cpu = -1;
-    core::iter::from_fn(move || {
-        // SAFETY: Any number of at least -1 may be given.
-        let next = unsafe { bindings::rust_helper_cpumask_next_possible(cpu) };
-        cpu = next.try_into().ok()?;
-        CpuId::from_i32(cpu)
-    })
-}
-
-/// Whether a CPU is online. May be out of date at once.
-pub fn is_online(cpu: CpuId) -> bool {
-    // SAFETY: The number is that of a CPU.
-    unsafe { bindings::rust_helper_cpu_online(cpu.as_u32()) }
 }

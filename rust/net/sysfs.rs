@@ -6,6 +6,7 @@
 
 use super::{
     bindings,
+    capability::capable_net_admin,
     device::{Device, Operations},
     rtnl::Rtnl,
 };
@@ -128,9 +129,12 @@ impl<T: Operations> Attribute<T> {
         let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         let store = || -> Result {
             let text = core::str::from_utf8(bytes).map_err(|_| EINVAL)?;
-            // SAFETY: No requirements.
-            let has_machine = || unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) };
-            if this.of_the_machine && !has_machine() {
+            // What cannot be shown cannot be set: it ends with a newline and a null there. The core
+            // cuts what is longer than a page.
+            if bytes.len() >= PAGE_SIZE || text.trim().len() > PAGE_SIZE - 2 {
+                return Err(EINVAL);
+            }
+            if this.of_the_machine && !capable_net_admin() {
                 return Err(EPERM);
             }
             // Whoever unregisters the device holds RTNL and waits for us to end: RTNL must not be

@@ -2,7 +2,7 @@
 
 //! What the user can set of a device: `/sys/class/net/s0/spans/` and `ethtool`.
 
-use super::{arp::Arp, port::Port, Spans};
+use super::{arp::Arp, cpus, port::Port, Spans};
 use crate::net::{
     error::enetdown,
     ethtool::{self, Coalesce, RingParam},
@@ -14,14 +14,11 @@ use crate::net::{
     Device,
 };
 use kernel::{
-    cpu::CpuId,
-    fmt::Write,
     prelude::*, //
 };
 use spans_logic::{
     arp,
     config::{Config, Knob, OutOfRange, RING_SLOTS},
-    mapping::Mapping,
 };
 
 fn parse(text: &str) -> Result<u32> {
@@ -82,8 +79,8 @@ impl Attributes for Spans {
         knob!(c"rate_mbit", RateMbit),
         knob!(c"delay_usecs", DelayUsecs),
         knob!(c"tx_wait_usecs", TxWaitUsecs),
-        Attribute::new(c"mapping", show_mapping, store_mapping),
-        Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine(),
+        cpus::MAPPING,
+        cpus::OWNER_CPUS,
         Attribute::read_only(c"medium", |dev, to| {
             let name = dev.data().medium().name;
             Ok(to.write_str(name.to_str().map_err(|_| EINVAL)?)?)
@@ -110,60 +107,6 @@ impl Attributes for Spans {
     ];
 }
 
-fn show_mapping(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
-    Ok(to.write_str(dev.data().config().mapping.name())?)
-}
-
-fn store_mapping(dev: &Device<Spans>, text: &str, rtnl: &Rtnl) -> Result {
-    let mapping = Mapping::from_name(text).ok_or(EINVAL)?;
-    let before = dev.data().config().mapping;
-    map_cpus(dev, mapping, rtnl).inspect_err(|_| {
-        // As it was, as far as memory lasts.
-        let _ = map_cpus(dev, before, rtnl);
-    })
-}
-
-fn map_cpus(dev: &Device<Spans>, mapping: Mapping, rtnl: &Rtnl) -> Result {
-    Port::configure(dev, rtnl, |config| {
-        config.mapping = mapping;
-        Ok(())
-    })?;
-    Port::map_cpus(dev, rtnl)
-}
-
-/// The CPUs of the polls, queue by queue.
-fn show_owners(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
-    let queues = dev.real_num_tx_queues() as usize;
-    for (index, queue) in dev.data().queues().iter().take(queues).enumerate() {
-        let space = if index == 0 { "" } else { " " };
-        write!(to, "{space}{}", queue.home())?;
-    }
-    Ok(())
-}
-
-fn store_owners(dev: &Device<Spans>, text: &str, _: &Rtnl) -> Result {
-    let queues = dev.real_num_tx_queues() as usize;
-    let owner = |word: &str| -> Result<CpuId> {
-        CpuId::from_u32(parse(word)?)
-            .filter(|cpu| crate::net::percpu::is_online(*cpu))
-            .ok_or(EINVAL)
-    };
-    // All of them, before any is set.
-    let mut owners = KVec::with_capacity(queues, GFP_KERNEL)?;
-    for word in text.split_ascii_whitespace() {
-        owners
-            .push_within_capacity(owner(word)?)
-            .map_err(|_| EINVAL)?;
-    }
-    if owners.len() != queues {
-        return Err(EINVAL);
-    }
-    for (queue, owner) in dev.data().queues().iter().zip(owners) {
-        queue.set_home(owner);
-    }
-    Ok(())
-}
-
 /// The device transmits and receives on so many queues.
 fn use_queues(dev: &Device<Spans>, tx: u32, rx: u32, rtnl: &Rtnl) -> Result {
     let port = dev.data();
@@ -175,7 +118,7 @@ fn use_queues(dev: &Device<Spans>, tx: u32, rx: u32, rtnl: &Rtnl) -> Result {
     }
     dev.set_real_num_queues(tx, rx, rtnl)?;
     port.set_rx_queues(rx);
-    Port::map_cpus(dev, rtnl)
+    cpus::map_cpus(dev, rtnl)
 }
 
 #[vtable]

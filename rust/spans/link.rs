@@ -3,15 +3,16 @@
 //! `ip link add type spans`.
 
 use super::{
+    cpus,
     port::Port,
     segment::Segment,
     Spans, //
 };
 use crate::net::{
+    cpu::possible_cpus,
     device::{Device, LinkLayer, Setup},
     error::eaddrnotavail,
     netlink::{ExtAck, LinkAttributes, LinkInfo, Policy},
-    percpu,
     random::get_random_bytes,
     rtnl::{self, Link, Rtnl},
 };
@@ -44,7 +45,7 @@ impl rtnl::LinkOperations for Spans {
     const INFO: &'static [Policy] = &[Policy::NONE, Policy::string(15)];
 
     fn num_queues() -> u32 {
-        percpu::possible_cpus().count() as u32
+        possible_cpus().count() as u32
     }
 
     fn setup(dev: &mut Setup<'_, Self>) {
@@ -108,7 +109,7 @@ impl rtnl::LinkOperations for Spans {
             Some(segment) => segment,
             None => Segment::new(medium)?,
         };
-        Port::new(segment, dev)
+        Port::new(segment, dev, cpus::first_owners()?)
     }
 
     fn fill_info(dev: &Device<Self>, info: &mut LinkInfo<'_>) -> Result {
@@ -122,7 +123,7 @@ impl rtnl::LinkOperations for Spans {
     /// and for the rest it costs more than it saves.
     fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result {
         dev.disable_gro(rtnl);
-        Port::map_cpus(dev, rtnl)
+        cpus::map_cpus(dev, rtnl)
     }
 }
 

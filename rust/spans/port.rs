@@ -15,7 +15,6 @@ use super::{
 use crate::net::{
     device::Setup,
     napi::Napi,
-    percpu,
     queue::TxQueue,
     random::get_random_bytes,
     rcu::{Rcu, RcuBox},
@@ -27,7 +26,6 @@ use crate::net::{
 };
 use kernel::{
     cpu::{nr_cpu_ids, CpuId},
-    cpumask::CpumaskVar,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
@@ -35,6 +33,7 @@ use kernel::{
 use spans_logic::{
     address::Address,
     config::{Config, Knob},
+    cpus::{self, Run},
     filter::Filter,
     medium::Medium,
     transmit::Settings, //
@@ -70,6 +69,8 @@ pub(crate) struct Port {
     #[pin]
     config: Mutex<Config>,
     #[pin]
+    owners: Mutex<KVec<Run>>,
+    #[pin]
     arp: Timer<Arp>,
     #[pin]
     watchdog: Timer<Watchdog>,
@@ -79,8 +80,13 @@ impl Port {
     /// The number of no ring.
     pub(super) const NO_RING: i32 = -1;
 
-    /// A port of `segment`, closed, for a device that is being made.
-    pub(super) fn new(segment: Arc<Segment>, dev: &Setup<'_, Spans>) -> Result<Arc<Self>> {
+    /// A port of `segment`, closed, for a device that is being made, whose queues have
+    /// `owners`.
+    pub(super) fn new(
+        segment: Arc<Segment>,
+        dev: &Setup<'_, Spans>,
+        owners: KVec<Run>,
+    ) -> Result<Arc<Self>> {
         let tx = dev.num_tx_queues();
         let rx = dev.num_rx_queues();
         let cpus = nr_cpu_ids() as usize;
@@ -90,13 +96,9 @@ impl Port {
         let tx_wait = Self::wait_of(&config);
 
         let count = tx.max(rx);
-        let mut homes = percpu::possible_cpus().peekable();
         let mut queues = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT)?;
-        for index in 0..count as u16 {
-            if homes.peek().is_none() {
-                homes = percpu::possible_cpus().peekable();
-            }
-            let home = homes.next().ok_or(EINVAL)?;
+        for (index, owner) in (0..count as u16).zip(cpus::owners(&owners)) {
+            let home = owner.and_then(CpuId::from_u32);
             let queue = Queue::new(index, cpus, settings, config.rx_slots() as usize, dev)?;
             queues.push(
                 Arc::pin_init(Napi::new(home, queue), GFP_KERNEL_ACCOUNT)?,
@@ -108,7 +110,7 @@ impl Port {
             let home = CpuId::from_u32(cpu).ok_or(EINVAL)?;
             let rollup = Rollup::new(cpu, tx as usize)?;
             rollups.push(
-                Arc::pin_init(Napi::new(home, Ok(rollup)), GFP_KERNEL_ACCOUNT)?,
+                Arc::pin_init(Napi::new(Some(home), Ok(rollup)), GFP_KERNEL_ACCOUNT)?,
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
@@ -125,6 +127,7 @@ impl Port {
                 stalled: Word::new(Self::NO_RING),
                 cut: Word::new(false),
                 config <- new_mutex!(config, "spans_config"),
+                owners <- new_mutex!(owners, "spans_owners"),
                 arp <- Arp::new()?,
                 watchdog <- Watchdog::new(),
             }),
@@ -261,29 +264,18 @@ impl Port {
         )
     }
 
-    /// Has each CPU that is online send on the subqueue that the mapping says.
-    pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
-        let mapping = dev.data().config().mapping;
-        let queues = dev.real_num_tx_queues() as usize;
-        for index in 0..queues {
-            let mut cpus = CpumaskVar::new_zero(GFP_KERNEL)?;
-            for cpu in percpu::possible_cpus() {
-                if mapping.queue(cpu.as_u32() as usize, queues) == index {
-                    cpus.set(cpu);
-                }
-            }
-            if let Some(queue) = u16::try_from(index)
-                .ok()
-                .and_then(|index| dev.tx_queue(index))
-            {
-                match queue.set_xps_cpus(&cpus) {
-                    // A queue of no traffic class (mqprio): the stack does not choose it.
-                    Err(error) if error != EINVAL => return Err(error),
-                    _ => {}
-                }
-            }
+    /// The owners of the queues, as a list.
+    pub(super) fn owners(&self) -> &Mutex<KVec<Run>> {
+        &self.owners
+    }
+
+    /// Gives the queues other owners.
+    pub(super) fn set_owners(&self, owners: KVec<Run>) {
+        let mut list = self.owners.lock();
+        *list = owners;
+        for (queue, owner) in self.queues.iter().zip(cpus::owners(&list)) {
+            queue.set_home(owner.and_then(CpuId::from_u32));
         }
-        Ok(())
     }
 
     /// Has packets arrive on so many receive queues.

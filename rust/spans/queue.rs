@@ -218,7 +218,7 @@ impl Queue {
         let arrival = Arrival {
             class,
             more,
-            at_home: queue.home() == cpu,
+            at_home: queue.is_at_home(cpu),
             cpu,
             qdisc: !locked.has_no_qdisc(bh),
         };

@@ -10,7 +10,7 @@ use common::{End, List, Pkt, World, CPUS, QUEUES, RETRY};
 use spans_logic::{
     class::Class,
     config::{Config, Knob},
-    mapping::{ring_count2, Mapping},
+    cpus::{ring_count2, Mapping},
     stage::{self, Armed, Decision, Flush, Stage},
     subqueue::{Enqueued, Limits, Subqueue, PRIO_RUN},
     transmit::{Refusal, Tick, WATCHDOG_SECONDS},
