@@ -18,6 +18,7 @@ ALL_TESTS="
 	hangs
 	lines
 	short
+	reading
 "
 start_station
 
@@ -369,6 +370,27 @@ for _ in range(5):
     t.write(bytes.fromhex("45000014000000004000000001020304") + bytes(4))'
 	moves "shorter than a header" 1:tx_errors+5 1:ethtool_tx_error_short+5
 	log_test "frames without a header"
+}
+
+# Each transmit queue is locked once for what it has held at most, and a receive queue not
+# at all. While the device is down nothing else takes these locks.
+reading()
+{
+	local count event=/sys/kernel/tracing/events/lock/lock_acquire what="reading costs a lock a queue"
+
+	RET=0
+	[ -e $event ] || { log_test_skip "$what" "no lockdep"; return; }
+	setup_ns NS1
+	ip -n "$NS1" link add s0 numtxqueues 3 numrxqueues 5 type spans
+	echo 'name == "&qdisc_xmit_lock_key"' >$event/filter
+	trace lock/lock_acquire
+	host 1 ethtool -S s0 >/dev/null
+	check_err $? "ethtool -S"
+	untrace lock/lock_acquire
+	echo 0 >$event/filter
+	count=$(grep -c '^ *ethtool-.*qdisc_xmit_lock_key' /sys/kernel/tracing/trace)
+	expect "xmit locks taken for 3 transmit queues and 5 receive queues" 3 "$count"
+	log_test "$what"
 }
 
 tests_run

@@ -17,11 +17,10 @@ pub trait QueueStats: device::Operations {
     /// The names of the statistics of a receive queue.
     const RX: &'static [&'static str];
 
-    /// Writes the statistics of a transmit queue, in the order of the names.
-    fn tx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]);
-
-    /// Writes the statistics of a receive queue, in the order of the names.
-    fn rx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]);
+    /// Writes the statistics of a transmit queue and of the receive queue with the same
+    /// number, in the order of the names. There is no room for those of a queue that the
+    /// device does not have.
+    fn stats(dev: &Device<Self>, queue: u32, tx: &mut [u64], rx: &mut [u64]);
 }
 
 /// How many slots the rings of a device have: `ethtool -G`.
@@ -167,11 +166,11 @@ impl<T: QueueStats + Settings> VTable<T> {
         let Some((tx, rx)) = data.split_at_mut_checked(tx_len) else {
             return;
         };
-        for (queue, values) in (0..dev.num_tx_queues()).zip(tx.chunks_exact_mut(T::TX.len())) {
-            T::tx_stats(dev, queue, values);
-        }
-        for (queue, values) in (0..dev.num_rx_queues()).zip(rx.chunks_exact_mut(T::RX.len())) {
-            T::rx_stats(dev, queue, values);
+        let mut tx = tx.chunks_exact_mut(T::TX.len());
+        let mut rx = rx.chunks_exact_mut(T::RX.len());
+        for queue in 0..dev.num_tx_queues().max(dev.num_rx_queues()) {
+            let (tx, rx) = (tx.next(), rx.next());
+            T::stats(dev, queue, tx.unwrap_or_default(), rx.unwrap_or_default());
         }
     }
 

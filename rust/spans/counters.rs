@@ -222,8 +222,14 @@ impl Port {
             queue.sums().add_to(stats);
         }
     }
+}
 
-    fn write_sums(dev: &Device<Spans>, queue: u32, first: usize, values: &mut [u64]) {
+#[vtable]
+impl ethtool::QueueStats for Spans {
+    const TX: &'static [&'static str] = TX;
+    const RX: &'static [&'static str] = RX;
+
+    fn stats(dev: &Device<Self>, queue: u32, tx: &mut [u64], rx: &mut [u64]) {
         let port = dev.data();
         let Some(queue) = port.queues().get(queue as usize) else {
             return;
@@ -236,22 +242,12 @@ impl Port {
                 sums.set(Counter::TxRingMax, high_water.ring as u64);
             }
         }
-        for (to, from) in values.iter_mut().zip(sums.0.iter().skip(first)) {
+        let counters = sums.0.iter();
+        for (to, from) in tx.iter_mut().zip(counters.clone()) {
             *to = *from;
         }
-    }
-}
-
-#[vtable]
-impl ethtool::QueueStats for Spans {
-    const TX: &'static [&'static str] = TX;
-    const RX: &'static [&'static str] = RX;
-
-    fn tx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
-        Port::write_sums(dev, queue, 0, values);
-    }
-
-    fn rx_stats(dev: &Device<Self>, queue: u32, values: &mut [u64]) {
-        Port::write_sums(dev, queue, TX.len(), values);
+        for (to, from) in rx.iter_mut().zip(counters.skip(TX.len())) {
+            *to = *from;
+        }
     }
 }
