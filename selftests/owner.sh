@@ -69,7 +69,7 @@ many_queues()
 	check_err $? "a page less two bytes was refused"
 	expect "the longest owners" "${longest%,}" "$(get_spans 1 owner_cpus)"
 	for longest in "${longest}0" "$longest$longest$longest"; do
-		set_spans 1 owner_cpus "$longest" 2>/dev/null
+		printf '%s' "$longest" 2>/dev/null >"$(sys 1)/class/net/s0/spans/owner_cpus"
 		check_fail $? "${#longest} bytes were accepted"
 	done
 	log_test "owners of 4096 queues"
@@ -258,7 +258,7 @@ mapping()
 	local name wanted queues=3 cpu
 
 	RET=0
-	if ! host 1 test -e /sys/class/net/s0/queues/tx-0/xps_cpus; then
+	if [ ! -e /sys/class/net/lo/queues/tx-0/xps_cpus ]; then
 		log_test_skip "mappings" "no XPS in this kernel"
 		return
 	fi
@@ -341,8 +341,9 @@ print(i)" >/tmp/sent
 		1) echo $((RANDOM % 3 * 500)) >"$setting/stage_usecs" ;;
 		2) echo $((RANDOM % 3 * 3000)) >"$setting/stage_bytes" ;;
 		3) host 1 ethtool -G s0 tx $((16 << RANDOM % 6)) 2>/dev/null ;;
-		4) for ((j = 0; j < cpus; j++)); do echo $((RANDOM % cpus)); done |
-			xargs >"$setting/owner_cpus" 2>/dev/null ;;
+		# Or none.
+		4) for ((j = RANDOM % 4; j < 3; j++)); do echo $((RANDOM % cpus)); done |
+			xargs >"$setting/owner_cpus" ;;
 		5) echo $((RANDOM % 3 * 200)) >"$setting/rate_mbit" ;;
 		6) echo $((RANDOM % 3 * 1000)) >"$setting/delay_usecs" ;;
 		7) host 1 ethtool -L s0 combined $((1 + RANDOM % cpus)) 2>/dev/null ;;
