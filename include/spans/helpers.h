@@ -111,6 +111,8 @@ void rust_helper_trace_spans_arp_gone(const struct net_device *dev, __be32 ip, c
 /* skbuff.c */
 bool rust_helper_skb_shared(const struct sk_buff *skb);
 bool rust_helper_skb_is_gso(const struct sk_buff *skb);
+struct skb_shared_info *rust_helper_skb_shinfo(const struct sk_buff *skb);
+void rust_helper_skb_orphan(struct sk_buff *skb);
 void rust_helper_dev_consume_skb_any(struct sk_buff *skb);
 unsigned int rust_helper_skb_headroom(const struct sk_buff *skb);
 bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb);

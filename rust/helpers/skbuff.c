@@ -14,6 +14,16 @@ bool rust_helper_skb_is_gso(const struct sk_buff *skb)
 	return skb_is_gso(skb);
 }
 
+struct skb_shared_info *rust_helper_skb_shinfo(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb);
+}
+
+void rust_helper_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+}
+
 void rust_helper_dev_consume_skb_any(struct sk_buff *skb)
 {
 	dev_consume_skb_any(skb);

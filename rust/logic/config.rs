@@ -4,7 +4,7 @@
 
 use crate::{
     cpus::Mapping,
-    ring::Line,
+    line::Line,
     stage,
     subqueue::Limits,
     transmit::Settings, //

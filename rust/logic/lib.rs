@@ -14,6 +14,7 @@
 //! - [`cpus`]: which CPU sends on which subqueue, and which one polls it.
 //! - [`filter`]: what an interface hears beside its own address and broadcast.
 //! - [`header`]: link headers, on the wire.
+//! - [`line`]: the way of frames over the line of a device, which its queues share.
 //! - [`medium`]: what a segment carries: addresses, framing, MTU range.
 //! - [`packet`]: what a queue has to know of packets.
 //! - [`receive`]: what an interface does with a frame that reached it.
@@ -34,6 +35,7 @@ pub mod config;
 pub mod cpus;
 pub mod filter;
 pub mod header;
+pub mod line;
 pub mod medium;
 pub mod packet;
 pub mod receive;

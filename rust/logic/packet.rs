@@ -8,8 +8,14 @@ pub trait Packet {
     /// Length in bytes, with the link header.
     fn len(&self) -> usize;
 
-    /// Notes until when the packet is on the line, in nanoseconds.
-    fn set_due(&mut self, due: u64);
+    /// Length in bytes of the frames that the packet stands for, each with its headers.
+    fn wire_len(&self) -> usize;
+
+    /// Notes a time with the packet, in nanoseconds.
+    fn set_time(&mut self, time: u64);
+
+    /// The time that was noted last. Before that it is anything.
+    fn time(&self) -> u64;
 }
 
 /// Packets in order, owned.
@@ -35,8 +41,8 @@ pub trait Packets: Default {
     /// Moves all packets of `other` behind those of this one.
     fn append(&mut self, other: &mut Self);
 
-    /// What [`Packet::set_due`] noted in the first packet; `None` without one.
-    fn first_due(&self) -> Option<u64>;
+    /// The first packet, which stays.
+    fn front(&self) -> Option<&Self::Packet>;
 
     /// Takes all packets.
     #[inline]

@@ -5,63 +5,50 @@
 //! A slot is in use from the moment a frame is posted until the other side has
 //! completed it. The other side is what hardware would be: it takes frames when
 //! the doorbell rings, some at a time, and completes them together. If the line
-//! has a rate or a delay, a frame is taken only when its time has come.
+//! has a rate or a delay, a frame is taken only when it has [arrived](crate::line).
 //!
 //! Everything here is called under the subqueue's lock.
 
-use crate::packet::{Packet, Packets};
-
-/// What the line behind a ring is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Line {
-    /// Bits per second, in millions. 0: frames take no time.
-    pub rate_mbit: u64,
-    /// How long a frame travels, in nanoseconds.
-    pub delay: u64,
-}
-
-impl Line {
-    /// Whether frames arrive as soon as they are posted.
-    #[inline]
-    pub const fn is_ideal(&self) -> bool {
-        self.rate_mbit == 0 && self.delay == 0
-    }
-
-    /// How long a frame of `len` bytes occupies the line, in nanoseconds.
-    const fn time(&self, len: usize) -> u64 {
-        match (len as u64)
-            .saturating_mul(8 * 1000)
-            .checked_div(self.rate_mbit)
-        {
-            Some(time) => time,
-            None => 0,
-        }
-    }
-}
+use crate::{
+    line::{Journey, Line, Occupancy},
+    packet::Packets, //
+};
+use core::ops::DerefMut;
 
 /// Frames that the other side took at one time.
 #[derive(Debug)]
 pub struct Batch<L> {
     /// The frames.
     pub frames: L,
-    /// When the next one is due, if one is waiting that is not yet: nanoseconds of
-    /// the clock that was asked.
-    pub due: Option<u64>,
+    /// The bytes of the frames that have left since the last time: the sender is done with them.
+    pub left: usize,
+}
+
+/// When the other side is to take frames again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// When the doorbell rings.
+    Never,
+    /// At once.
+    AtOnce,
+    /// At this time, in nanoseconds of the clock that was asked.
+    At(u64),
 }
 
 /// A ring.
 #[derive(Debug)]
 pub struct Ring<L> {
-    /// Posted, not taken yet.
-    posted: L,
-    /// The first so many of `posted` are due at once and bear no time.
-    plain: usize,
+    /// Ready to be taken.
+    ready: L,
+    /// On their way over the line, behind those.
+    journey: Journey<L>,
     /// Taken, not completed yet.
     in_flight: usize,
+    /// The frames that are ready or in flight came over the line, as all frames behind them do:
+    /// their bytes have left before. Otherwise none of them did.
+    travelled: bool,
     slots: usize,
     line: Line,
-    /// When the line will have sent all that bear a time.
-    busy_until: u64,
     used_max: usize,
 }
 
@@ -69,12 +56,12 @@ impl<L: Packets> Ring<L> {
     /// An empty ring.
     pub fn new(slots: usize, line: Line) -> Self {
         Self {
-            posted: L::default(),
-            plain: 0,
+            ready: L::default(),
+            journey: Journey::default(),
             in_flight: 0,
+            travelled: false,
             slots,
             line,
-            busy_until: 0,
             used_max: 0,
         }
     }
@@ -83,7 +70,8 @@ impl<L: Packets> Ring<L> {
     /// made fewer.
     #[inline]
     pub fn used(&self) -> usize {
-        self.posted.len().saturating_add(self.in_flight)
+        let posted = self.ready.len().saturating_add(self.journey.len());
+        posted.saturating_add(self.in_flight)
     }
 
     /// How many slots are free.
@@ -98,6 +86,14 @@ impl<L: Packets> Ring<L> {
         self.slots
     }
 
+    /// Whether a quarter of the slots is free, beside those of frames that travel: these free
+    /// theirs when they arrive, whatever the sender does.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        let slots = self.slots.saturating_sub(self.journey.travelling());
+        self.free() >= slots / 4
+    }
+
     /// The most slots that were ever in use.
     pub fn used_max(&self) -> usize {
         self.used_max
@@ -108,52 +104,43 @@ impl<L: Packets> Ring<L> {
         self.slots = slots;
     }
 
-    /// Sets what the line is like, for frames that are posted from now on.
+    /// Sets what the line is like, for frames that have not left yet.
     pub fn set_line(&mut self, line: Line) {
         self.line = line;
     }
 
-    /// Whether frames posted now bear a time. They do behind others that do, as
-    /// they leave after them.
+    /// Whether frames posted now go over the line. They do behind others that do, as
+    /// they arrive after them.
     #[inline]
-    fn times(&self) -> bool {
-        !self.line.is_ideal() || self.plain < self.posted.len()
+    fn has_line(&self) -> bool {
+        !self.line.is_ideal() || self.journey.len() > 0 || self.travelled
     }
 
     /// Whether [`post_all`](Self::post_all) takes so many frames.
     #[inline]
     pub fn takes_at_once(&self, frames: usize) -> bool {
-        frames <= self.free() && !self.times()
+        frames <= self.free() && !self.has_line()
     }
 
     /// Posts all `frames`. Legal only if [`takes_at_once`](Self::takes_at_once) says
     /// so.
     #[inline]
     pub fn post_all(&mut self, mut frames: L) {
-        self.plain = self.plain.saturating_add(frames.len());
-        self.posted.append(&mut frames);
+        self.ready.append(&mut frames);
         self.note_used();
     }
 
     /// Posts a frame, or gives it back if all slots are in use. The clock is asked
     /// only if the time matters; its answers must not go back.
-    pub fn post(&mut self, mut frame: L::Packet, clock: impl Fn() -> u64) -> Result<(), L::Packet> {
+    pub fn post(&mut self, frame: L::Packet, clock: impl Fn() -> u64) -> Result<(), L::Packet> {
         if self.free() == 0 {
             return Err(frame);
         }
-        if self.times() {
-            let now = clock();
-            let begin = if now > self.busy_until {
-                now
-            } else {
-                self.busy_until
-            };
-            self.busy_until = begin.saturating_add(self.line.time(frame.len()));
-            frame.set_due(self.busy_until.saturating_add(self.line.delay));
+        if self.has_line() {
+            self.journey.post(frame, clock());
         } else {
-            self.plain = self.plain.saturating_add(1);
+            self.ready.push_back(frame);
         }
-        self.posted.push_back(frame);
         self.note_used();
         Ok(())
     }
@@ -165,66 +152,121 @@ impl<L: Packets> Ring<L> {
         }
     }
 
-    /// Takes at most `budget` frames that are due. Their slots stay in use until
-    /// [`complete`](Self::complete).
-    pub fn take(&mut self, budget: usize, clock: impl Fn() -> u64) -> Batch<L> {
-        if self.plain == self.posted.len() && self.plain <= budget {
-            let frames = self.posted.take();
-            self.in_flight = self.in_flight.saturating_add(frames.len());
-            self.plain = 0;
-            return Batch { frames, due: None };
+    /// Takes at most `budget` frames that are ready. Their slots stay in use until
+    /// [`complete`](Self::complete). With a budget of 0 the ring stands still.
+    ///
+    /// `occupancy` is asked for only if the line has a rate; `left` is called for each frame
+    /// that has left by now.
+    #[inline]
+    pub fn take<G: DerefMut<Target = Occupancy>>(
+        &mut self,
+        budget: usize,
+        clock: impl Fn() -> u64,
+        occupancy: impl FnOnce() -> G,
+        left: impl FnMut(&mut L::Packet),
+    ) -> Batch<L> {
+        let batch = if self.journey.len() == 0 && self.ready.len() <= budget {
+            Batch {
+                frames: self.ready.take(),
+                left: 0,
+            }
+        } else {
+            self.take_some(budget, clock, occupancy, left)
+        };
+        self.in_flight = self.in_flight.saturating_add(batch.frames.len());
+        batch
+    }
+
+    #[inline(never)]
+    fn take_some<G: DerefMut<Target = Occupancy>>(
+        &mut self,
+        budget: usize,
+        clock: impl Fn() -> u64,
+        occupancy: impl FnOnce() -> G,
+        left: impl FnMut(&mut L::Packet),
+    ) -> Batch<L> {
+        let mut bytes = 0;
+        if self.journey.len() > 0 && budget > 0 {
+            let now = clock();
+            bytes = self
+                .journey
+                .advance(&self.line, now, budget, occupancy, left);
+            if self.travelled || self.ready.is_empty() && self.in_flight == 0 {
+                let room = budget.saturating_sub(self.ready.len());
+                let mut arrived = self.journey.arrived(now, room);
+                self.travelled |= !arrived.is_empty();
+                self.ready.append(&mut arrived);
+            }
         }
-        let mut frames = L::default();
-        let mut due = None;
-        let mut now = None;
-        while frames.len() < budget {
-            if self.plain == 0 {
-                let Some(first_due) = self.posted.first_due() else {
+        let frames = if self.ready.len() <= budget {
+            self.ready.take()
+        } else {
+            let mut frames = L::default();
+            while frames.len() < budget {
+                let Some(frame) = self.ready.pop_front() else {
                     break;
                 };
-                let now = *now.get_or_insert_with(&clock);
-                if first_due > now {
-                    due = Some(first_due);
-                    break;
-                }
+                frames.push_back(frame);
             }
-            let Some(frame) = self.posted.pop_front() else {
-                break;
-            };
-            self.plain = self.plain.saturating_sub(1);
-            frames.push_back(frame);
+            frames
+        };
+        Batch {
+            frames,
+            left: bytes,
         }
-        self.in_flight = self.in_flight.saturating_add(frames.len());
-        Batch { frames, due }
     }
 
     /// So many of the frames that were taken have arrived or ended: their slots are
-    /// free.
+    /// free. Of their `bytes`, answers those that did not leave before.
     #[inline]
-    pub fn complete(&mut self, frames: usize) {
+    pub fn complete(&mut self, frames: usize, bytes: usize) -> usize {
+        let bytes = if self.travelled { 0 } else { bytes };
         self.in_flight = self.in_flight.saturating_sub(frames);
+        self.look_whether_empty();
+        bytes
+    }
+
+    /// Behind the last frame that came over the line others need not.
+    #[inline]
+    fn look_whether_empty(&mut self) {
+        if self.in_flight == 0 && self.ready.is_empty() {
+            self.travelled = false;
+        }
     }
 
     /// Takes back frames that were taken and could not be delivered. They are the
     /// first again.
     pub fn take_back(&mut self, mut frames: L) {
-        let count = frames.len();
-        self.in_flight = self.in_flight.saturating_sub(count);
-        self.plain = self.plain.saturating_add(count);
-        frames.append(&mut self.posted);
-        self.posted = frames;
+        self.in_flight = self.in_flight.saturating_sub(frames.len());
+        frames.append(&mut self.ready);
+        self.ready = frames;
+        self.look_whether_empty();
     }
 
     /// Whether frames wait to be taken.
     #[inline]
     pub fn has_posted(&self) -> bool {
-        !self.posted.is_empty()
+        !self.ready.is_empty() || self.journey.len() > 0
+    }
+
+    /// When frames are to be taken again.
+    #[inline]
+    pub fn again(&self) -> Again {
+        if !self.ready.is_empty() {
+            return Again::AtOnce;
+        }
+        match self.journey.next() {
+            None => Again::Never,
+            Some(0) => Again::AtOnce,
+            Some(at) => Again::At(at),
+        }
     }
 
     /// Takes all that was posted and not taken yet, to be dropped.
     pub fn reset(&mut self) -> L {
-        self.plain = 0;
-        self.busy_until = 0;
-        self.posted.take()
+        let mut frames = self.ready.take();
+        frames.append(&mut self.journey.take());
+        self.look_whether_empty();
+        frames
     }
 }

@@ -20,11 +20,13 @@
 
 use crate::{
     class::Class,
+    line::{Line, Occupancy},
     packet::{Packet, Packets},
-    ring::{Batch, Line, Ring},
+    ring::{Again, Ring},
     stage::{self, Armed, Decision, Flush, Stage},
     subqueue::{Enqueued, Limits, Subqueue},
 };
+use core::ops::DerefMut;
 
 /// What the user sets, the same for all queues of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,18 +105,31 @@ pub struct Dispatched<L: Packets> {
     pub posted: usize,
 }
 
+/// What a poll has to do at first.
+#[derive(Debug)]
+pub struct Polled<L> {
+    /// To be carried.
+    pub frames: L,
+    /// Bytes that went into the ring.
+    pub posted: usize,
+    /// Bytes, some of these perhaps, that left on a line: byte queue limits may let go of them.
+    pub left: usize,
+}
+
 /// What is to be done after frames were completed.
 #[derive(Debug)]
 #[must_use = "frames may have come back"]
 pub struct Completed<L> {
     /// To be dropped, as the line was cut meanwhile.
     pub lost: L,
-    /// There are more frames in the ring.
-    pub more: bool,
+    /// When the next poll is to come.
+    pub again: Again,
     /// The stack may send again.
     pub wake: bool,
     /// Bytes that went into the ring.
     pub posted: usize,
+    /// Bytes of frames that had not [left](Polled::left) before.
+    pub left: usize,
 }
 
 /// What a second without news means.
@@ -377,9 +392,19 @@ impl<L: Packets> Transmit<L> {
     }
 
     /// The poll begins: what is queued is started, and frames are taken, at most
-    /// `budget`. Answers also how many bytes went into the ring.
+    /// `budget`.
+    ///
+    /// If the line has a rate, `occupancy` gives access to the time that all queues of the
+    /// device have reserved on it. `left` is called for each frame that has left on a line by
+    /// now, and still travels or is among those that are taken: its owner may be released.
     #[inline]
-    pub fn poll(&mut self, budget: usize, clock: impl Fn() -> u64) -> (Batch<L>, usize) {
+    pub fn poll<G: DerefMut<Target = Occupancy>>(
+        &mut self,
+        budget: usize,
+        clock: impl Fn() -> u64,
+        occupancy: impl FnOnce() -> G,
+        left: impl FnMut(&mut L::Packet),
+    ) -> Polled<L> {
         // Before the start, so that one that is scheduled from now on is another.
         self.started = false;
         let posted = self.restart(&clock);
@@ -388,7 +413,12 @@ impl<L: Packets> Transmit<L> {
         } else {
             0
         };
-        (self.ring.take(budget, clock), posted)
+        let batch = self.ring.take(budget, clock, occupancy, left);
+        Polled {
+            frames: batch.frames,
+            posted,
+            left: batch.left,
+        }
     }
 
     /// Starts what is queued, if that is possible, without a doorbell: the poll is
@@ -409,15 +439,21 @@ impl<L: Packets> Transmit<L> {
         posted
     }
 
-    /// The poll has carried `frames` frames away, and brings back those that it
-    /// could not deliver yet. If the line was cut meanwhile, nobody would come for
+    /// The poll has carried `frames` frames of so many `bytes` away, and brings back those that
+    /// it could not deliver yet. If the line was cut meanwhile, nobody would come for
     /// them: they are lost like those that [`purge`](Self::purge) found.
     #[inline]
-    pub fn complete(&mut self, frames: usize, back: L, clock: impl Fn() -> u64) -> Completed<L> {
-        self.ring.complete(frames);
+    pub fn complete(
+        &mut self,
+        frames: usize,
+        bytes: usize,
+        back: L,
+        clock: impl Fn() -> u64,
+    ) -> Completed<L> {
+        let left = self.ring.complete(frames, bytes);
         let mut lost = L::default();
         if self.state != State::Running {
-            self.ring.complete(back.len());
+            self.ring.complete(back.len(), 0);
             lost = back;
         } else if !back.is_empty() {
             self.ring.take_back(back);
@@ -431,20 +467,25 @@ impl<L: Packets> Transmit<L> {
         }
         Completed {
             lost,
-            more: self.ring.has_posted() && self.state == State::Running,
+            again: if self.state == State::Running {
+                self.ring.again()
+            } else {
+                Again::Never
+            },
             wake: self.try_wake(),
             posted,
+            left,
         }
     }
 
-    /// Whether a queue that was stopped may go on: when a quarter of the ring is
-    /// free, so that it does not stop again at once.
+    /// Whether a queue that was stopped may go on: when a quarter of the ring
+    /// [is free](Ring::has_room), so that it does not stop again at once.
     #[inline]
     fn try_wake(&mut self) -> bool {
         let wake = self.stopped
             && self.state == State::Running
             && !self.is_congested()
-            && self.ring.free() >= self.ring.slots() / 4;
+            && self.ring.has_room();
         if wake {
             self.stopped = false;
         }
@@ -464,10 +505,15 @@ impl<L: Packets> Transmit<L> {
         schedule
     }
 
-    /// Another second has passed.
-    pub fn tick(&mut self) -> Tick<L> {
+    /// Another second has passed. A ring whose frames wait for their time on the line, which
+    /// those of other queues may take for long, does not hang.
+    pub fn tick(&mut self, clock: impl Fn() -> u64) -> Tick<L> {
         match self.watchdog {
             0 => Tick::Idle,
+            _ if matches!(self.ring.again(), Again::At(at) if at > clock()) => {
+                self.watchdog = WATCHDOG_SECONDS;
+                Tick::Busy
+            }
             1 => {
                 self.watchdog = 0;
                 self.oactive = false;

@@ -198,6 +198,14 @@ impl SkBuff {
         }
     }
 
+    /// Releases the owner of the packet, a socket that counts it as sent and not gone yet:
+    /// `skb_orphan()`. Any context but hard interrupts.
+    #[inline]
+    pub fn orphan(&mut self) {
+        // SAFETY: By the type invariant the packet is valid and ours.
+        unsafe { bindings::rust_helper_skb_orphan(self.as_raw()) };
+    }
+
     /// Another packet with the same data. Any context.
     #[expect(clippy::should_implement_trait)]
     pub fn clone(&self) -> Result<Self> {

@@ -12,8 +12,18 @@ impl Packet for SkBuff {
     }
 
     #[inline]
-    fn set_due(&mut self, due: u64) {
-        self.set_cb(due);
+    fn wire_len(&self) -> usize {
+        SkBuff::wire_len(self)
+    }
+
+    #[inline]
+    fn set_time(&mut self, time: u64) {
+        self.set_cb(time);
+    }
+
+    #[inline]
+    fn time(&self) -> u64 {
+        self.cb()
     }
 }
 
@@ -46,7 +56,7 @@ impl Packets for SkBuffList {
     }
 
     #[inline]
-    fn first_due(&self) -> Option<u64> {
-        self.front().map(SkBuff::cb)
+    fn front(&self) -> Option<&SkBuff> {
+        SkBuffList::front(self)
     }
 }

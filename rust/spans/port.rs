@@ -12,17 +12,20 @@ use super::{
     watchdog::{self, Watchdog},
     Spans, //
 };
-use crate::net::{
-    device::Setup,
-    napi::Napi,
-    queue::TxQueue,
-    random::get_random_bytes,
-    rcu::{Rcu, RcuBox},
-    rtnl::Rtnl,
-    spinlock_bh::{local_bh_disable, LocalBhDisabled},
-    timer::Timer,
-    word::Word,
-    Device, DropReason,
+use crate::{
+    net::{
+        device::Setup,
+        napi::Napi,
+        queue::TxQueue,
+        random::get_random_bytes,
+        rcu::{Rcu, RcuBox},
+        rtnl::Rtnl,
+        spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
+        timer::Timer,
+        word::Word,
+        Device, DropReason,
+    },
+    new_spinlock_bh,
 };
 use kernel::{
     cpu::{nr_cpu_ids, CpuId},
@@ -35,6 +38,7 @@ use spans_logic::{
     config::{Config, Knob},
     cpus::{self, Run},
     filter::Filter,
+    line::Occupancy,
     medium::Medium,
     transmit::Settings, //
 };
@@ -66,6 +70,10 @@ pub(crate) struct Port {
     stalled: Word<i32>,
     /// The user has cut the line. It stays so while the device is down.
     cut: Word<bool>,
+    /// The time that the queues have reserved on the line, if that has a rate. Not touched
+    /// otherwise.
+    #[pin]
+    line: SpinLockBh<Occupancy>,
     #[pin]
     config: Mutex<Config>,
     #[pin]
@@ -126,6 +134,7 @@ impl Port {
                 tx_wait: Word::new(tx_wait),
                 stalled: Word::new(Self::NO_RING),
                 cut: Word::new(false),
+                line <- new_spinlock_bh!(Occupancy::default(), c"spans_line"),
                 config <- new_mutex!(config, "spans_config"),
                 owners <- new_mutex!(owners, "spans_owners"),
                 arp <- Arp::new()?,
@@ -211,6 +220,16 @@ impl Port {
 
     pub(super) fn set_filter(&self, filter: RcuBox<AddressFilter>, rtnl: &Rtnl) {
         self.filter.replace(filter, rtnl);
+    }
+
+    /// The time that the queues have reserved on the line.
+    pub(super) fn line(&self) -> &SpinLockBh<Occupancy> {
+        &self.line
+    }
+
+    /// Gives back the time that frames had reserved which are gone.
+    fn clear_line(&self, bh: &LocalBhDisabled) {
+        *self.line.lock(bh) = Occupancy::default();
     }
 
     /// What the user has set. Process context.
@@ -359,6 +378,7 @@ impl Port {
         for (queue, txq) in self.tx_queues(dev) {
             queue.purge(txq, Counter::TxDropNoCarrier, DropReason::DEV_READY, bh);
         }
+        self.clear_line(bh);
     }
 
     /// Empties all rings and subqueues of a device that is up, and has them go on,
@@ -367,6 +387,7 @@ impl Port {
         for (queue, txq) in self.tx_queues(dev) {
             queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
         }
+        self.clear_line(bh);
         for queue in self.queues.iter() {
             queue.purge_rx(bh);
         }
@@ -386,6 +407,7 @@ impl Port {
             queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
             queue.disarm(txq, bh);
         }
+        self.clear_line(bh);
         for queue in self.queues.iter() {
             queue.close(bh);
         }

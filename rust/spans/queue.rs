@@ -34,6 +34,7 @@ use kernel::prelude::*;
 use spans_logic::{
     class::Class,
     receive::Waiting,
+    ring::Again,
     segment::tx_budget,
     stage::{Flush, Stage},
     transmit::{Arrival, Refusal, Settings, Tick, Transmit},
@@ -357,7 +358,7 @@ impl Queue {
                     self.count(Counter::TxWakes, 1);
                 }
             }
-            match tx.transmit.tick() {
+            match tx.transmit.tick(ktime_get) {
                 // One that is stopped may lose its qdisc, see above.
                 Tick::Idle if !tx.watch.look(tx.transmit.stopped()) => (TxLook::Idle, None),
                 Tick::Idle | Tick::Busy => (TxLook::Busy, None),
@@ -403,7 +404,7 @@ impl Queue {
             tx_budget(port.segment().len(bh))
         };
 
-        let batch = self.with_tx(txq, bh, |tx, locked| {
+        let polled = self.with_tx(txq, bh, |tx, locked| {
             if let Some(stage) = tx
                 .transmit
                 .covered()
@@ -411,17 +412,26 @@ impl Queue {
             {
                 stage.disarm();
             }
-            let (batch, posted) = tx.transmit.poll(budget, ktime_get);
-            tx.limits.sent(locked, posted, bh);
-            (batch, tx.waiting.patience(port.tx_wait(), ktime_get))
+            let line = || port.line().lock(bh);
+            let polled = tx.transmit.poll(budget, ktime_get, line, |skb| {
+                // As `loopback_xmit()`: without its socket, a timestamp could not be told.
+                skb.tx_timestamp(device);
+                skb.orphan();
+            });
+            tx.limits.sent(locked, polled.posted, bh);
+            tx.limits.completed(locked, polled.left);
+            (
+                polled.frames,
+                tx.waiting.patience(port.tx_wait(), ktime_get),
+            )
         });
-        let Some((batch, patience)) = batch else {
+        let Some((frames, patience)) = polled else {
             return (false, 0);
         };
-        let taken = batch.frames.len();
-        let Carried { bytes, back, ring } =
-            port.segment()
-                .carry(device, &port, self, batch.frames, patience, bh);
+        let taken = frames.len();
+        let Carried { bytes, back, ring } = port
+            .segment()
+            .carry(device, &port, self, frames, patience, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
         if done > 0 {
@@ -431,12 +441,12 @@ impl Queue {
 
         let completed = self.with_tx(txq, bh, |tx, locked| {
             tx.waiting.carried(done, blocked, ktime_get);
-            let completed = tx.transmit.complete(done, back, ktime_get);
+            let completed = tx.transmit.complete(done, bytes, back, ktime_get);
             let empty = tx.transmit.ring().used() == 0;
             if tx.watch.completed(done, empty, jiffies) {
                 port.watch();
             }
-            tx.limits.completed(locked, bytes);
+            tx.limits.completed(locked, completed.left);
             tx.limits.sent(locked, completed.posted, bh);
             if completed.wake {
                 locked.wake();
@@ -455,14 +465,14 @@ impl Queue {
         // With nothing locked any more.
         let received = ring.map_or(0, |ring| ring.poll_from(context));
         // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
-        if !completed.more || port.is_stalled(self.index) {
+        if completed.again == Again::Never || port.is_stalled(self.index) {
             return (false, received);
         }
         self.rung.write(true);
-        match batch.due {
+        match completed.again {
             _ if blocked => context.poll_again_after(RETRY),
-            Some(due) => context.poll_again_after(due.saturating_sub(ktime_get())),
-            None => return (true, received),
+            Again::At(at) => context.poll_again_after(at.saturating_sub(ktime_get())),
+            _ => return (true, received),
         }
         (false, received)
     }

@@ -18,8 +18,9 @@ use loom::{
 };
 use spans_logic::{
     class::Class,
+    line::{Line, Occupancy},
     packet::{Packet, Packets},
-    ring::Line,
+    ring::Again,
     stage::{self, Armed, Stage},
     subqueue::Limits,
     transmit::{Arm, Arrival, Settings, Transmit},
@@ -58,7 +59,13 @@ impl Packet for Pkt {
     fn len(&self) -> usize {
         60
     }
-    fn set_due(&mut self, _: u64) {}
+    fn wire_len(&self) -> usize {
+        60
+    }
+    fn set_time(&mut self, _: u64) {}
+    fn time(&self) -> u64 {
+        0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -81,8 +88,8 @@ impl Packets for List {
     fn append(&mut self, other: &mut Self) {
         self.0.append(&mut other.0);
     }
-    fn first_due(&self) -> Option<u64> {
-        self.0.front().map(|_| 0)
+    fn front(&self) -> Option<&Pkt> {
+        self.0.front()
     }
 }
 
@@ -281,19 +288,22 @@ impl Queue {
             if let Some(cpu) = tx.transmit.covered() {
                 tx.stages[cpu as usize].disarm();
             }
-            tx.transmit.poll(64, || 0).0.frames
+            let line = || Box::new(Occupancy::default());
+            tx.transmit.poll(64, || 0, line, |_| ()).frames
         };
         let mut tx = self.lock();
         tx.delivered += frames.len();
-        let more = tx.transmit.complete(frames.len(), List::default(), || 0);
+        let back = List::default();
+        let completed = tx.transmit.complete(frames.len(), 0, back, || 0);
+        let more = completed.again != Again::Never;
         drop(tx);
         if mistake == Mistake::RungTakenLate {
             self.rung.store(false, Ordering::Relaxed);
         }
-        if more.more {
+        if more {
             self.rung.store(true, Ordering::Relaxed);
         }
-        more.more
+        more
     }
 
     fn softirq(&self, mistake: Mistake) -> bool {

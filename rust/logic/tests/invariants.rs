@@ -6,11 +6,12 @@
 
 mod common;
 
-use common::{End, List, Pkt, World, CPUS, QUEUES, RETRY};
+use common::{leave, End, List, Pkt, World, CPUS, QUEUES, RETRY};
 use spans_logic::{
     class::Class,
     config::{Config, Knob},
     cpus::{ring_count2, Mapping},
+    ring::Again,
     stage::{self, Armed, Decision, Flush, Stage},
     subqueue::{Enqueued, Limits, Subqueue, PRIO_RUN},
     transmit::{Refusal, Tick, WATCHDOG_SECONDS},
@@ -619,12 +620,13 @@ fn inv_32_a_start_of_nothing_is_harmless() {
     let tx = &mut world.queues[0].tx;
     for _ in 0..3 {
         assert_eq!(tx.rollup(&mut stage, || 0), (None, 0));
-        let (batch, posted) = tx.poll(64, || 0);
-        assert!(batch.frames.0.is_empty() && batch.due.is_none() && posted == 0);
-        let completed = tx.complete(0, List::default(), || 0);
-        assert!(!completed.more && !completed.wake && completed.posted == 0);
+        let polled = tx.poll(64, || 0, || &mut world.line, leave);
+        assert!(polled.frames.0.is_empty() && polled.posted == 0 && polled.left == 0);
+        let completed = tx.complete(0, 0, List::default(), || 0);
+        assert_eq!(completed.again, Again::Never);
+        assert!(!completed.wake && completed.posted == 0 && completed.left == 0);
         assert!(!tx.started() && tx.covered().is_none());
-        assert!(matches!(tx.tick(), Tick::Idle));
+        assert!(matches!(tx.tick(|| 0), Tick::Idle));
     }
     world.send(0, 0);
     world.drain();

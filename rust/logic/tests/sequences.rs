@@ -5,12 +5,13 @@
 
 mod common;
 
-use common::{List, Pkt, World, CPUS, QUEUES};
+use common::{leave, List, Pkt, World, CPUS, QUEUES};
 use proptest::{collection::vec, prelude::*};
 use spans_logic::{
     class::Class,
     config::Knob,
-    ring::{Line, Ring},
+    line::{Line, Occupancy},
+    ring::{Again, Ring},
     stage::{self, Decision, Stage},
     subqueue::{Enqueued, Limits, Subqueue, PRIO_RUN},
 };
@@ -443,6 +444,15 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// Where a frame of a ring is, and a time: posted then, left then, arrives then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Ready,
+    Waiting(u64),
+    Sending(u64),
+    Travelling(u64),
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Post(usize),
@@ -556,24 +566,25 @@ proptest! {
     fn a_ring_is_as_a_naive_one(slots in 1..30usize, steps in vec(step(), 1..200)) {
         let ledger = Rc::new(RefCell::default());
         let mut ring: Ring<List> = Ring::new(slots, Line::default());
-        // The naive one: numbers, and when they are due if that is noted.
-        let mut posted: VecDeque<(usize, Option<u64>)> = VecDeque::new();
+        let mut occupancy = Occupancy::default();
+        // The naive one: numbers, lengths and places, in order.
+        let mut posted: VecDeque<(usize, usize, Place)> = VecDeque::new();
         let mut flying: VecDeque<Pkt> = VecDeque::new();
         let (mut slots, mut line) = (slots, Line::default());
-        let (mut now, mut busy_until, mut next) = (0, 0, 0);
+        let (mut now, mut free_at, mut next) = (0, 0, 0);
+        // All behind a frame that came over the line do.
+        let mut travelled = false;
         for step in steps {
-            let timed = line != Line::default() || posted.iter().any(|(_, due)| due.is_some());
+            let over = |(_, _, place): &(usize, usize, Place)| *place != Place::Ready;
+            let on_line = posted.iter().any(over);
+            let timed = line != Line::default() || on_line || travelled;
             let used = posted.len() + flying.len();
             match step {
                 Step::Post(len) => {
                     let packet = Pkt::new(&ledger, next, Class::Norm, len);
                     match ring.post(packet, || now) {
-                        Ok(()) if timed => {
-                            let time = (len as u64 * 8000).checked_div(line.rate_mbit);
-                            busy_until = busy_until.max(now) + time.unwrap_or(0);
-                            posted.push_back((next, Some(busy_until + line.delay)));
-                        }
-                        Ok(()) => posted.push_back((next, None)),
+                        Ok(()) if timed => posted.push_back((next, len, Place::Waiting(now))),
+                        Ok(()) => posted.push_back((next, len, Place::Ready)),
                         Err(packet) => {
                             prop_assert!(used >= slots);
                             packet.end();
@@ -587,31 +598,74 @@ proptest! {
                     if ring.takes_at_once(count) {
                         let ids = next..next + count;
                         next += count;
-                        posted.extend(ids.clone().map(|id| (id, None)));
+                        posted.extend(ids.clone().map(|id| (id, 60, Place::Ready)));
                         let packets = ids.map(|id| Pkt::new(&ledger, id, Class::Norm, 60));
                         ring.post_all(List(packets.collect()));
                     }
                 }
                 Step::Take(budget) => {
-                    let batch = ring.take(budget, || now);
-                    let ready = posted.iter().take_while(|(_, due)| due.is_none_or(|due| due <= now));
-                    let taken: Vec<_> = ready.take(budget).map(|(id, _)| *id).collect();
-                    posted.drain(..taken.len());
+                    let batch = ring.take(budget, || now, || &mut occupancy, leave);
+                    let mut left = 0;
+                    let mut gone = 0;
+                    loop {
+                        for (_, len, place) in &mut posted {
+                            match *place {
+                                Place::Sending(at) if at <= now && gone < budget => {
+                                    *place = Place::Travelling(at + line.delay);
+                                    left += *len;
+                                    gone += 1;
+                                }
+                                _ => {}
+                            }
+                        }
+                        let sends = |(.., place): &(usize, usize, Place)| matches!(place, Place::Sending(_));
+                        if gone == budget || posted.iter().any(sends) {
+                            break;
+                        }
+                        let mut waiting = posted.iter_mut().filter_map(|(_, len, place)| match *place {
+                            Place::Waiting(at) => Some((*len, at, place)),
+                            _ => None,
+                        });
+                        let Some((len, at, place)) = waiting.next() else {
+                            break;
+                        };
+                        *place = Place::Sending(match (len as u64 * 8000).checked_div(line.rate_mbit) {
+                            None => at,
+                            Some(time) => {
+                                free_at = free_at.max(at) + time;
+                                free_at
+                            }
+                        });
+                    }
+                    prop_assert_eq!(batch.left, left);
+                    // Those of one kind go together.
+                    let mut ready = posted.iter().filter(|(.., place)| *place == Place::Ready).count();
+                    if travelled || ready == 0 && flying.is_empty() {
+                        let arrived = posted.iter().skip(ready)
+                            .take_while(|(.., place)| matches!(*place, Place::Travelling(at) if at <= now))
+                            .take(budget.saturating_sub(ready)).count();
+                        travelled |= arrived > 0;
+                        ready += arrived;
+                    }
+                    // What is not taken stays ready.
+                    posted.iter_mut().take(ready).for_each(|(.., place)| *place = Place::Ready);
+                    let taken: Vec<_> = posted.drain(..ready.min(budget)).map(|(id, ..)| id).collect();
                     prop_assert_eq!(batch.frames.ids(), &taken[..]);
-                    let first = posted.front().and_then(|(_, due)| *due);
-                    prop_assert_eq!(batch.due, first.filter(|_| taken.len() < budget));
                     flying.extend(batch.frames.0);
+                    prop_assert!(flying.iter().all(|packet| packet.left == travelled));
                 }
                 Step::Complete(count) => {
                     let count = count.min(flying.len());
-                    ring.complete(count);
+                    let bytes = flying.iter().take(count).map(|packet| packet.len).sum();
+                    let left = ring.complete(count, bytes);
+                    prop_assert_eq!(left, if travelled { 0 } else { bytes });
                     for packet in flying.drain(..count) {
                         packet.end();
                     }
                 }
                 Step::TakeBack => {
                     for packet in flying.iter().rev() {
-                        posted.push_front((packet.id, None));
+                        posted.push_front((packet.id, packet.len, Place::Ready));
                     }
                     ring.take_back(List(core::mem::take(&mut flying)));
                 }
@@ -625,16 +679,31 @@ proptest! {
                     ring.set_slots(count);
                 }
                 Step::Reset => {
-                    let ids: Vec<_> = posted.drain(..).map(|(id, _)| id).collect();
+                    let ids: Vec<_> = posted.drain(..).map(|(id, ..)| id).collect();
                     prop_assert_eq!(ring.reset().end(), ids);
-                    busy_until = 0;
+                    occupancy = Occupancy::default();
+                    free_at = 0;
                 }
             }
+            let ready = posted.iter().filter(|(.., place)| *place == Place::Ready).count();
+            travelled &= ready + flying.len() > 0;
             prop_assert_eq!(ring.used(), posted.len() + flying.len());
             prop_assert_eq!(ring.free(), slots.saturating_sub(ring.used()));
             prop_assert_eq!(ring.slots(), slots);
             prop_assert_eq!(ring.has_posted(), !posted.is_empty());
             prop_assert!(ring.used_max() >= ring.used());
+            // In order: the first of each kind tells.
+            let first = |time: fn(&Place) -> Option<u64>| posted.iter().find_map(|(.., place)| time(place));
+            let waits = first(|place| if let Place::Waiting(at) = place { Some(*at) } else { None });
+            let leaves = first(|place| if let Place::Sending(at) = place { Some(*at) } else { None });
+            let arrives = first(|place| if let Place::Travelling(at) = place { Some(*at) } else { None });
+            let turn = waits.filter(|_| leaves.is_none()).map(|_| 0);
+            let again = if ready > 0 { Some(0) } else { [turn, leaves, arrives].into_iter().flatten().min() };
+            prop_assert_eq!(ring.again(), match again {
+                None => Again::Never,
+                Some(0) => Again::AtOnce,
+                Some(at) => Again::At(at),
+            });
         }
         ring.reset().end();
         for packet in flying {

@@ -63,6 +63,73 @@ impl SkBuff {
         }
     }
 
+    /// Length in bytes of the frames that a packet stands for, each with its headers. As
+    /// `qdisc_pkt_len_segs_init()`, which packets that bypass the qdiscs do not pass.
+    ///
+    /// The packet must begin with its link header.
+    pub fn wire_len(&self) -> usize {
+        let skb = self.as_raw();
+        let len = self.len();
+        // SAFETY: By the type invariant the packet is valid and ours. C answers where its shared
+        // information is, which is valid as long as the packet.
+        let (size, segments, kind) = unsafe {
+            if !bindings::rust_helper_skb_is_gso(skb) {
+                return len;
+            }
+            let info = bindings::rust_helper_skb_shinfo(skb);
+            ((*info).gso_size, (*info).gso_segs, (*info).gso_type)
+        };
+        let headers = self.segment_headers(kind);
+        let segments = if u32::from(size) == bindings::GSO_BY_FRAGS {
+            usize::from(segments)
+        } else {
+            // An untrusted packet (`SKB_GSO_DODGY`) may not say how many they are.
+            len.saturating_sub(headers)
+                .div_ceil(usize::from(size).max(1))
+        };
+        len.saturating_add(segments.saturating_sub(1).saturating_mul(headers))
+    }
+
+    /// Length in bytes of the headers that each frame has for which a packet of this `gso_type`
+    /// stands. Only headers in its linear part are counted.
+    fn segment_headers(&self, kind: c_uint) -> usize {
+        /// Where the upper half of a byte is the length of a TCP header, in units of 4 bytes.
+        const TCP_DATA_OFFSET: usize = 12;
+        const UDP_HEADER: usize = 8;
+
+        let skb = self.as_raw();
+        // SAFETY: By the type invariant the packet is valid and ours. Its linear part begins at
+        // `data`, which is behind `head`. It is not written while `self` is borrowed.
+        let (transport, linear) = unsafe {
+            let fields = &*headers(skb);
+            let transport = if fields.encapsulation() == 0 {
+                fields.transport_header
+            } else {
+                fields.inner_transport_header
+            };
+            let begin = (*skb).data.offset_from((*skb).head) as usize;
+            let len = (*skb).len.wrapping_sub((*skb).data_len) as usize;
+            (
+                usize::from(transport).checked_sub(begin),
+                core::slice::from_raw_parts((*skb).data, len),
+            )
+        };
+        // Where it was not set it is far behind them.
+        let Some(transport) = transport.filter(|transport| *transport < linear.len()) else {
+            return 0;
+        };
+        let header = if kind & bindings::SPANS_SKB_GSO_TCP != 0 {
+            linear
+                .get(transport.saturating_add(TCP_DATA_OFFSET))
+                .map_or(0, |length| usize::from(length >> 4).saturating_mul(4))
+        } else if kind & bindings::SPANS_SKB_GSO_UDP_L4 != 0 {
+            UDP_HEADER
+        } else {
+            0
+        };
+        transport.saturating_add(header)
+    }
+
     /// The frames that a packet stands for, with their checksums where those may not be left
     /// to `device`, which has received it; `protocol` is what its link header says that it
     /// carries. Mostly it is one frame and comes back as it is. If it cannot be done, the

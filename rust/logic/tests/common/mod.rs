@@ -13,7 +13,9 @@
 use spans_logic::{
     class::Class,
     config::{Config, Knob},
+    line::Occupancy,
     packet::{Packet, Packets},
+    ring::Again,
     stage::{Armed, Flush, Stage},
     transmit::{Arm, Arrival, Refusal, Tick, Transmit, WATCHDOG_SECONDS},
 };
@@ -43,7 +45,11 @@ pub(crate) struct Pkt {
     pub(crate) id: usize,
     pub(crate) class: Class,
     pub(crate) len: usize,
-    pub(crate) due: u64,
+    pub(crate) time: u64,
+    /// Its frames have so many bytes more than it has.
+    pub(crate) headers: usize,
+    /// When it left on a line, its sender was told.
+    pub(crate) left: bool,
     ended: bool,
     ledger: Rc<RefCell<Ledger>>,
 }
@@ -55,7 +61,9 @@ impl Pkt {
             id,
             class,
             len,
-            due: u64::MAX, // anything, until somebody notes the time
+            time: u64::MAX, // anything, until a time is noted
+            headers: 0,
+            left: false,
             ended: false,
             ledger: ledger.clone(),
         }
@@ -81,8 +89,14 @@ impl Packet for Pkt {
     fn len(&self) -> usize {
         self.len
     }
-    fn set_due(&mut self, due: u64) {
-        self.due = due;
+    fn wire_len(&self) -> usize {
+        self.len + self.headers
+    }
+    fn set_time(&mut self, time: u64) {
+        self.time = time;
+    }
+    fn time(&self) -> u64 {
+        self.time
     }
 }
 
@@ -120,8 +134,8 @@ impl Packets for List {
     fn append(&mut self, other: &mut Self) {
         self.0.append(&mut other.0);
     }
-    fn first_due(&self) -> Option<u64> {
-        self.0.front().map(|packet| packet.due)
+    fn front(&self) -> Option<&Pkt> {
+        self.0.front()
     }
 }
 
@@ -138,7 +152,12 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Carried {
     pub(crate) frames: List,
-    due: Option<u64>,
+}
+
+/// Tells the sender of a packet that it has left, which happens once.
+pub(crate) fn leave(packet: &mut Pkt) {
+    assert!(!packet.left, "a packet leaves twice");
+    packet.left = true;
 }
 
 /// One queue and what surrounds it.
@@ -175,10 +194,18 @@ pub(crate) struct Queue {
     bytes_in: usize,
     bytes_posted: usize,
     bytes_ended: usize,
+    /// Bytes in the ring that byte queue limits know of.
+    pub(crate) limited: usize,
+    /// Some of these were forgotten while a poll carried them.
+    forgotten: bool,
     /// Seconds without news while frames wait in the ring, and while the ring is in
     /// use or is to be.
     hung: u32,
     quiet: u32,
+}
+
+fn bytes_of<'a>(packets: impl Iterator<Item = &'a Pkt>) -> usize {
+    packets.map(|packet| packet.len).sum()
 }
 
 fn number(class: Class) -> usize {
@@ -197,6 +224,24 @@ impl Queue {
     /// How many packets are inside.
     pub(crate) fn inside(&self) -> usize {
         self.inside.iter().map(VecDeque::len).sum()
+    }
+
+    /// Bytes went into the ring.
+    fn posted(&mut self, bytes: usize) {
+        self.bytes_posted += bytes;
+        self.limited += bytes;
+    }
+
+    /// Bytes left.
+    fn left(&mut self, bytes: usize) {
+        assert!(self.limited >= bytes || self.forgotten, "bytes leave twice");
+        self.limited = self.limited.saturating_sub(bytes);
+    }
+
+    /// The ring is emptied, but for what is carried.
+    fn forget(&mut self) {
+        self.limited = 0;
+        self.forgotten |= self.carried.is_some();
     }
 
     fn ended(&mut self, id: usize, end: End) {
@@ -235,6 +280,7 @@ pub(crate) struct World {
     pub(crate) cpus: Vec<Cpu>,
     pub(crate) config: Config,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
+    pub(crate) line: Occupancy,
     pub(crate) now: u64,
     pub(crate) up: bool,
     pub(crate) carrier: bool,
@@ -268,6 +314,8 @@ impl World {
             bytes_in: 0,
             bytes_posted: 0,
             bytes_ended: 0,
+            limited: 0,
+            forgotten: false,
             hung: 0,
             quiet: 0,
         };
@@ -276,6 +324,7 @@ impl World {
             cpus: (0..CPUS).map(|_| Cpu::default()).collect(),
             config,
             ledger: Rc::default(),
+            line: Occupancy::default(),
             now: 0,
             up: false,
             carrier: true,
@@ -345,7 +394,7 @@ impl World {
         let todo = queue
             .tx
             .dispatch(&mut queue.stages[cpu], packet, arrival, || now);
-        queue.bytes_posted += todo.posted;
+        queue.posted(todo.posted);
         // A doorbell has a reason.
         assert_eq!(todo.doorbell.is_some(), todo.posted > 0);
         assert!(todo.doorbell.is_none() || may_start && queue.tx.ring().has_posted());
@@ -444,7 +493,7 @@ impl World {
         assert_eq!(queue.stages[cpu].count(), 0);
         assert!(!(idle && doorbell.is_some()));
         assert_eq!(doorbell.is_some(), posted > 0);
-        queue.bytes_posted += posted;
+        queue.posted(posted);
         if let Some(why) = doorbell {
             self.ring(index, why);
         }
@@ -477,22 +526,21 @@ impl World {
             stage.disarm();
         }
         assert!(queue.tx.covered().is_none());
-        let (batch, posted) = queue.tx.poll(budget, || now);
-        queue.bytes_posted += posted;
+        let polled = queue.tx.poll(budget, || now, || &mut self.line, leave);
+        queue.posted(polled.posted);
+        queue.left(polled.left);
         // 21: another start may be scheduled from now on.
         assert!(!queue.tx.started());
-        assert!(batch.frames.len() <= budget);
+        assert!(polled.frames.len() <= budget);
         // 39: they are the first of their classes.
         let mut first = [0; 2];
-        for packet in &batch.frames.0 {
+        for packet in &polled.frames.0 {
             let class = number(packet.class);
             assert_eq!(queue.inside[class][first[class]], packet.id);
             first[class] += 1;
         }
-        assert!(batch.due.is_none_or(|due| due > now));
         queue.carried = Some(Carried {
-            frames: batch.frames,
-            due: batch.due,
+            frames: polled.frames,
         });
         true
     }
@@ -502,19 +550,24 @@ impl World {
         let now = self.now;
         let running = self.running();
         let queue = &mut self.queues[index];
-        let Some(Carried { mut frames, due }) = queue.carried.take() else {
+        let Some(Carried { mut frames }) = queue.carried.take() else {
             return false;
         };
         let done = frames.len() - blocked.min(frames.len());
         let back = List(frames.0.split_off(done));
         let blocked = !back.is_empty();
+        let bytes = bytes_of(frames.0.iter());
+        let kept = bytes_of(frames.0.iter().filter(|packet| !packet.left));
         for packet in frames.0 {
             let class = number(packet.class);
             assert_eq!(queue.inside[class].pop_front(), Some(packet.id));
             queue.ended(packet.end(), End::Delivered);
         }
-        let completed = queue.tx.complete(done, back, || now);
-        queue.bytes_posted += completed.posted;
+        let completed = queue.tx.complete(done, bytes, back, || now);
+        assert_eq!(completed.left, kept);
+        queue.left(completed.left);
+        queue.forgotten &= completed.again != Again::Never;
+        queue.posted(completed.posted);
         // Nobody would come for them where the line is cut.
         assert!(completed.lost.is_empty() || !running);
         assert!(running || !blocked || !completed.lost.is_empty());
@@ -530,14 +583,14 @@ impl World {
             assert!(queue.stopped && running);
             queue.stopped = false;
         }
-        if queue.stalled || !completed.more {
+        if queue.stalled || completed.again == Again::Never {
             return true;
         }
         queue.rung = true;
-        match due {
+        match completed.again {
             _ if blocked => queue.line = earlier(queue.line, now + RETRY),
-            Some(due) => queue.line = earlier(queue.line, due.max(now)),
-            None => queue.poll = true,
+            Again::At(at) => queue.line = earlier(queue.line, at.max(now)),
+            _ => queue.poll = true,
         }
         true
     }
@@ -598,6 +651,7 @@ impl World {
     fn purge(&mut self, index: usize) {
         let queue = &mut self.queues[index];
         queue.bytes_ended += queue.tx.subqueue().bytes();
+        queue.forget();
         let packets = queue.tx.purge();
         // 43: nothing is left but what is carried, and each class is in order.
         let carried = queue.carried.as_ref();
@@ -705,11 +759,16 @@ impl World {
             assert!(queue.stopped);
             queue.stopped = false;
         }
-        let Tick::Expired(packets) = queue.tx.tick() else {
+        let now = self.now;
+        if matches!(queue.tx.ring().again(), Again::At(at) if at > now) {
+            queue.hung = 0;
+        }
+        let Tick::Expired(packets) = queue.tx.tick(|| now) else {
             // 51: a ring that hangs is found.
             assert!(queue.hung <= WATCHDOG_SECONDS);
             return false;
         };
+        queue.forget();
         // 51: and no other.
         assert!(packets.is_empty() || queue.quiet >= WATCHDOG_SECONDS);
         assert!(self.carrier, "a line that is cut does not hang");
@@ -810,7 +869,8 @@ impl World {
         assert_eq!(self.ledger.borrow().live, 0);
         // 50: off when there is nothing to watch.
         for queue in &mut self.queues {
-            assert!(matches!(queue.tx.tick(), Tick::Idle));
+            assert!(matches!(queue.tx.tick(|| self.now), Tick::Idle));
+            assert_eq!(queue.limited, 0);
         }
     }
 
