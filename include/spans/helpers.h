@@ -123,6 +123,7 @@ void *rust_helper_skb_pull_rcsum(struct sk_buff *skb, unsigned int len);
 void rust_helper_skb_mark_napi_id(struct sk_buff *skb, const struct napi_struct *napi);
 void rust_helper_skb_prepare_for_gro(struct sk_buff *skb);
 int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp);
+int rust_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom);
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp);
 void rust_helper_skb_tx_timestamp(struct sk_buff *skb);
 

@@ -74,6 +74,11 @@ int rust_helper_skb_unclone(struct sk_buff *skb, gfp_t gfp)
 	return skb_unclone(skb, gfp);
 }
 
+int rust_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
+{
+	return skb_cow_head(skb, headroom);
+}
+
 int rust_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp)
 {
 	return skb_orphan_frags_rx(skb, gfp);

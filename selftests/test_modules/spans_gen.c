@@ -11,12 +11,14 @@
 #include <linux/etherdevice.h>
 #include <linux/hex.h>
 #include <linux/interrupt.h>
+#include <linux/ip.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
 #include <net/net_namespace.h>
 
 static char *dev = "";
@@ -46,6 +48,10 @@ MODULE_PARM_DESC(priority, "skb->priority");
 static uint gap;
 module_param(gap, uint, 0);
 MODULE_PARM_DESC(gap, "microseconds after each packet, spent busily");
+
+static ushort gso;
+module_param(gso, ushort, 0);
+MODULE_PARM_DESC(gso, "the frame stands for TCP segments of so many bytes in IPv4, verified as by hardware that merges");
 
 static u8 data[2048];
 
@@ -78,6 +84,14 @@ static int send(struct net_device *netdev, int len)
 	skb->dev = netdev;
 	skb->protocol = htons(ETH_P_IP);
 	skb->priority = priority;
+	if (gso) {
+		skb_set_transport_header(skb, header + sizeof(struct iphdr));
+		skb_shinfo(skb)->gso_type = SKB_GSO_TCPV4;
+		skb_shinfo(skb)->gso_size = gso;
+		skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(len - header - sizeof(struct iphdr) -
+							 sizeof(struct tcphdr), gso);
+		skb->ip_summed = CHECKSUM_UNNECESSARY;
+	}
 	dev_queue_xmit(skb);
 	return 0;
 }
@@ -121,6 +135,7 @@ static int __init spans_gen_init(void)
 	struct net_device *netdev;
 
 	if (n < 1 || k < 1 || len < header || header < 0 || len > sizeof(data) ||
+	    (gso && len <= header + sizeof(struct iphdr) + sizeof(struct tcphdr) + gso) ||
 	    hex2bin(data, frame, len))
 		return -EINVAL;
 	netdev = dev_get_by_name(current->nsproxy->net_ns, dev);

@@ -156,6 +156,17 @@ impl SkBuff {
         };
         let mut frames = SkBuffList::default();
         if gso && !offloads.segmentation {
+            // SAFETY: The packet is valid and ours, and nobody else's. C is asked to copy its headers
+            // if a clone shares them.
+            unsafe {
+                // tcp_gso_segment() and its relatives write a checksum that is not there yet into the
+                // header, and __skb_gso_segment() expects that of CHECKSUM_NONE alone.
+                if u32::from((*headers(skb)).ip_summed()) != bindings::CHECKSUM_PARTIAL
+                    && bindings::rust_helper_skb_cow_head(skb, 0) != 0
+                {
+                    return Err((this, DropReason::NOMEM));
+                }
+            }
             // SAFETY: The packet begins with its link header, and is ours. What comes instead of it
             // is linked by `next` and ours, too.
             let segments = unsafe { bindings::__skb_gso_segment(skb, features, true) };
