@@ -16,6 +16,7 @@ ALL_TESTS="
 	noqueue_counts
 	down_with_packets_waiting
 	any_qdisc
+	qdisc_comes_and_goes
 	slow_receiver
 	slow_receiver_and_others
 	slow_receiver_without_a_qdisc
@@ -139,6 +140,41 @@ down_with_packets_waiting()
 	busywait 20000 arrived
 	check_err $? "nothing arrives after down and up"
 	log_test "down with packets waiting"
+}
+
+# Byte queue limits know of the frames that were sent with a qdisc, and C panics when others
+# are said to be completed.
+qdisc_comes_and_goes()
+{
+	local limits
+
+	RET=0
+	pair
+	no_bql
+	limits=$(sys 1)/class/net/s0/queues/tx-0/byte_queue_limits
+	# They learn of that when something is completed.
+	send_udp 0 1
+	received 1
+	host 1 tc qdisc replace dev s0 root noqueue
+	stall 1 0
+	send_udp 0 20
+	expect "bytes in the ring, by BQL, without a qdisc" 0 "$(<"$limits/inflight")"
+	host 1 tc qdisc replace dev s0 root pfifo
+	send_udp 0 5
+	# IPv4 and UDP with 18 bytes, and the link header.
+	expect "bytes in the ring, by BQL, with a qdisc" $((5 * 74)) "$(<"$limits/inflight")"
+	stall 1 -1
+	received 26
+	expect "bytes in the ring, by BQL, when it is empty" 0 "$(<"$limits/inflight")"
+	stall 1 0
+	send_udp 0 5
+	host 1 tc qdisc replace dev s0 root noqueue
+	send_udp 0 20
+	expect "bytes in the ring, by BQL, after the qdisc" $((5 * 74)) "$(<"$limits/inflight")"
+	stall 1 -1
+	received 51
+	expect "bytes in the ring, by BQL, in the end" 0 "$(<"$limits/inflight")"
+	log_test "a qdisc comes and goes while frames are under way"
 }
 
 # A line that is slow, behind whatever qdisc: what that gave was sent, and it gave all.

@@ -105,6 +105,11 @@ const size_t spans_layout[] = {
 	FIELD(in_ifaddr, ifa_local),
 	SIZE(netdev_queue),
 	FIELD(netdev_queue, dev),
+#ifdef CONFIG_BQL
+	FIELD(netdev_queue, dql),
+	FIELD(dql, num_queued),
+	FIELD(dql, num_completed),
+#endif
 	SIZE(net_device_ops),
 	FIELD(net_device_ops, ndo_init),
 	FIELD(net_device_ops, ndo_open),

@@ -13,8 +13,8 @@ use kernel::prelude::*;
 
 /// A size or an offset that both compilers must agree on.
 macro_rules! layout {
-    ($($entry:ident($type:ident $(, $field:ident $(. $more:ident)*)?),)*) => {
-        [$((
+    ($($(#[$cfg:meta])? $entry:ident($type:ident $(, $field:ident $(. $more:ident)*)?),)*) => {
+        [$($(#[$cfg])? (
             concat!(stringify!($type) $(, ".", stringify!($field) $(, ".", stringify!($more))*)?),
             layout!(@$entry $type $(, $field $(. $more)*)?),
         )),*]
@@ -112,6 +112,12 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(in_ifaddr, ifa_local),
     size(netdev_queue),
     field(netdev_queue, dev),
+    #[cfg(CONFIG_BQL)]
+    field(netdev_queue, dql),
+    #[cfg(CONFIG_BQL)]
+    field(dql, num_queued),
+    #[cfg(CONFIG_BQL)]
+    field(dql, num_completed),
     size(net_device_ops),
     field(net_device_ops, ndo_init),
     field(net_device_ops, ndo_open),

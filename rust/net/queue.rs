@@ -165,6 +165,62 @@ impl<'a> XmitLocked<'a> {
     }
 }
 
+/// Byte queue limits (BQL, `struct dql`): the bytes in a ring that the stack knows of.
+///
+/// They are announced only while a qdisc is there, which may come and go while they are
+/// under way. `struct dql` alone says how many there are: C has a `BUG_ON()` for more
+/// than that.
+impl XmitLocked<'_> {
+    /// The bytes that were announced and not completed.
+    #[inline]
+    fn outstanding(&self) -> usize {
+        #[cfg(CONFIG_BQL)]
+        // SAFETY: By the type invariant the queue is valid, and its lock is held, under which alone
+        // both numbers change (dql_queued() and dql_completed()); they overflow together.
+        unsafe {
+            let dql = &raw const (*self.txq.txq).dql;
+            (*dql).num_queued.wrapping_sub((*dql).num_completed) as usize
+        }
+        #[cfg(not(CONFIG_BQL))]
+        0
+    }
+
+    /// `netdev_tx_sent_queue()`: so many bytes went into the ring. When they are enough, the
+    /// queue is stopped for the stack, if it has a qdisc.
+    #[inline]
+    pub fn sent_queue(&self, bytes: usize, bh: &LocalBhDisabled) {
+        if bytes > 0 && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize && !self.has_no_qdisc(bh) {
+            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            unsafe { bindings::rust_helper_netdev_tx_sent_queue(self.txq.txq, bytes as c_uint) };
+        }
+    }
+
+    /// `netdev_tx_completed_queue()`: so many bytes left the ring. The stack may go on.
+    #[inline]
+    pub fn completed_queue(&self, bytes: usize) {
+        let bytes = bytes.min(self.outstanding());
+        if bytes > 0 {
+            // SAFETY: By the type invariant the queue is valid. Its lock is held. No more is
+            // completed than was announced, of which C makes sure.
+            unsafe {
+                // C does nothing with the number of packets.
+                bindings::rust_helper_netdev_tx_completed_queue(self.txq.txq, 1, bytes as c_uint)
+            };
+        }
+    }
+
+    /// The ring was emptied. The stack may go on.
+    pub fn complete_all(&self) {
+        self.completed_queue(self.outstanding());
+    }
+
+    /// `netdev_tx_reset_queue()`: the ring is empty, and the device is down.
+    pub fn reset_queue(&self) {
+        // SAFETY: By the type invariant the queue is valid. Its lock is held.
+        unsafe { bindings::rust_helper_netdev_tx_reset_queue(self.txq.txq) };
+    }
+}
+
 impl<'a> Deref for XmitLocked<'a> {
     type Target = TxQueue<'a>;
 
@@ -245,78 +301,5 @@ impl<T> XmitCell<T> {
         // got a reference through `locked` has given it back, as it is borrowed mutably.
         let value = unsafe { &mut *self.value.get() };
         Some((value, locked))
-    }
-}
-
-/// The bytes in a ring that byte queue limits (`struct dql`) of one transmit queue
-/// know of. What is said of another queue is ignored.
-///
-/// They are announced only while a qdisc is there, which may come and go while
-/// they are under way.
-pub struct ByteQueueLimits {
-    txq: *const bindings::netdev_queue,
-    /// Announced and not completed.
-    outstanding: usize,
-}
-
-// SAFETY: The address is only compared.
-unsafe impl Send for ByteQueueLimits {}
-
-impl ByteQueueLimits {
-    /// Those of transmit queue number `index` of a device that is being made. There
-    /// is to be one such value for a queue.
-    pub fn new<D: Operations>(dev: &Setup<'_, D>, index: u16) -> Self {
-        Self {
-            txq: dev.tx_queue_address(index),
-            outstanding: 0,
-        }
-    }
-
-    fn are_of(&self, locked: &XmitLocked<'_>) -> bool {
-        core::ptr::eq(self.txq, locked.txq.txq)
-    }
-
-    /// So many bytes went into the ring. When they are enough, the queue is stopped
-    /// for the stack, if it has a qdisc.
-    #[inline]
-    pub fn sent(&mut self, locked: &XmitLocked<'_>, bytes: usize, bh: &LocalBhDisabled) {
-        if bytes > 0
-            && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize
-            && self.are_of(locked)
-            && !locked.has_no_qdisc(bh)
-        {
-            self.outstanding = self.outstanding.saturating_add(bytes);
-            // SAFETY: By the type invariant the queue is valid. Its lock is held.
-            unsafe { bindings::rust_helper_netdev_tx_sent_queue(locked.txq.txq, bytes as c_uint) };
-        }
-    }
-
-    /// So many bytes left the ring. The stack may go on.
-    #[inline]
-    pub fn completed(&mut self, locked: &XmitLocked<'_>, bytes: usize) {
-        let bytes = bytes.min(self.outstanding);
-        if bytes > 0 && self.are_of(locked) {
-            self.outstanding = self.outstanding.saturating_sub(bytes);
-            // SAFETY: By the type invariant the queue is valid. Its lock is held. No more is
-            // completed than was announced, of which C makes sure.
-            unsafe {
-                // C does nothing with the number of packets.
-                bindings::rust_helper_netdev_tx_completed_queue(locked.txq.txq, 1, bytes as c_uint)
-            };
-        }
-    }
-
-    /// The ring was emptied. The stack may go on.
-    pub fn complete_all(&mut self, locked: &XmitLocked<'_>) {
-        self.completed(locked, self.outstanding);
-    }
-
-    /// The ring is empty, whatever was announced, and the device is down.
-    pub fn reset(&mut self, locked: &XmitLocked<'_>) {
-        if self.are_of(locked) {
-            self.outstanding = 0;
-            // SAFETY: By the type invariant the queue is valid. Its lock is held.
-            unsafe { bindings::rust_helper_netdev_tx_reset_queue(locked.txq.txq) };
-        }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         clock::{jiffies, ktime_get},
         device::Setup,
         napi::{self, Napi, PollContext, Scheduled},
-        queue::{ByteQueueLimits, TxQueue, XmitCell, XmitLocked},
+        queue::{TxQueue, XmitCell, XmitLocked},
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
         stats::Counters,
         word::Word,
@@ -46,7 +46,6 @@ pub(super) struct Tx {
     transmit: Transmit<SkBuffList>,
     /// One for each CPU.
     stages: KVec<Stage>,
-    limits: ByteQueueLimits,
     /// For receivers.
     waiting: Waiting,
     watch: watchdog::Tx,
@@ -109,7 +108,6 @@ impl Queue {
         let tx = Tx {
             transmit: Transmit::new(settings),
             stages,
-            limits: ByteQueueLimits::new(dev, index),
             waiting: Waiting::default(),
             watch: watchdog::Tx::default(),
         };
@@ -227,7 +225,7 @@ impl Queue {
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let todo = tx.transmit.dispatch(stage, skb, arrival, ktime_get);
-        tx.limits.sent(locked, todo.posted, bh);
+        locked.sent_queue(todo.posted, bh);
         if todo.stop {
             // Under the lock: the poll that makes room sees the queue stopped.
             locked.stop();
@@ -303,7 +301,7 @@ impl Queue {
                 return;
             };
             let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
-            tx.limits.sent(locked, posted, bh);
+            locked.sent_queue(posted, bh);
             if let Some(why) = doorbell {
                 Self::ring(queue, port, &mut tx.watch, why);
             }
@@ -352,7 +350,7 @@ impl Queue {
     pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
         let look = self.with_tx(txq, bh, |tx, locked| {
             if locked.has_no_qdisc(bh) {
-                tx.limits.complete_all(locked);
+                locked.complete_all();
                 if tx.transmit.release() {
                     locked.wake();
                     self.count(Counter::TxWakes, 1);
@@ -363,7 +361,7 @@ impl Queue {
                 Tick::Idle if !tx.watch.look(tx.transmit.stopped()) => (TxLook::Idle, None),
                 Tick::Idle | Tick::Busy => (TxLook::Busy, None),
                 Tick::Expired(lost) => {
-                    tx.limits.complete_all(locked);
+                    locked.complete_all();
                     let reset = TxLook::Reset {
                         frames: lost.len(),
                         age: tx.watch.emptied(jiffies()),
@@ -418,8 +416,8 @@ impl Queue {
                 skb.tx_timestamp(device);
                 skb.orphan();
             });
-            tx.limits.sent(locked, polled.posted, bh);
-            tx.limits.completed(locked, polled.left);
+            locked.sent_queue(polled.posted, bh);
+            locked.completed_queue(polled.left);
             (
                 polled.frames,
                 tx.waiting.patience(port.tx_wait(), ktime_get),
@@ -446,8 +444,8 @@ impl Queue {
             if tx.watch.completed(done, empty, jiffies) {
                 port.watch();
             }
-            tx.limits.completed(locked, completed.left);
-            tx.limits.sent(locked, completed.posted, bh);
+            locked.completed_queue(completed.left);
+            locked.sent_queue(completed.posted, bh);
             if completed.wake {
                 locked.wake();
                 self.count(Counter::TxWakes, 1);
@@ -514,7 +512,7 @@ impl Queue {
         bh: &LocalBhDisabled,
     ) {
         let packets = self.with_tx(txq, bh, |tx, locked| {
-            tx.limits.complete_all(locked);
+            locked.complete_all();
             tx.watch.emptied(jiffies());
             tx.transmit.purge()
         });
@@ -531,7 +529,7 @@ impl Queue {
             for stage in tx.stages.iter_mut() {
                 stage.disarm();
             }
-            tx.limits.reset(locked);
+            locked.reset_queue();
         });
     }
 }
