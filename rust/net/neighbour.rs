@@ -152,9 +152,15 @@ unsafe fn fail(neighbour: *mut bindings::neighbour) {
     }
 }
 
+/// Its address tells that an area behind a neighbour is one of ours. (That of a table of
+/// operations does not: there may be several copies of a constant.)
+static MARK: u8 = 0;
+
 /// What a neighbour of ours has behind it.
 #[repr(C)]
 struct Private {
+    /// Where [`MARK`] is.
+    mark: *const u8,
     /// What the kernel would have used.
     ops: *const bindings::neigh_ops,
     /// To be removed from the kernel's table.
@@ -218,6 +224,7 @@ impl<T: Operations> Table<T> {
             // SAFETY: The device has told the core how much room we need.
             unsafe {
                 private(n).write(Private {
+                    mark: &raw const MARK,
                     ops: (*n).ops,
                     removed: Word::new(false),
                     silent: Word::new(false),
@@ -296,9 +303,13 @@ impl<T: Operations> Table<T> {
     unsafe extern "C" fn release_callback(neighbour: *mut bindings::neighbour) -> c_int {
         // SAFETY: The neighbour is valid, and locked.
         unsafe {
-            // Neighbours of any device come here. Equal operations are ours: no other table has
-            // our functions.
-            if !core::ptr::eq((*neighbour).ops, Self::ops())
+            // Neighbours of any device come here. An area of this length is zero, or its driver's,
+            // for which nothing of ours has an address.
+            if (*(*neighbour).dev).neigh_priv_len != PRIVATE_LEN
+                || !core::ptr::eq(
+                    (&raw const (*private(neighbour)).mark).read_volatile(),
+                    &MARK,
+                )
                 || !(*private(neighbour)).removed.read()
                 || u32::from((*neighbour).nud_state) != bindings::NUD_FAILED
             {
