@@ -12,16 +12,61 @@ use crate::address::Address;
 pub trait Member {
     /// The address under which an interface is reached.
     fn address(&self) -> Address;
+
+    /// The interface: another number for each.
+    fn interface(&self) -> usize;
 }
 
-/// Where in `members`, which are in order of their addresses, one with this
-/// address belongs: behind those that have the same.
-pub fn position<M: Member>(members: &[M], address: Address) -> usize {
-    members.partition_point(|member| member.address() <= address)
+fn key<M: Member>(member: &M) -> (Address, usize) {
+    (member.address(), member.interface())
 }
 
-/// The members that have this address, its sender perhaps among them. `members` are in
-/// order of their addresses.
+/// Puts members into the order that the other functions ask for: by their addresses, and
+/// those that have the same by their interfaces.
+///
+/// (A heapsort: those of `core` may panic.)
+pub fn sort<M: Member>(members: &mut [M]) {
+    let len = members.len();
+    for root in (0..len / 2).rev() {
+        sift_down(members, root, len);
+    }
+    for end in (1..len).rev() {
+        swap(members, 0, end);
+        sift_down(members, 0, end);
+    }
+}
+
+/// Makes a heap of the members from `root` to `end`, which is one below `root`.
+fn sift_down<M: Member>(members: &mut [M], mut root: usize, end: usize) {
+    loop {
+        let left = root.saturating_mul(2).saturating_add(1);
+        let children = left..end.min(left.saturating_add(2));
+        let keys = children.filter_map(|child| Some((key(members.get(child)?), child)));
+        let Some((greatest, child)) = keys.max() else {
+            return;
+        };
+        if members
+            .get(root)
+            .is_none_or(|member| key(member) >= greatest)
+        {
+            return;
+        }
+        swap(members, root, child);
+        root = child;
+    }
+}
+
+/// Exchanges two members, the first of which comes first.
+fn swap<M>(members: &mut [M], first: usize, second: usize) {
+    if let Some((before, rest)) = members.split_at_mut_checked(second) {
+        if let (Some(first), Some(second)) = (before.get_mut(first), rest.first_mut()) {
+            core::mem::swap(first, second);
+        }
+    }
+}
+
+/// The members that have this address, its sender perhaps among them. `members` are
+/// [in order](sort).
 ///
 /// Usually there is one. Two interfaces with one address both hear, as on a
 /// wire.
@@ -33,6 +78,13 @@ pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
         .position(|member| member.address() != address)
         .unwrap_or(rest.len());
     rest.get(..to).unwrap_or(&[])
+}
+
+/// Whether an interface is among the [owners] of an address.
+pub fn is_owner<M: Member>(owners: &[M], interface: usize) -> bool {
+    owners
+        .binary_search_by_key(&interface, |owner| owner.interface())
+        .is_ok()
 }
 
 /// Which interfaces that are up have a carrier. For each of them: has the user `cut`
@@ -77,14 +129,20 @@ mod tests {
         fn address(&self) -> Address {
             Address::new(self.0.to_be_bytes())
         }
+
+        fn interface(&self) -> usize {
+            self.1
+        }
     }
 
     fn segment(addresses: &[u64]) -> Vec<Station> {
-        let mut members = Vec::new();
-        for (name, address) in addresses.iter().enumerate() {
-            let station = Station(*address, name);
-            members.insert(position(&members, station.address()), station);
-        }
+        let stations = addresses.iter().enumerate();
+        let mut members: Vec<_> = stations
+            .map(|(name, address)| Station(*address, name))
+            .collect();
+        // However they came.
+        members.reverse();
+        sort(&mut members);
         members
     }
 
@@ -153,7 +211,12 @@ mod tests {
             let plain: Vec<_> = (0..addresses.len())
                 .filter(|name| addresses[*name] == destination)
                 .collect();
-            prop_assert_eq!(names(&segment(&addresses), destination), plain);
+            let members = segment(&addresses);
+            prop_assert_eq!(names(&members, destination), plain.as_slice());
+            let found = owners(&members, Address::new(destination.to_be_bytes()));
+            for name in 0..=addresses.len() {
+                prop_assert_eq!(is_owner(found, name), plain.contains(&name));
+            }
         }
     }
 }

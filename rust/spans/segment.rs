@@ -29,7 +29,7 @@ use kernel::{
 use spans_logic::{
     address::Address,
     medium::Medium,
-    segment::{position, Member},
+    segment::{sort, Member},
 };
 
 /// An address on a segment, and who has it.
@@ -44,6 +44,15 @@ impl Member for Station {
     fn address(&self) -> Address {
         self.address
     }
+
+    fn interface(&self) -> usize {
+        interface(&self.port)
+    }
+}
+
+/// What tells a port from others.
+fn interface(port: &Port) -> usize {
+    core::ptr::from_ref(port).addr()
 }
 
 /// How many devices can be up on a segment, as a bridge's ports (`BR_MAX_PORTS`):
@@ -57,7 +66,7 @@ const MAX_ADDRESSES: usize = 2 * MAX_STATIONS;
 /// Who is on a segment, for those who send.
 #[derive(Default)]
 struct Stations {
-    /// In order of the addresses.
+    /// In order.
     addresses: KVec<Station>,
     /// Those who hear everything.
     promiscuous: KVec<Arc<Port>>,
@@ -91,9 +100,8 @@ impl Stations {
             let mut insert = |address, own| {
                 let port = port.clone();
                 let station = Station { address, port, own };
-                let at = position(&this.addresses, address);
-                let inserted = this.addresses.insert_within_capacity(at, station);
-                inserted.map_err(|_| ENOMEM)
+                let pushed = this.addresses.push_within_capacity(station);
+                pushed.map_err(|_| ENOMEM)
             };
             insert(own, true)?;
             let others = if crowded { &[] } else { filter.unicast() };
@@ -105,6 +113,7 @@ impl Stations {
                 pushed.map_err(|_| ENOMEM)?;
             }
         }
+        sort(&mut this.addresses);
         Ok(this)
     }
 }

@@ -2,7 +2,7 @@
 
 //! The way of frames from a transmit ring over the segment into receive rings.
 
-use super::{Segment, Station, Stations};
+use super::{interface, Segment, Station, Stations};
 use crate::{
     net::{napi::Napi, spinlock_bh::LocalBhDisabled, Device, DropReason, SkBuff, SkBuffList},
     spans::{counters::Counter, port::Port, queue::Queue, Spans},
@@ -11,7 +11,7 @@ use kernel::sync::Arc;
 use spans_logic::{
     address::Address,
     medium::{Cast, Medium},
-    segment::owners,
+    segment::{is_owner, owners},
 };
 
 /// Those who hear what goes to some address, the sender perhaps among them.
@@ -77,7 +77,7 @@ impl<'a> Hearers<'a> {
             .map(|port| &**port)
             .filter(move |port| !is(port, sender) && !is(port, other))
             .filter(move |port| port.filter(self.bh).hears(self.medium, self.address))
-            .filter(move |port| self.stations.iter().all(|owner| !is(&owner.port, port)))
+            .filter(move |port| !is_owner(self.stations, interface(port)))
     }
 
     /// How a frame reaches them.
