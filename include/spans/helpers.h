@@ -42,6 +42,9 @@ void rust_helper_debugfs_file_put(struct dentry *dentry);
 /* layout.c */
 extern const size_t spans_layout[];
 extern const size_t spans_layout_len;
+void rust_helper_layout_pkt_type(struct sk_buff *skb, unsigned int bits);
+void rust_helper_layout_ip_summed(struct sk_buff *skb, unsigned int bits);
+void rust_helper_layout_priv_flags(struct net_device *dev, unsigned long bits);
 
 /* neighbour.c */
 void *rust_helper_neighbour_priv(const struct neighbour *n);

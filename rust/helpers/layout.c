@@ -146,6 +146,10 @@ const size_t spans_layout[] = {
 	FIELD(ethtool_ops, get_link_ksettings),
 	FIELD(ethtool_link_ksettings, base),
 	SIZE(ethtool_link_settings),
+	FIELD(ethtool_link_settings, speed),
+	FIELD(ethtool_link_settings, duplex),
+	FIELD(ethtool_link_settings, port),
+	FIELD(ethtool_link_settings, autoneg),
 	FIELD(ethtool_ops, get_ts_info),
 	FIELD(ethtool_ops, get_sset_count),
 	FIELD(ethtool_ops, get_strings),
@@ -165,7 +169,13 @@ const size_t spans_layout[] = {
 	FIELD(kernel_ethtool_coalesce, tx_aggr_max_frames),
 	FIELD(kernel_ethtool_coalesce, tx_aggr_time_usecs),
 	SIZE(ethtool_ringparam),
+	FIELD(ethtool_ringparam, rx_max_pending),
+	FIELD(ethtool_ringparam, tx_max_pending),
+	FIELD(ethtool_ringparam, rx_pending),
+	FIELD(ethtool_ringparam, tx_pending),
 	SIZE(ethtool_channels),
+	FIELD(ethtool_channels, max_combined),
+	FIELD(ethtool_channels, combined_count),
 	SIZE(napi_struct),
 	FIELD(napi_struct, state),
 	FIELD(napi_struct, defer_hard_irqs_count),
@@ -243,3 +253,19 @@ const size_t spans_layout[] = {
 };
 
 const size_t spans_layout_len = ARRAY_SIZE(spans_layout);
+
+/* offsetof() knows nothing of bit fields: Rust looks where these write. */
+void rust_helper_layout_pkt_type(struct sk_buff *skb, unsigned int bits)
+{
+	skb->pkt_type = bits;
+}
+
+void rust_helper_layout_ip_summed(struct sk_buff *skb, unsigned int bits)
+{
+	skb->ip_summed = bits;
+}
+
+void rust_helper_layout_priv_flags(struct net_device *dev, unsigned long bits)
+{
+	dev->priv_flags = bits;
+}

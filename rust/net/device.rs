@@ -26,6 +26,7 @@ mod setup;
 mod vtable;
 
 pub use rx_mode::RxMode;
+pub(super) use setup::priv_flags_fast;
 pub use setup::{LinkLayer, Setup};
 
 use super::{

@@ -4,12 +4,16 @@
 //!
 //! bindgen asks clang where the fields of a structure are. A kernel compiled by
 //! gcc could think otherwise, and the module would write where it must not. All
-//! fields that Rust uses by their names are compared; of bit fields, where the
-//! words begin that they are in.
+//! fields that Rust uses by their names are compared; of bit fields, which bits
+//! are written.
 
-use super::bindings::{self, *};
+use super::{
+    bindings::{self, *},
+    device::priv_flags_fast,
+    skbuff::headers,
+};
 use core::mem::offset_of;
-use kernel::prelude::*;
+use kernel::{alloc::flags::__GFP_ZERO, prelude::*};
 
 /// A size or an offset that both compilers must agree on.
 macro_rules! layout {
@@ -154,6 +158,10 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(ethtool_ops, get_link_ksettings),
     field(ethtool_link_ksettings, base),
     size(ethtool_link_settings),
+    field(ethtool_link_settings, speed),
+    field(ethtool_link_settings, duplex),
+    field(ethtool_link_settings, port),
+    field(ethtool_link_settings, autoneg),
     field(ethtool_ops, get_ts_info),
     field(ethtool_ops, get_sset_count),
     field(ethtool_ops, get_strings),
@@ -173,7 +181,13 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(kernel_ethtool_coalesce, tx_aggr_max_frames),
     field(kernel_ethtool_coalesce, tx_aggr_time_usecs),
     size(ethtool_ringparam),
+    field(ethtool_ringparam, rx_max_pending),
+    field(ethtool_ringparam, tx_max_pending),
+    field(ethtool_ringparam, rx_pending),
+    field(ethtool_ringparam, tx_pending),
     size(ethtool_channels),
+    field(ethtool_channels, max_combined),
+    field(ethtool_channels, combined_count),
     size(napi_struct),
     field(napi_struct, state),
     field(napi_struct, defer_hard_irqs_count),
@@ -253,6 +267,57 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(attribute_group, __bindgen_anon_2),
 ];
 
+/// Refuses with `ENOEXEC` unless two functions write the same bits of a structure.
+fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)) -> Result {
+    let mut written = [c, rust].map(|write| {
+        let mut room = KBox::<T>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+        // SAFETY: There is room for a `T`, all zeroes, which nothing else uses.
+        unsafe { write(room.as_mut_ptr()) };
+        Ok::<_, Error>(room)
+    });
+    let [Ok(c), Ok(rust)] = &mut written else {
+        return Err(ENOMEM);
+    };
+    // SAFETY: Each byte of them was initialised.
+    let (c, rust) = unsafe {
+        let bytes = |room: *const T| core::slice::from_raw_parts(room.cast::<u8>(), size_of::<T>());
+        (bytes(c.as_ptr()), bytes(rust.as_ptr()))
+    };
+    if c != rust {
+        pr_err!(
+            "layout: {} is not the same bits for the C compiler and for bindgen\n",
+            what
+        );
+        return Err(ENOEXEC);
+    }
+    Ok(())
+}
+
+/// Compares the bit fields that Rust uses: all of their bits are set.
+fn check_bits() -> Result {
+    same_bits::<sk_buff>(
+        "sk_buff.pkt_type",
+        // SAFETY: It is given a structure of zeroes that is its own.
+        |to| unsafe { bindings::rust_helper_layout_pkt_type(to, c_uint::MAX) },
+        // SAFETY: So is this.
+        |to| unsafe { (*headers(to)).set_pkt_type(u8::MAX) },
+    )?;
+    same_bits::<sk_buff>(
+        "sk_buff.ip_summed",
+        // SAFETY: It is given a structure of zeroes that is its own.
+        |to| unsafe { bindings::rust_helper_layout_ip_summed(to, c_uint::MAX) },
+        // SAFETY: So is this.
+        |to| unsafe { (*headers(to)).set_ip_summed(u8::MAX) },
+    )?;
+    same_bits::<net_device>(
+        "net_device.priv_flags",
+        // SAFETY: It is given a structure of zeroes that is its own.
+        |to| unsafe { bindings::rust_helper_layout_priv_flags(to, c_ulong::MAX) },
+        // SAFETY: So is this.
+        |to| unsafe { (*priv_flags_fast(to)).set_priv_flags(c_ulong::MAX) },
+    )
+}
+
 /// Refuses with `ENOEXEC` when the compilers disagree. To be called first of all.
 pub(super) fn check() -> Result {
     // SAFETY: A constant of our own helpers.
@@ -278,5 +343,5 @@ pub(super) fn check() -> Result {
             return Err(ENOEXEC);
         }
     }
-    Ok(())
+    check_bits()
 }

@@ -33,6 +33,19 @@ pub struct Setup<'a, T: Operations> {
     _exclusive: PhantomData<&'a mut Device<T>>,
 }
 
+/// The bit fields that [`Setup::set_priv_flags`] changes.
+///
+/// # Safety
+///
+/// `dev` must be valid.
+pub(in crate::net) unsafe fn priv_flags_fast(
+    dev: *mut bindings::net_device,
+) -> *mut bindings::net_device__bindgen_ty_1__bindgen_ty_2 {
+    // CAST: A union of two views of the same bit fields.
+    // SAFETY: The caller promises that it is valid.
+    unsafe { &raw mut (*dev).__bindgen_anon_1 }.cast()
+}
+
 impl<T: Operations> Setup<'_, T> {
     /// How large the private area of a device must be.
     pub(in crate::net) const PRIVATE_LEN: usize = size_of::<Private<T>>();
@@ -152,12 +165,8 @@ impl<T: Operations> Setup<'_, T> {
     }
 
     fn set_priv_flags(&mut self, set: u32) {
-        // CAST: A union of two views of the same bit fields.
         // SAFETY: By the type invariant the device is ours.
-        let flags = unsafe {
-            &mut *(&raw mut (*self.dev).__bindgen_anon_1)
-                .cast::<bindings::net_device__bindgen_ty_1__bindgen_ty_2>()
-        };
+        let flags = unsafe { &mut *priv_flags_fast(self.dev) };
         flags.set_priv_flags(flags.priv_flags() | set as c_ulong);
     }
 
