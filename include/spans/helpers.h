@@ -69,6 +69,8 @@ void rust_helper_dev_hold(struct net_device *dev);
 void rust_helper_dev_put(struct net_device *dev);
 void rust_helper_netdev_lockdep_set_classes(struct net_device *dev);
 struct net *rust_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params);
+void rust_helper_rtnl_net_lock(struct net *net);
+void rust_helper_rtnl_net_unlock(struct net *net);
 int rust_helper_netif_set_xps_queue(struct net_device *dev, const struct cpumask *cpus, u16 queue);
 void rust_helper_netif_tx_stop_queue(struct netdev_queue *txq);
 bool rust_helper_netif_tx_owned(struct netdev_queue *txq);

@@ -40,6 +40,16 @@ struct net *rust_helper_rtnl_newlink_link_net(struct rtnl_newlink_params *params
 	return rtnl_newlink_link_net(params);
 }
 
+void rust_helper_rtnl_net_lock(struct net *net)
+{
+	rtnl_net_lock(net);
+}
+
+void rust_helper_rtnl_net_unlock(struct net *net)
+{
+	rtnl_net_unlock(net);
+}
+
 int rust_helper_netif_set_xps_queue(struct net_device *dev, const struct cpumask *cpus, u16 queue)
 {
 	return netif_set_xps_queue(dev, cpus, queue);

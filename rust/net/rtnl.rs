@@ -26,6 +26,12 @@ use kernel::{
 
 /// Evidence that this thread holds the RTNL mutex.
 ///
+/// There is one for all network namespaces, which all relies on that asks for this evidence: a
+/// segment may have members in several, and [`Rcu::replace`](rcu::Rcu::replace), lists of a
+/// segment's devices and notifiers are for all of them. `CONFIG_DEBUG_NET_SMALL_RTNL` is no harm:
+/// it takes a mutex of the namespace beside RTNL (`rtnl_net_lock()` in net/core/rtnetlink.c). A
+/// kernel that takes that one alone is [refused](check).
+///
 /// # Invariants
 ///
 /// While a value of this type exists, the thread that it belongs to holds it.
@@ -39,6 +45,27 @@ impl Rtnl {
         // INVARIANT: The caller promises it.
         Self(NotThreadSafe)
     }
+}
+
+/// Refuses with `ENOEXEC` a kernel whose `rtnl_net_lock()` leaves other namespaces alone. Process
+/// context, without RTNL.
+fn check() -> Result {
+    // SAFETY: The first namespace is always there. RTNL that this thread holds cannot be taken by
+    // it; what was taken is given back.
+    let free = unsafe {
+        bindings::rust_helper_rtnl_net_lock(&raw mut bindings::init_net);
+        let free = bindings::rtnl_trylock() != 0;
+        if free {
+            bindings::rtnl_unlock();
+        }
+        bindings::rust_helper_rtnl_net_unlock(&raw mut bindings::init_net);
+        free
+    };
+    if free {
+        pr_err!("rtnl: this kernel has an RTNL for each namespace, but segments span namespaces\n");
+        return Err(ENOEXEC);
+    }
+    Ok(())
 }
 
 /// What `ip link add ... link DEVICE` named.
@@ -130,11 +157,11 @@ unsafe impl<T: LinkOperations> Sync for Registration<T> {}
 
 impl<T: LinkOperations> Registration<T> {
     /// Makes the kind known. Must not be called with RTNL held. Fails with `ENOEXEC` where
-    /// the kernel's compiler and bindgen disagree about a structure.
+    /// the kernel's compiler and bindgen disagree about a structure, or RTNL is not one for all.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             // All that is unsafe here relies on it.
-            _: { layout::check()? },
+            _: { layout::check()?; check()? },
             // Before there are devices.
             // SAFETY: `this` is the memory of `Self`, of which only the place of a field is taken;
             // devices with these operations are of `T`.
