@@ -191,6 +191,23 @@ lost_packets_do_not_link() {
 	grep -q 'rust_build_error' "$copy.log" || { tail -n 20 "$copy.log"; return 1; }
 }
 
+# A kernel with CFI would end at the first packet.
+cfi_refused() {
+	local said sentence='spans: this kernel checks indirect calls (CONFIG_CFI)' tree=$out/cfi-tree
+	if said=$(make -C "$kernel/build" M="$top" MO="$out/cfi" CONFIG_CFI=y modules 2>&1) ||
+	   [[ $said != *"$sentence"* ]]; then
+		echo "it was not: ${said: -500}"
+		return 1
+	fi
+	mkdir -p "$tree/include/config"
+	printf 'CONFIG_RUST=y\nCONFIG_CFI=y\n' >"$tree/include/config/auto.conf"
+	echo 7.2.0 >"$tree/include/config/kernel.release"
+	if said=$(scripts/rust-is-available.sh "$tree" 2>&1) || [[ $said != *"(CONFIG_CFI)"* ]]; then
+		echo "not as KDIR: $said"
+		return 1
+	fi
+}
+
 # A warning of clippy, rustc or gcc is an error: the object is not made, so that the next run
 # sees it again.
 no_warnings() {
@@ -213,6 +230,7 @@ kernel=$("$top/scripts/kernel.sh" stock)
 # Longest first.
 check "the module builds without a warning of clippy, rustc or gcc" no_warnings
 if [ -z "$quick" ]; then check "a module that loses a packet does not link" lost_packets_do_not_link; fi
+check "a kernel with CFI is refused" cfi_refused
 check "clippy on rust/logic" clippy_of_the_logic
 check "shellcheck" shellchecked
 check "rustfmt" formatted

@@ -34,6 +34,8 @@ release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || echo unknown)
 [ "$(printf '7.2\n%s\n' "$release" | sort -V | head -n 1)" = 7.2 ] ||
 	no "this is $release, but spans needs 7.2 or newer"
 [ "$(config CONFIG_RUST)" = y ] || no "this kernel was built without CONFIG_RUST"
+[ "$(config CONFIG_CFI)" != y ] ||
+	no "this kernel checks indirect calls (CONFIG_CFI), which spans does not support"
 for file in rust/libkernel.rmeta rust/libcore.rmeta rust/libpin_init.rmeta rust/libmacros.so; do
 	[ -e "$kdir/$file" ] ||
 		no "the Rust metadata is missing ($file); on Debian, 'make KERNEL_RELEASE=\$(uname -r)' makes it, elsewhere your distribution has a package for it or 'make modules_prepare' in the kernel's source"
