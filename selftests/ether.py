@@ -7,6 +7,9 @@ ether.py xdp DEVICE drop|pass   put a program on it that counts frames, print "r
 ether.py advertise DEVICE       send a router advertisement of fd00:5::/64
 ether.py packets FROM TO        packet sockets on s0 of two namespaces: print what goes
                                 wrong
+ether.py datagrams FROM TO EVERYBODY
+                                those without link headers, on any medium: print what goes
+                                wrong
 """
 
 import ctypes
@@ -190,5 +193,30 @@ def packets(here, there):
     check("the longest", 1514, found and len(found[0]))
 
 
+def datagrams(here, there, everybody):
+    """A packet socket of type DGRAM says and is told a link address in sll_addr."""
+    def hear(sock):
+        if not select.select([sock], [], [], 10)[0]:
+            return None
+        data, (_, protocol, kind, _, address) = sock.recvfrom(65536)
+        return data, protocol, kind, address.hex(":")
+
+    sender = inside(here, socket.SOCK_DGRAM, ETH_P_TEST)
+    receiver = inside(there, socket.SOCK_DGRAM, ETH_P_TEST)
+    own, peer = (sock.getsockname()[4] for sock in (sender, receiver))
+    body = bytes(range(100))
+    for what, back in (("to one", peer), ("to all", bytes.fromhex(everybody.replace(":", "")))):
+        kind = HOST if back == peer else BROADCAST
+        # Twice: what the first one was told of its sender is where the answer goes.
+        for sock, other, source in ((sender, receiver, own), (receiver, sender, peer)):
+            sock.sendto(body, ("s0", ETH_P_TEST, 0, 0, back))
+            wanted, found = (body, ETH_P_TEST, kind, source.hex(":")), hear(other)
+            if found != wanted:
+                print(f"{what}: expected {wanted}, found {found}")
+            if found and kind == HOST:
+                back = bytes.fromhex(found[3].replace(":", ""))
+    print("length", len(own))
+
+
 if __name__ == "__main__":
-    {f.__name__: f for f in (xdp, advertise, packets)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (xdp, advertise, packets, datagrams)}[sys.argv[1]](*sys.argv[2:])

@@ -17,6 +17,7 @@ ALL_TESTS="
 	pings
 	on_the_wire
 	address_changes
+	packet_sockets
 	header_cache
 	arp_rules
 	ipv6
@@ -315,6 +316,19 @@ address_changes()
 		dropped_at_1 "to the one before" 6
 	done
 	log_test "addresses change on each medium"
+}
+
+packet_sockets()
+{
+	local medium
+
+	RET=0
+	for medium in $media; do
+		ipv6=off hosts 2
+		expect "$medium: datagrams, and the length of link addresses" "length ${bytes[$medium]}" \
+			"$("$selftests/ether.py" datagrams "$NS1" "$NS2" "$(everybody)" 2>&1)"
+	done
+	log_test "packet sockets without link headers on each medium"
 }
 
 # sends_with I DST SRC: what host 1 sends to 10.0.0.2 comes to host I with this header.
