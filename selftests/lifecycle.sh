@@ -19,6 +19,7 @@ ALL_TESTS="
 	third_station
 	set_while_down
 	sent_while_down
+	down_is_the_end
 "
 start_station
 
@@ -489,6 +490,36 @@ sent_while_down()
 	answers 1 2
 	host 1 sh -c 'echo rem_device_all >/proc/net/pktgen/kpktgend_0'
 	log_test "$what"
+}
+
+# With traffic in all directions no counter of host 1 moves any more. (Without a qdisc, which
+# would count what it still holds.)
+down_is_the_end()
+{
+	local i
+
+	RET=0
+	hosts 3
+	neighbours 3
+	quiet 3
+	host 1 tc qdisc replace dev s0 root noqueue
+	flood 1 2 3
+	flood 2 1 3
+	flood 3 1 2
+	flows() { [ "$(queues 1 rx packets)" -gt "$1" ] && [ "$(queues 1 tx packets)" -gt "$2" ]; }
+	for ((i = 0; i < $(rounds 9); i++)); do
+		busywait 20000 flows $(($(queues 1 rx packets) + 20)) $(($(queues 1 tx packets) + 20))
+		check_err $? "nothing flows: this test tested nothing"
+		host 1 ip link set s0 down
+		ask_meter 1 mark
+		# Others send to it all the time.
+		nap 50
+		expect "what moved after it was down" "" "$(meter 1 moved)"
+		host 1 ip link set s0 up
+		neighbours 3
+	done
+	calm
+	log_test "when down returns, no packet is under way"
 }
 
 tests_run
