@@ -9,6 +9,7 @@ source "$(dirname "$0")/lib.sh"
 ALL_TESTS="
 	defaults
 	settings_of_a_new_device
+	ring_sizes
 	address_given
 	address_random
 	address_change
@@ -86,6 +87,32 @@ settings_of_a_new_device()
 	expect "stages by ethtool" "16 0 0" "$(ethtool -c s0 |
 		sed -nE 's/^tx-aggr-(max-frames|max-bytes|time-usecs):[[:space:]]*//p' | sort -nr | xargs)"
 	log_test "settings of a new device"
+}
+
+ring_sizes()
+{
+	local state slots ring
+
+	RET=0
+	adf_ip_link_add s0 type spans
+	for state in down up; do
+		ip link set s0 $state
+		for ring in rx tx; do
+			for slots in 16 32768; do
+				ethtool -G s0 $ring $slots
+				check_err $? "$state: $slots $ring slots are refused"
+			done
+			for slots in 0 8 15 17 1000 32767 32769 65536; do
+				ethtool -G s0 $ring $slots 2>/dev/null
+				check_fail $? "$state: $slots $ring slots are accepted"
+			done
+			expect "$state: $ring slots" 32768 "$(ethtool -g s0 |
+				sed -n "/^Current/,$ s/^${ring^^}:[[:space:]]*//p")"
+			ethtool -G s0 $ring 64
+			check_err $? "$state: 64 $ring slots are refused"
+		done
+	done
+	log_test "ring sizes"
 }
 
 # What a packet socket adds to what it is given.
