@@ -94,6 +94,20 @@ streams()
 	log_test "$what all as it is"
 
 	RET=0
+	host 1 ip link set s0 gso_max_size $((2 * mtu + 200))
+	check_err $? "no gso_max_size"
+	stream
+	whole
+	between "longest frame, whole" $((mtu + header + 1)) $((2 * mtu + 200)) "${seen[longest]}"
+	host 1 ip link set s0 gso_max_size 65536 gso_max_segs 3
+	check_err $? "no gso_max_segs"
+	stream
+	between "longest frame, of three" $((2 * mtu)) $((3 * mtu + header)) "${seen[longest]}"
+	host 1 ip link set s0 gso_max_segs 65535
+	check_err $? "gso_max_segs stay"
+	log_test "$what whole up to gso_max_size and gso_max_segs"
+
+	RET=0
 	features 1 tso off gso off
 	stream
 	in_frames
