@@ -16,6 +16,7 @@ ALL_TESTS="
 	replaced
 	deleted
 	given_while_pending
+	without_ipv4
 "
 start_station
 
@@ -239,6 +240,32 @@ given_while_pending()
 	eventually "packets that were held" $((before + 6)) queues 3 rx packets
 	expect "waiters" 0 "$(arp_table 1 10.0.0.50 6)"
 	log_test "an entry that is given while packets wait for it"
+}
+
+# The ancestor follows a null pointer here.
+without_ipv4()
+{
+	RET=0
+	ipv6=off hosts 3
+	host 1 ip addr del 10.0.0.1/24 dev s0
+	host 1 ip addr add 10.0.9.1/32 dev lo
+	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
+	check_err $? "cannot add an entry"
+	still "of a device that is up" "$(lladdr 3)"
+	host 1 ip route add 10.0.0.50 dev s0
+	goes_to 3
+	host 1 ip neigh del 10.0.0.50 dev s0
+	check_err $? "cannot delete it"
+	gone "after it was deleted"
+	host 1 ip link set s0 down
+	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
+	check_err $? "cannot add an entry to a device that is down"
+	host 1 ip link set s0 up
+	still "of a device that was down" "$(lladdr 3)"
+	host 1 ip addr add 10.0.0.1/24 dev s0
+	still "when the device has got an address" "$(lladdr 3)"
+	goes_to 3
+	log_test "on a device without IPv4"
 }
 
 tests_run
