@@ -14,6 +14,7 @@ ALL_TESTS="
 	own_words_are_no_duplicate
 	log_is_limited
 	msglvl
+	two_hosts_with_one_address
 "
 start_station
 
@@ -187,6 +188,45 @@ msglvl()
 	eventually "lines while drv is on" 5 lines
 	expect "level of another device" 0x000000c1 "$(host 2 ethtool s0 | sed -n 's/.*level: \(.*\) (.*/\1/p')"
 	log_test "ethtool -s msglvl selects the lines that are logged"
+}
+
+# What happens by itself when the user gives an address to a second host.
+two_hosts_with_one_address()
+{
+	local i owner
+
+	RET=0
+	announce=yes ipv6=off hosts 3
+	host 2 ping -q -c 1 -W 5 10.0.0.1 >/dev/null
+	check_err $? "no answer from host 1"
+	log_begins
+	host 3 ip addr add 10.0.0.1/24 dev s0
+	check_err $? "cannot have the address twice"
+	# Host 3 announces it, host 1 defends it, and each hears the other.
+	for i in 1 3; do
+		noticed() { [ "$(get_spans $i arp_duplicates)" -ge 1 ]; }
+		busywait 60000 noticed
+		check_err $? "host $i does not notice"
+		expect "host $i: the table's word about it" "" "$(arp_table $i 10.0.0.1)"
+		in_log() { log | grep "s0: duplicate.* 10\.0\.0\.1\b" | grep -q "$(lladdr $((4 - i)))"; }
+		busywait 60000 in_log
+		check_err $? "host $i: not in the log: '$(log)'"
+	done
+	owner=$(arp_table 2 10.0.0.1 2)
+	[ "$owner" = "$(lladdr 1)" ] || [ "$owner" = "$(lladdr 3)" ]
+	check_err $? "host 2 knows '$owner'"
+	# Both go on under their addresses.
+	host 3 ping -q -c 1 -W 5 -I 10.0.0.3 10.0.0.2 >/dev/null
+	check_err $? "host 3 does not reach host 2"
+	host 3 ip addr del 10.0.0.1/24 dev s0
+	# Host 2 knows the one that spoke last, until the other one speaks.
+	host 1 ip addr del 10.0.0.1/24 dev s0
+	host 1 ip addr add 10.0.0.1/24 dev s0
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "host 1 does not reach host 2 when it is alone again"
+	host 3 ping -q -c 1 -W 5 10.0.0.1 >/dev/null
+	check_err $? "host 3 does not reach host 1 when its address is its own again"
+	log_test "two hosts with one address notice each other"
 }
 
 tests_run
