@@ -14,6 +14,7 @@ ALL_TESTS="
 	full_of_permanent
 	smaller_limit
 	idle_makes_room
+	many_hosts
 "
 start_station
 
@@ -296,6 +297,30 @@ idle_makes_room()
 	expect arp_entries 20 "$(get_spans 1 arp_entries)"
 	expect arp_refused "$refused" "$(get_spans 1 arp_refused)"
 	log_test "a host that was not used for five seconds makes room for a packet"
+}
+
+# A new device has room for as many hosts as the kernel has for neighbours.
+many_hosts()
+{
+	local i unanswered=0
+
+	RET=0
+	hosts 2
+	quiet 2
+	host 1 ip addr add 10.0.0.1/8 dev s0
+	for i in {1..700}; do
+		echo "addr add 10.2.$((i / 250)).$((i % 250 + 1))/8 dev s0"
+	done | ip -n "$NS2" -batch -
+	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
+	for i in {1..700}; do
+		host 1 ping -q -c 1 -W 1 "10.2.$((i / 250)).$((i % 250 + 1))" >/dev/null ||
+			((++unanswered))
+	done
+	expect "hosts of 700 that did not answer" 0 $unanswered
+	expect arp_entries 700 "$(get_spans 1 arp_entries)"
+	expect arp_refused 0 "$(get_spans 1 arp_refused)"
+	expect arp_evicted 0 "$(get_spans 1 arp_evicted)"
+	log_test "700 hosts, each sent to once, answer"
 }
 
 tests_run

@@ -127,7 +127,7 @@ down_and_up()
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
 	check_err $? "cannot replace it while down"
 	host 1 ip link set s0 up
-	expect "what was set while down" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.50)"
+	expect "what was set while down" "unverified $(lladdr 2)" "$(arp_entry 1 10.0.0.50)"
 	log_test "permanent entries are back after down and up"
 }
 

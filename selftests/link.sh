@@ -77,7 +77,7 @@ settings_of_a_new_device()
 		arp_retry_ms 3000
 		arp_tries 5
 		arp_hold_ms 20000
-		arp_limit 512
+		arp_limit $(</proc/sys/net/ipv4/neigh/default/gc_thresh3)
 		arp_entries 0
 	END
 	expect "slots of receive and transmit rings" "1024 256" \

@@ -182,6 +182,14 @@ unsafe fn private(neighbour: *const bindings::neighbour) -> *mut Private {
     unsafe { bindings::rust_helper_neighbour_priv(neighbour).cast() }
 }
 
+/// How many neighbours the kernel has at most, of all devices together: `gc_thresh3`, which the
+/// machine's user may change.
+pub fn gc_thresh3() -> u32 {
+    // SAFETY: The table is valid. READ_ONCE().
+    let most = unsafe { (&raw const bindings::arp_tbl.gc_thresh3).read_volatile() };
+    most.unsigned_abs()
+}
+
 /// The functions that the core calls.
 pub(super) struct Table<T: Operations>(PhantomData<T>);
 

@@ -12,7 +12,9 @@
 //! undo what the user wants next.
 
 mod events;
+mod pieces;
 
+use self::pieces::Pieces;
 use super::{
     show::{Ip, Link},
     Spans,
@@ -46,12 +48,13 @@ use spans_logic::{
         config::{Config, Knob},
         event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
         packet::{self, Packet},
+        removal,
         slots::Bucket,
-        table::{self, Slot, Totals, View},
+        table::{self, Totals, View},
     },
 };
 
-type Table = table::Table<KVVec<Slot>, KVVec<Bucket>>;
+type Table = table::Table<Pieces, KVVec<Bucket>>;
 
 /// What is done with the table at one time, and told in one go.
 const BATCH: usize = 32;
@@ -65,12 +68,8 @@ const CANDIDATES: usize = 16;
 /// The timer never waits longer, in milliseconds.
 const LONGEST: u64 = 60 * 60 * 1000;
 
-/// Between two removals from the kernel's table, at least: each goes through all of
-/// that, whatever device it is for.
-const REMOVAL: u64 = 100 * MS;
-
-/// When neighbours were removed last.
-static REMOVED: Word<u64> = Word::new(0);
+/// When neighbours may be removed from the kernel's table again, of all devices.
+static NEXT_REMOVAL: Word<u64> = Word::new(0);
 
 /// The table decides when to give up, long before the kernel would, and verifies by unicast
 /// itself: when the kernel asks, it asks everybody.
@@ -104,22 +103,25 @@ fn dice() -> u32 {
     u32::from_ne_bytes(get_random_bytes())
 }
 
-/// Slots and buckets for so many entries.
-fn room(entries: usize) -> Result<(KVVec<Slot>, KVVec<Bucket>)> {
+/// Buckets for so many entries, and a store with room for them.
+fn room(entries: usize) -> Result<(Pieces, KVVec<Bucket>)> {
     let count = entries.saturating_add(table::SPARE_SLOTS);
-    let mut slots = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
     let mut buckets = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
     for _ in 0..count {
-        slots.push(Slot::default(), GFP_KERNEL_ACCOUNT)?;
         buckets.push(Bucket::default(), GFP_KERNEL_ACCOUNT)?;
     }
-    Ok((slots, buckets))
+    Ok((Pieces::new(count)?, buckets))
 }
 
 impl Arp {
     /// The table of a device that is being made.
     pub(super) fn new() -> Result<impl PinInit<Timer<Self>>> {
-        let config = Config::default();
+        let mut config = Config::default();
+        let most = neighbour::gc_thresh3();
+        let limits = Knob::Limit.range();
+        config
+            .set(Knob::Limit, most.clamp(*limits.start(), *limits.end()))
+            .map_err(|_| EINVAL)?;
         let settings = config.settings();
         let (slots, buckets) = room(settings.limit)?;
         let shared = Shared {
@@ -198,15 +200,15 @@ impl Arp {
 
     /// Sets something.
     pub(super) fn set(this: &Timer<Self>, knob: Knob, value: u32, _: &Rtnl) -> Result {
-        let (mut config, capacity) = {
+        let (mut config, max_len) = {
             let bh = local_bh_disable();
             let shared = this.shared.lock(&bh);
-            (shared.config.clone(), shared.table.capacity())
+            (shared.config.clone(), shared.table.max_len())
         };
         config.set(knob, value).map_err(|_| EINVAL)?;
         let settings = config.settings();
         // Others set nothing meanwhile, as RTNL is held.
-        let more = settings.limit.saturating_add(table::SPARE_SLOTS) > capacity;
+        let more = settings.limit.saturating_add(table::SPARE_SLOTS) > max_len;
         let room = if more {
             Some(room(settings.limit)?)
         } else {
@@ -327,7 +329,7 @@ impl Arp {
                 match shared.table.tell() {
                     Some((ip, news)) => {
                         if matches!(news, News::Gone(_)) {
-                            let removal = ktime_get().saturating_add(REMOVAL);
+                            let removal = ktime_get().saturating_add(removal::PAUSE);
                             shared.removal.get_or_insert(removal);
                         }
                         (ip, news)
@@ -400,12 +402,16 @@ impl Arp {
     /// Removes neighbours from the kernel's table, unless that was just done.
     fn remove_neighbours(&self, bh: &LocalBhDisabled) {
         let now = ktime_get();
-        let next = REMOVED.read().saturating_add(REMOVAL);
+        let next = NEXT_REMOVAL.read();
         if now < next {
             self.shared.lock(bh).removal.get_or_insert(next);
         } else {
-            REMOVED.write(now);
+            // Others are not to begin meanwhile.
+            NEXT_REMOVAL.write(now.saturating_add(removal::PAUSE));
             Device::<Spans>::remove_neighbours(bh);
+            let end = ktime_get();
+            let pause = removal::pause(end.saturating_sub(now));
+            NEXT_REMOVAL.write(end.saturating_add(pause));
         }
     }
 

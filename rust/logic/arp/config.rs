@@ -58,9 +58,8 @@ impl Knob {
             // Net/3 `if_ether.c`: arp_maxtries, arpt_down.
             Self::Tries => 5,
             Self::HoldMs => 20_000,
-            // As `gc_thresh2` of the kernel's table, of which all devices get 1024 neighbours
-            // together (`gc_thresh3`).
-            Self::Limit => 512,
+            // `gc_thresh3` of the kernel's table, where the user has not changed that.
+            Self::Limit => 1024,
         }
     }
 }
@@ -155,6 +154,6 @@ mod tests {
         assert_eq!(settings.lifetime, 20 * 60 * 1_000_000_000);
         assert_eq!(settings.retry, 3 * 1_000_000_000);
         assert_eq!((settings.tries, settings.hold), (5, 20 * 1_000_000_000));
-        assert_eq!((settings.tick, settings.limit), (60 * 1_000_000_000, 512));
+        assert_eq!((settings.tick, settings.limit), (60 * 1_000_000_000, 1024));
     }
 }

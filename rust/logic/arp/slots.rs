@@ -2,12 +2,12 @@
 
 //! Where the entries of a table are kept.
 //!
-//! A fixed number of slots, which the user of this module allocates: nothing grows
-//! while packets arrive. An entry is found through a bucket of a hash table, and is
-//! on up to three queues, which are linked by slot numbers: whatever is done to one
-//! entry takes the same time however many there are.
+//! Slots, which the user of this module allocates, some at a time when they are needed: a
+//! [`Store`]. An entry keeps its slot. It is found through a bucket of a hash table, and is on up
+//! to three queues, which are linked by slot numbers: whatever is done to one entry takes the
+//! same time however many there are.
 
-use core::{net::Ipv4Addr, ops::DerefMut};
+use core::{marker::PhantomData, net::Ipv4Addr, ops::DerefMut};
 
 use crate::address::Address;
 
@@ -74,6 +74,57 @@ impl<S> Default for Slot<S> {
     }
 }
 
+/// Memory for slots.
+pub trait Store<S> {
+    /// The slot with this number.
+    fn get(&self, index: usize) -> Option<&Slot<S>>;
+
+    /// The slot with this number, to be changed.
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot<S>>;
+
+    /// How many slots there are.
+    fn len(&self) -> usize;
+
+    /// How many there may be.
+    fn max_len(&self) -> usize;
+
+    /// Adds slots behind the others, all of them empty, if there may be more and there is memory.
+    /// The table's lock is held.
+    fn extend(&mut self);
+
+    /// Takes all slots of another store, of which there are no more than there may be here.
+    fn take_from(&mut self, other: &mut Self);
+}
+
+/// All slots from the beginning.
+impl<S: Copy, E: DerefMut<Target = [Slot<S>]>> Store<S> for E {
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Slot<S>> {
+        self.deref().get(index)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot<S>> {
+        self.deref_mut().get_mut(index)
+    }
+
+    fn len(&self) -> usize {
+        self.deref().len()
+    }
+
+    fn max_len(&self) -> usize {
+        self.deref().len()
+    }
+
+    fn extend(&mut self) {}
+
+    fn take_from(&mut self, other: &mut Self) {
+        for (to, from) in self.iter_mut().zip(other.iter()) {
+            *to = *from;
+        }
+    }
+}
+
 /// The first slot of those whose addresses fall into one bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket(Index);
@@ -116,7 +167,7 @@ pub(super) struct Place(Index);
 #[derive(Debug)]
 pub(super) struct Slots<S, E, B>
 where
-    E: DerefMut<Target = [Slot<S>]>,
+    E: Store<S>,
     B: DerefMut<Target = [Bucket]>,
 {
     slots: E,
@@ -125,34 +176,44 @@ where
     used: usize,
     /// Odd, and known to nobody else.
     key: u32,
+    _state: PhantomData<S>,
 }
 
 impl<S, E, B> Slots<S, E, B>
 where
     S: Copy,
-    E: DerefMut<Target = [Slot<S>]>,
+    E: Store<S>,
     B: DerefMut<Target = [Bucket]>,
 {
     /// All of them empty. `secret` keeps others from choosing addresses that fall into
     /// one bucket.
-    pub(super) fn new(mut slots: E, mut buckets: B, secret: u32) -> Self {
+    pub(super) fn new(slots: E, mut buckets: B, secret: u32) -> Self {
         for bucket in buckets.iter_mut() {
             *bucket = Bucket::default();
         }
-        let mut after = NONE;
-        for (index, slot) in slots.iter_mut().enumerate().rev() {
-            *slot = Slot {
-                after,
-                ..Slot::default()
-            };
-            after = index as Index;
-        }
-        Self {
+        let mut new = Self {
             slots,
             buckets,
-            free: after,
+            free: NONE,
             used: 0,
             key: secret | 1,
+            _state: PhantomData,
+        };
+        new.free_from(0);
+        new
+    }
+
+    /// Empties the slots from this one on, which are free then, before the others.
+    fn free_from(&mut self, first: usize) {
+        for index in (first..self.slots.len()).rev() {
+            let after = self.free;
+            if let Some(slot) = self.slots.get_mut(index) {
+                *slot = Slot {
+                    after,
+                    ..Slot::default()
+                };
+                self.free = index as Index;
+            }
         }
     }
 
@@ -161,9 +222,9 @@ where
         self.used
     }
 
-    /// Whether no slot is free.
+    /// Whether no slot is free, and there may be no more.
     pub(super) fn is_full(&self) -> bool {
-        self.slot(self.free).is_none()
+        self.slot(self.free).is_none() && self.slots.len() >= self.slots.max_len()
     }
 
     /// Multiplicative hashing with a secret odd factor (Dietzfelbinger and others,
@@ -210,8 +271,14 @@ where
         self.slot_mut(place.0)?.entry.as_mut()
     }
 
-    /// Adds an entry, on no queue, for an address that has none; `None` if no slot is free.
+    /// Adds an entry, on no queue, for an address that has none; `None` if no slot is free, and
+    /// there is no memory for more.
     pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<Place> {
+        if self.slot(self.free).is_none() {
+            let first = self.slots.len();
+            self.slots.extend();
+            self.free_from(first);
+        }
         let number = self.bucket(entry.ip);
         let index = self.free;
         let first = self.buckets.get(number)?.0;
@@ -306,33 +373,22 @@ where
         first: usize,
         slots: usize,
     ) -> impl Iterator<Item = &Entry<S>> {
-        self.slots
-            .iter()
-            .skip(first)
-            .take(slots)
-            .filter_map(|slot| slot.entry.as_ref())
+        (first..first.saturating_add(slots).min(self.slots.len()))
+            .filter_map(|index| self.slots.get(index)?.entry.as_ref())
     }
 
-    /// Moves to more slots and buckets, and gives the old ones back. Entries keep their
-    /// places.
+    /// Moves to a larger store and to more buckets, and gives the old ones back. Entries keep
+    /// their places.
     pub(super) fn grow(&mut self, mut slots: E, mut buckets: B) -> (E, B) {
         buckets.fill(Bucket::default());
-        let mut free = self.free;
-        for (index, slot) in slots.iter_mut().enumerate() {
-            *slot = match self.slots.get(index) {
-                Some(old) => *old,
-                None => Slot {
-                    after: core::mem::replace(&mut free, index as Index),
-                    ..Slot::default()
-                },
-            };
-        }
-        self.free = free;
+        let first = self.slots.len();
+        slots.take_from(&mut self.slots);
         let old = (
             core::mem::replace(&mut self.slots, slots),
             core::mem::replace(&mut self.buckets, buckets),
         );
-        for index in 0..self.slots.len() as Index {
+        self.free_from(first);
+        for index in 0..first as Index {
             let Some(ip) = self.get(Place(index)).map(|entry| entry.ip) else {
                 continue;
             };
@@ -345,6 +401,11 @@ where
             }
         }
         old
+    }
+
+    /// How many slots there may be.
+    pub(super) fn max_len(&self) -> usize {
+        self.slots.max_len()
     }
 
     /// How many slots there are.

@@ -40,7 +40,7 @@ use super::{
     config::Settings,
     event::{End, Ends, Heard, News, Resolution, Sender, Wish},
     packet::{Operation, Packet},
-    slots::{Bucket, Chain, Entry, Place, Queue, Slots},
+    slots::{Bucket, Chain, Entry, Place, Queue, Slots, Store},
 };
 use crate::address::Address;
 use aging::Waits;
@@ -192,7 +192,7 @@ pub struct View {
 #[derive(Debug)]
 pub struct Table<E, B>
 where
-    E: DerefMut<Target = [Slot]>,
+    E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
     slots: Slots<State, E, B>,
@@ -219,7 +219,7 @@ where
 
 impl<E, B> Table<E, B>
 where
-    E: DerefMut<Target = [Slot]>,
+    E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
     /// The empty table of an interface that is down. There should be
@@ -259,6 +259,11 @@ where
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many slots there may be.
+    pub fn max_len(&self) -> usize {
+        self.slots.max_len()
     }
 
     /// How many slots there are.

@@ -8,12 +8,18 @@ mod arp_oracle;
 #[path = "common/parsers.rs"]
 mod parsers;
 
-use arp_oracle::{Event, Pair, EVENT_LEN};
+use arp_oracle::{Event, Pair, Pieces, EVENT_LEN};
 use parsers::{check_arp, check_header, KINDS};
 use proptest::{collection::vec, prelude::*, sample::select};
 use spans_logic::{
     address::Address,
-    arp::packet::{self, Host, Operation, Packet},
+    arp::{
+        config::Config,
+        event::Resolution,
+        packet::{self, Host, Operation, Packet},
+        slots::Bucket,
+        table::Table,
+    },
     header::Header,
     medium::{Medium, MEDIA},
 };
@@ -65,6 +71,25 @@ fn almost(sound: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
         }
         bytes
     })
+}
+
+#[test]
+fn refused_without_memory() {
+    let mut pieces = Pieces::new(100);
+    pieces.memory = 5;
+    let buckets = vec![Bucket::default(); 10];
+    let mut table = Table::new(pieces, buckets, 1, Config::default().settings());
+    table.up();
+    for number in 0..7 {
+        let wanted = if number < 5 {
+            Resolution::Ask
+        } else {
+            Resolution::NoRoom
+        };
+        assert_eq!(table.resolve(Ipv4Addr::from(number), 0, 0), wanted);
+    }
+    assert_eq!(table.totals().refused, 2);
+    assert_eq!((table.len(), table.capacity()), (5, 5));
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 //! How entries grow old.
 
-use super::{Bucket, Queue, Queues, Slot, State, Table, PACES};
+use super::{Bucket, Queue, Queues, State, Store, Table, PACES};
 use crate::arp::{
     config::Settings,
     event::{Due, End},
@@ -36,7 +36,7 @@ impl Waits {
 
 impl<E, B> Table<E, B>
 where
-    E: DerefMut<Target = [Slot]>,
+    E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
     /// The line is mended: hosts that are being asked for are asked at once, as if for the

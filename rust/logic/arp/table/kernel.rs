@@ -2,7 +2,7 @@
 
 //! What the kernel says of its neighbours, and what it has forgotten.
 
-use super::{Bucket, Slot, State, Table};
+use super::{Bucket, State, Store, Table};
 use crate::{
     address::Address,
     arp::{
@@ -14,7 +14,7 @@ use core::{net::Ipv4Addr, ops::DerefMut};
 
 impl<E, B> Table<E, B>
 where
-    E: DerefMut<Target = [Slot]>,
+    E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
     /// The kernel says how a neighbour is doing: because it was told so, because the

@@ -2,7 +2,7 @@
 
 //! Room for entries, and who has to make it.
 
-use super::{Bucket, Queue, Slot, State, Table, Use};
+use super::{Bucket, Queue, State, Store, Table, Use};
 use crate::{
     address::Address,
     arp::{
@@ -18,7 +18,7 @@ pub const IDLE_MS: u32 = 5000;
 
 impl<E, B> Table<E, B>
 where
-    E: DerefMut<Target = [Slot]>,
+    E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
     /// Whether an entry for this address is there or could be made for a packet.
@@ -78,10 +78,10 @@ where
         (Use::of((entry.state, entry.heard)) == Use::Sent).then_some(place)
     }
 
-    /// Moves to other slots and buckets, of which there must be at least as many, and
-    /// gives the old ones back; fewer come back unused.
+    /// Moves to another store and other buckets, and gives the old ones back. A store in which
+    /// there may be fewer slots than there are comes back unused.
     pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
-        if slots.len() < self.slots.capacity() {
+        if slots.max_len() < self.slots.capacity() {
             return (slots, buckets);
         }
         self.slots.grow(slots, buckets)
@@ -144,7 +144,6 @@ where
         if let Some(place) = self.slots.find(ip) {
             return Some(place);
         }
-        // There is a slot.
         let place = self.slots.insert(Entry {
             ip,
             address: Address::NONE,
@@ -152,7 +151,12 @@ where
             state: State::Gone(End::Expired),
             heard: false,
             locked: false,
-        })?;
+        });
+        // Or there is no memory for it.
+        let Some(place) = place else {
+            self.totals.refused = self.totals.refused.wrapping_add(1);
+            return None;
+        };
         self.gone = self.gone.saturating_add(1);
         Some(place)
     }

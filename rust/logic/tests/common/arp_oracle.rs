@@ -11,7 +11,7 @@ use spans_logic::{
         config::Settings,
         event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
         packet::{Host, Operation, Packet},
-        slots::Bucket,
+        slots::{Bucket, Store},
         table::{Slot, State, Table, Totals, View},
     },
 };
@@ -820,9 +820,56 @@ fn dice(seed: u32) -> impl FnMut() -> u32 {
     }
 }
 
+/// Slots that come a few at a time.
+pub(crate) struct Pieces {
+    slots: Vec<Slot>,
+    max: usize,
+    /// There is memory for so many.
+    pub(crate) memory: usize,
+}
+
+const PIECE: usize = 3;
+
+impl Pieces {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            max,
+            memory: usize::MAX,
+        }
+    }
+}
+
+impl Store<State> for Pieces {
+    fn get(&self, index: usize) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(index)
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn max_len(&self) -> usize {
+        self.max
+    }
+
+    fn extend(&mut self) {
+        let len = self.max.min(self.memory).min(self.slots.len() + PIECE);
+        self.slots.resize_with(len, Slot::default);
+    }
+
+    fn take_from(&mut self, other: &mut Self) {
+        self.slots = std::mem::take(&mut other.slots);
+    }
+}
+
 /// A table and the plain list, to both of which the same happens.
 pub(crate) struct Pair {
-    table: Table<Vec<Slot>, Vec<Bucket>>,
+    table: Table<Pieces, Vec<Bucket>>,
     oracle: Oracle,
     now: u64,
     views: BTreeMap<Ipv4Addr, View>,
@@ -837,7 +884,7 @@ impl Pair {
         let buckets = 1 + usize::from(room / 8 % 8);
         let mut pair = Self {
             table: Table::new(
-                vec![Slot::default(); slots],
+                Pieces::new(slots),
                 vec![Bucket::default(); buckets],
                 u32::from(room).wrapping_mul(0x0101_6b35),
                 settings,
@@ -894,14 +941,11 @@ impl Pair {
                 oracle.mended = now;
             }
             Event::Grow(more) => {
-                let slots = table.capacity() + more;
-                let old = table.grow(
-                    vec![Slot::default(); slots],
-                    vec![Bucket::default(); slots / 2 + 1],
-                );
-                assert_eq!(old.0.len(), slots - more);
+                let slots = table.max_len() + more;
+                let old = table.grow(Pieces::new(slots), vec![Bucket::default(); slots / 2 + 1]);
+                assert_eq!((old.0.len(), old.0.max), (0, slots - more));
                 oracle.slots = slots;
-                assert_eq!(table.capacity(), slots);
+                assert_eq!(table.max_len(), slots);
             }
             Event::InUse(ip) => {
                 table.in_use(ip);
@@ -1059,9 +1103,10 @@ impl Pair {
             limit: usize::MAX,
             ..self.table.settings()
         }));
-        for number in 0..self.table.capacity() as u32 {
+        for number in 0..self.table.max_len() as u32 {
             self.happen(Event::Resolve(Ipv4Addr::from(number), number));
         }
+        assert_eq!(self.table.len(), self.table.max_len());
         assert_eq!(self.table.len(), self.table.capacity());
     }
 }
