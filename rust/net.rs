@@ -28,7 +28,7 @@
 //! | [`ethtool::QueueStats`], [`ethtool::Settings`] | `struct ethtool_ops` |
 //! | [`napi::Napi`], [`napi::Registration`] | `struct napi_struct`, from add and enable to disable and del |
 //! | [`neighbour::Neighbour`], [`neighbour::Operations`] | `struct neighbour` of `arp_tbl`, `struct neigh_ops` |
-//! | [`netfilter::ArpIn`], [`netfilter::ArpHook`] | `struct nf_hook_ops` of `NF_ARP_IN` |
+//! | [`netfilter::ArpIn`] | `struct nf_hook_ops` of `NF_ARP_IN` |
 //! | [`netlink::ExtAck`], [`netlink::LinkAttributes`] | `struct netlink_ext_ack`, `IFLA_*` |
 //! | [`notifier::Events`] | `struct notifier_block` of three chains |
 //! | [`percpu::DynamicPerCpu`], [`stats::Counters`] | `alloc_percpu()`, `this_cpu_add()` |

@@ -11,6 +11,7 @@ ALL_TESTS="
 	nft_netdev
 	nft_arp
 	nothing
+	full_of_hooks
 "
 start_station
 
@@ -111,6 +112,34 @@ nothing()
 	eventually "the table about host 9" "valid $(lladdr 3)" arp_entry 1 10.0.0.9
 	expect "ip neigh about host 2" "REACHABLE $(lladdr 3)" "$(neigh_entry 1 10.0.0.2)"
 	log_test "without a filter all of it is believed"
+}
+
+# A namespace in which there are as many hooks as there can be is that user's own affair: the
+# module is loaded, and works in all others, and there without the table's own ears.
+full_of_hooks()
+{
+	local i
+
+	RET=0
+	new_ns NS1
+	rmmod spans
+	check_err $? "rmmod"
+	# MAX_HOOK_COUNT of net/netfilter/core.c.
+	{
+		echo "table arp full {"
+		for ((i = 0; i < 1024; i++)); do
+			echo "chain c$i { type filter hook input priority 0; }"
+		done
+		echo "}"
+	} | host 1 nft -f -
+	check_err $? "nft"
+	modprobe spans 2>/dev/null || insmod "$SPANS_KO"
+	check_err $? "the module is not loaded"
+	hosts 2
+	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	check_err $? "no answer"
+	expect "the table" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
+	log_test "a namespace that is full of hooks does not keep the module out"
 }
 
 tests_run

@@ -291,6 +291,10 @@ idle_makes_room()
 	between arp_refused 1 10 "$refused"
 	expect arp_evicted 0 "$(get_spans 1 arp_evicted)"
 	nap 5000
+	# Strangers, which the stack would answer, have no host make room for them.
+	spoof 0 100
+	expect "arp_evicted after 100 strangers" 0 "$(get_spans 1 arp_evicted)"
+	refused=$(get_spans 1 arp_refused)
 	for i in {21..39}; do answer "$i" || ((++unanswered)); done
 	expect "hosts of 19 that did not answer later" 0 $unanswered
 	expect arp_evicted 19 "$(get_spans 1 arp_evicted)"

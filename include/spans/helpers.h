@@ -61,6 +61,9 @@ void rust_helper_IN_DEV_ARP_NOTIFY_set(struct in_device *in_dev, int value);
 bool rust_helper_IN_DEV_ARP_EVICT_NOCARRIER(const struct in_device *in_dev);
 bool rust_helper_IN_DEV_DROP_GRATUITOUS_ARP(const struct in_device *in_dev);
 
+/* net_namespace.c */
+void *rust_helper_net_generic(const struct net *net, unsigned int id);
+
 /* netdevice.c */
 struct net *rust_helper_dev_net(const struct net_device *dev);
 bool rust_helper_netif_running(const struct net_device *dev);

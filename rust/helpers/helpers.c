@@ -11,6 +11,7 @@
 #include "interrupt.c"
 #include "layout.c"
 #include "neighbour.c"
+#include "net_namespace.c"
 #include "netdevice.c"
 #include "percpu.c"
 #include "signal.c"

@@ -77,6 +77,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     size(neighbour),
     field(neighbour, tbl),
     field(neighbour, used),
+    field(neighbour, confirmed),
     field(neighbour, lock),
     field(neighbour, refcnt),
     field(neighbour, nud_state),
@@ -84,7 +85,6 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(neighbour, dead),
     field(neighbour, flags),
     field(neighbour, ha),
-    field(neighbour, hh),
     field(neighbour, output),
     field(neighbour, ops),
     field(neighbour, dev),
@@ -99,6 +99,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(neigh_table, gc_thresh3),
     size(nf_hook_ops),
     field(nf_hook_ops, hook),
+    field(nf_hook_ops, priv_),
     field(nf_hook_ops, pf),
     field(nf_hook_ops, hooknum),
     field(nf_hook_ops, priority),
@@ -106,6 +107,8 @@ const LAYOUT: &[(&str, usize)] = &layout![
     size(pernet_operations),
     field(pernet_operations, init),
     field(pernet_operations, pre_exit),
+    field(pernet_operations, id),
+    field(pernet_operations, size),
     size(notifier_block),
     field(notifier_block, notifier_call),
     field(notifier_block, priority),
@@ -269,10 +272,15 @@ const LAYOUT: &[(&str, usize)] = &layout![
 ];
 
 /// Refuses with `ENOEXEC` unless two functions write the same bits of a structure.
-fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)) -> Result {
+///
+/// # Safety
+///
+/// Both must only write to bits of the structure that they are given, which is zeroed.
+unsafe fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)) -> Result {
     let mut written = [c, rust].map(|write| {
         let mut room = KBox::<T>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
-        // SAFETY: There is room for a `T`, all zeroes, which nothing else uses.
+        // SAFETY: There is room for a `T`, all zeroes, which nothing else uses, as the caller
+        // promises.
         unsafe { write(room.as_mut_ptr()) };
         Ok::<_, Error>(room)
     });
@@ -296,27 +304,24 @@ fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)) -> Re
 
 /// Compares the bit fields that Rust uses: all of their bits are set.
 fn check_bits() -> Result {
-    same_bits::<sk_buff>(
-        "sk_buff.pkt_type",
-        // SAFETY: It is given a structure of zeroes that is its own.
-        |to| unsafe { bindings::rust_helper_layout_pkt_type(to, c_uint::MAX) },
-        // SAFETY: So is this.
-        |to| unsafe { (*headers(to)).set_pkt_type(u8::MAX) },
-    )?;
-    same_bits::<sk_buff>(
-        "sk_buff.ip_summed",
-        // SAFETY: It is given a structure of zeroes that is its own.
-        |to| unsafe { bindings::rust_helper_layout_ip_summed(to, c_uint::MAX) },
-        // SAFETY: So is this.
-        |to| unsafe { (*headers(to)).set_ip_summed(u8::MAX) },
-    )?;
-    same_bits::<net_device>(
-        "net_device.priv_flags",
-        // SAFETY: It is given a structure of zeroes that is its own.
-        |to| unsafe { bindings::rust_helper_layout_priv_flags(to, c_ulong::MAX) },
-        // SAFETY: So is this.
-        |to| unsafe { (*priv_flags_fast(to)).set_priv_flags(c_ulong::MAX) },
-    )
+    // SAFETY: All of these set the bits of one field of the structure of zeroes that they are given.
+    unsafe {
+        same_bits::<sk_buff>(
+            "sk_buff.pkt_type",
+            |to| bindings::rust_helper_layout_pkt_type(to, c_uint::MAX),
+            |to| (*headers(to)).set_pkt_type(u8::MAX),
+        )?;
+        same_bits::<sk_buff>(
+            "sk_buff.ip_summed",
+            |to| bindings::rust_helper_layout_ip_summed(to, c_uint::MAX),
+            |to| (*headers(to)).set_ip_summed(u8::MAX),
+        )?;
+        same_bits::<net_device>(
+            "net_device.priv_flags",
+            |to| bindings::rust_helper_layout_priv_flags(to, c_ulong::MAX),
+            |to| (*priv_flags_fast(to)).set_priv_flags(c_ulong::MAX),
+        )
+    }
 }
 
 /// Refuses with `ENOEXEC` when the compilers disagree. To be called first of all.

@@ -6,7 +6,8 @@
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
 //! `arp_rcv()` asks the hooks of `NF_ARP_IN` and then calls `arp_process()`. The last hook
-//! sees each packet that the latter sees, just before it.
+//! sees each packet that the latter sees, just before it. (A chain of nftables that has the
+//! last priority, too, and was there before the module is behind it.)
 
 use super::{
     bindings,
@@ -14,20 +15,16 @@ use super::{
     skbuff,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
 };
-use core::{
-    cell::UnsafeCell,
-    marker::PhantomData,
-    ptr::null_mut,
-    sync::atomic::{AtomicPtr, Ordering},
+use core::{cell::UnsafeCell, marker::PhantomData};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::atomic::{Atomic, Full, Relaxed}, //
 };
-use kernel::{error::to_result, prelude::*};
 
 /// What a driver does with ARP packets that no filter has dropped.
 #[vtable]
 pub trait ArpIn: Operations {
-    /// Where the driver's hook is: a static.
-    fn hook() -> &'static ArpHook<Self>;
-
     /// The kernel's ARP is about to look at a packet that came in by the device.
     fn arp_in(dev: &Device<Self>, packet: &ArpPacket<'_>, bh: &LocalBhDisabled);
 }
@@ -70,72 +67,129 @@ impl ArpPacket<'_> {
     }
 }
 
-/// The hook of a driver, one in each network namespace: `struct nf_hook_ops` and `struct
-/// pernet_operations`.
-pub struct ArpHook<T: ArpIn> {
-    hook: bindings::nf_hook_ops,
+/// What the core keeps pointers to, of which a module has one: a hook is found by its address
+/// when it is unregistered.
+struct Hook {
+    ops: UnsafeCell<bindings::nf_hook_ops>,
     pernet: UnsafeCell<bindings::pernet_operations>,
-    /// What devices of `T` have, only compared; null while it is not registered.
-    kind: AtomicPtr<bindings::rtnl_link_ops>,
-    _driver: PhantomData<fn(T)>,
+    /// The number that the core gives to what it keeps for us in each namespace.
+    id: UnsafeCell<c_uint>,
+    /// Whether a [`Registration`] has it.
+    claimed: Atomic<u32>,
 }
 
-// SAFETY: `hook` is only read, `pernet` used by the core alone, under its own lock.
-unsafe impl<T: ArpIn> Sync for ArpHook<T> {}
+// SAFETY: All but `claimed` is written by the `Registration` that has claimed it, before it is
+// registered, and by the core while it is registered (`pernet_ops_rwsem`).
+unsafe impl Sync for Hook {}
 
-impl<T: ArpIn> ArpHook<T> {
-    /// One that is not registered.
-    #[expect(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        let mut hook: bindings::nf_hook_ops = pin_init::zeroed();
-        hook.hook = Some(Self::hook_callback);
-        hook.pf = bindings::NFPROTO_ARP as u8;
-        hook.hooknum = bindings::NF_ARP_IN;
+static HOOK: Hook = Hook {
+    ops: UnsafeCell::new(pin_init::zeroed()),
+    pernet: UnsafeCell::new(pin_init::zeroed()),
+    id: UnsafeCell::new(0),
+    claimed: Atomic::new(0),
+};
+
+/// What the core keeps for us in each namespace, zeroed at first.
+#[repr(C)]
+struct PerNet {
+    /// The hook is registered there.
+    hooked: bool,
+}
+
+/// # Safety
+///
+/// Called by the core for a namespace that is being made or unmade, with [`HOOK`] registered.
+unsafe fn per_net(net: *mut bindings::net) -> *mut PerNet {
+    // SAFETY: The number was written when the operations were registered, and the namespace has
+    // memory of their `size` for it.
+    unsafe { bindings::rust_helper_net_generic(net, *HOOK.id.get()).cast() }
+}
+
+/// # Safety
+///
+/// Called by the core for a new namespace, or one that is there when the hook is registered.
+unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
+    // SAFETY: The core gives us the namespace. The hook is a static.
+    let result = to_result(unsafe { bindings::nf_register_net_hook(net, HOOK.ops.get()) });
+    // The user of a namespace may have as many hooks there as there can be: that is no reason to
+    // fail for all others. What its neighbours say of themselves is learned all the same.
+    if let Err(error) = &result {
+        pr_warn!("ARP is not learned in a namespace: {error:?}\n");
+    }
+    // SAFETY: As the core calls us.
+    unsafe { (*per_net(net)).hooked = result.is_ok() };
+    0
+}
+
+/// # Safety
+///
+/// Called by the core for a namespace for which `init_callback` was called. An RCU grace period
+/// follows, in which calls of the hook end.
+unsafe extern "C" fn pre_exit_callback(net: *mut bindings::net) {
+    // SAFETY: As the core calls us.
+    if unsafe { (*per_net(net)).hooked } {
+        // SAFETY: The core gives us the namespace, in which it was registered.
+        unsafe { bindings::nf_unregister_net_hook(net, HOOK.ops.get()) };
+    }
+}
+
+/// The hook of a driver, one in each network namespace, while it is registered.
+///
+/// # Invariants
+///
+/// This value has claimed [`HOOK`], which is registered for `T`.
+pub(super) struct Registration<T: ArpIn>(PhantomData<T>);
+
+impl<T: ArpIn> Registration<T> {
+    /// Registers the hook, for all devices whose `rtnl_link_ops` is `kind`. Process context,
+    /// without RTNL. Fails with `EBUSY` if the module has registered it for another driver.
+    ///
+    /// # Safety
+    ///
+    /// Those must be devices of `T`, which have their data while they are registered.
+    pub(super) unsafe fn new(kind: *mut bindings::rtnl_link_ops) -> Result<Self> {
+        HOOK.claimed.cmpxchg(0, 1, Full).map_err(|_| EBUSY)?;
+        let mut ops: bindings::nf_hook_ops = pin_init::zeroed();
+        ops.hook = Some(Self::hook_callback);
+        ops.priv_ = kind.cast();
+        ops.pf = bindings::NFPROTO_ARP as u8;
+        ops.hooknum = bindings::NF_ARP_IN;
         // Behind all others.
-        hook.priority = c_int::MAX;
+        ops.priority = c_int::MAX;
         let mut pernet: bindings::pernet_operations = pin_init::zeroed();
-        pernet.init = Some(Self::init_callback);
-        // Not `exit`: an RCU grace period follows, in which calls of the hook end.
-        pernet.pre_exit = Some(Self::pre_exit_callback);
-        Self {
-            hook,
-            pernet: UnsafeCell::new(pernet),
-            kind: AtomicPtr::new(null_mut()),
-            _driver: PhantomData,
+        pernet.init = Some(init_callback);
+        pernet.pre_exit = Some(pre_exit_callback);
+        pernet.id = HOOK.id.get();
+        // SAFETY: Nobody else uses them, as they are claimed and not registered. `size` is
+        // constant in C, and is written before that is used.
+        unsafe {
+            HOOK.ops.get().write(ops);
+            (&raw const pernet.size)
+                .cast_mut()
+                .write(size_of::<PerNet>());
+            HOOK.pernet.get().write(pernet);
         }
+        // SAFETY: They are statics, filled in, and not registered.
+        to_result(unsafe { bindings::register_pernet_subsys(HOOK.pernet.get()) })
+            .inspect_err(|_| HOOK.claimed.store(0, Relaxed))?;
+        // INVARIANT: It was just registered.
+        Ok(Self(PhantomData))
     }
 
     /// # Safety
     ///
-    /// Called by the core for a new namespace, or one that is there when the hook is registered.
-    unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
-        // SAFETY: The core gives us the namespace. The hook is a static.
-        unsafe { bindings::nf_register_net_hook(net, &T::hook().hook) }
-    }
-
-    /// # Safety
-    ///
-    /// Called by the core for a namespace for which `init_callback` succeeded.
-    unsafe extern "C" fn pre_exit_callback(net: *mut bindings::net) {
-        // SAFETY: The core gives us the namespace.
-        unsafe { bindings::nf_unregister_net_hook(net, &T::hook().hook) };
-    }
-
-    /// # Safety
-    ///
-    /// Called by `arp_rcv()`, in an RCU read-side section.
+    /// Called by `arp_rcv()`, in an RCU read-side section, with `priv` of the hook.
     unsafe extern "C" fn hook_callback(
-        _private: *mut c_void,
+        kind: *mut c_void,
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        let kind = T::hook().kind.load(Ordering::Relaxed);
         // SAFETY: The core gives us the state; the device of a packet lives as long as the packet
         // is received.
         let dev = unsafe { (*state).in_ };
         // SAFETY: As above.
-        if !dev.is_null() && unsafe { (*dev).rtnl_link_ops } == kind {
-            // SAFETY: It is one of `T`, as `register` was promised, and registered: it has data.
+        if !dev.is_null() && unsafe { (*dev).rtnl_link_ops } == kind.cast() {
+            // SAFETY: It is one of `T`, as `new` was promised, and registered: it has data.
             let device = unsafe { Device::<T>::from_raw(dev) };
             // INVARIANT: `arp_rcv()` has unshared the packet and made ARP linear; it is not changed
             // before this call returns.
@@ -149,38 +203,10 @@ impl<T: ArpIn> ArpHook<T> {
     }
 }
 
-/// The hook of a driver, while it is registered.
-///
-/// # Invariants
-///
-/// [`ArpIn::hook`] is registered, by this value.
-pub(super) struct Registration<T: ArpIn>(PhantomData<T>);
-
-impl<T: ArpIn> Registration<T> {
-    /// Registers the hook, for all devices whose `rtnl_link_ops` is `kind`. Process context,
-    /// without RTNL. Fails if it is registered already.
-    ///
-    /// # Safety
-    ///
-    /// Those must be devices of `T`, which have their data while they are registered.
-    pub(super) unsafe fn new(kind: *mut bindings::rtnl_link_ops) -> Result<Self> {
-        let hook = T::hook();
-        hook.kind
-            .compare_exchange(null_mut(), kind, Ordering::Relaxed, Ordering::Relaxed)
-            .map_err(|_| EBUSY)?;
-        // SAFETY: It is a static, and not registered, as was just seen.
-        to_result(unsafe { bindings::register_pernet_subsys(hook.pernet.get()) })
-            .inspect_err(|_| hook.kind.store(null_mut(), Ordering::Relaxed))?;
-        // INVARIANT: It was just registered.
-        Ok(Self(PhantomData))
-    }
-}
-
 impl<T: ArpIn> Drop for Registration<T> {
     fn drop(&mut self) {
-        let hook = T::hook();
         // SAFETY: By the type invariant it is registered. No call is at work when this returns.
-        unsafe { bindings::unregister_pernet_subsys(hook.pernet.get()) };
-        hook.kind.store(null_mut(), Ordering::Relaxed);
+        unsafe { bindings::unregister_pernet_subsys(HOOK.pernet.get()) };
+        HOOK.claimed.store(0, Relaxed);
     }
 }

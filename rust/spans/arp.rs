@@ -25,7 +25,7 @@ use crate::{
         inet::AddressType,
         log,
         neighbour::{self, Event, Parameters, Solicitation, State},
-        netfilter::{self, ArpHook, ArpPacket},
+        netfilter::{self, ArpPacket},
         random::get_random_bytes,
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
@@ -93,6 +93,8 @@ struct Shared {
     device: Option<ARef<Device<Spans>>>,
     /// Somebody is telling the kernel.
     telling: bool,
+    /// Whether there was a carrier when the kernel said so last.
+    carrier: bool,
     /// When the timer fires.
     armed: Option<u64>,
     /// When neighbours that are to be removed are.
@@ -129,6 +131,7 @@ impl Arp {
             config,
             device: None,
             telling: false,
+            carrier: false,
             armed: None,
             removal: None,
         };
@@ -168,6 +171,13 @@ impl Arp {
     /// itself.
     fn forget(&self, all: bool) {
         self.in_batches(|table| table.drop_some(BATCH, all));
+    }
+
+    /// Notes whether there is a carrier. Answers whether the line was mended just now.
+    fn is_mended(&self, carrier: bool) -> bool {
+        let bh = local_bh_disable();
+        let mut shared = self.shared.lock(&bh);
+        !core::mem::replace(&mut shared.carrier, carrier) && carrier
     }
 
     /// The line is mended: those that did not answer may be asked again, and those that are
@@ -281,7 +291,9 @@ impl Arp {
                 // One of another device of this host is nobody's business here.
                 AddressType::Local | AddressType::Other => Sender::Nobody,
             },
-            for_us: device.inet_addr_type(packet.target.ip, bh) == AddressType::Local,
+            // The stack drops packets to the loopback network.
+            for_us: !packet.target.ip.is_loopback()
+                && device.inet_addr_type(packet.target.ip, bh) == AddressType::Local,
         };
         let heard = this.shared.lock(bh).table.hear(packet, ends, ktime_get());
         match heard {
@@ -478,14 +490,8 @@ impl timer::Callback for Arp {
     }
 }
 
-static ARP_HOOK: ArpHook<Spans> = ArpHook::new();
-
 #[vtable]
 impl netfilter::ArpIn for Spans {
-    fn hook() -> &'static ArpHook<Self> {
-        &ARP_HOOK
-    }
-
     fn arp_in(dev: &Device<Self>, packet: &ArpPacket<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
         let medium = port.medium();
@@ -522,6 +528,10 @@ impl neighbour::Operations for Spans {
             Resolution::Ask => solicitation.ask(bh),
             Resolution::NoRoom => solicitation.fail(bh),
             Resolution::Wait => return,
+            Resolution::Ending(address) => {
+                let address = port.medium().bytes(&address);
+                dev.arp_request(ip, Some(address), bh);
+            }
             Resolution::Known | Resolution::Held => (),
         }
         // Somebody may have had to make room.
@@ -532,11 +542,18 @@ impl neighbour::Operations for Spans {
         let port = dev.data();
         let arp = port.arp();
         let mut shared = arp.shared.lock(bh);
-        if shared.table.used(ip, ktime_get(), dice()) {
+        let due = shared.table.used(ip, ktime_get(), dice());
+        if due.is_some() {
             Arp::rearm(arp, &mut shared);
-            drop(shared);
+        }
+        drop(shared);
+        match due {
             // Of everybody: the address that the kernel has may be another host's.
-            dev.arp_request(ip, None, bh);
+            Some(Due::Ask(ip)) => dev.arp_request(ip, None, bh),
+            Some(Due::Verify(ip, address)) => {
+                dev.arp_request(ip, Some(port.medium().bytes(&address)), bh);
+            }
+            None => (),
         }
     }
 

@@ -53,6 +53,9 @@ pub enum Resolution {
     Wait,
     /// It is known, and about to be told: `MAP_VALID`.
     Known,
+    /// The same, and it is to be asked whether it is still there, by unicast: its entry ends
+    /// soon, and it was only heard of until now.
+    Ending(Address),
     /// Nobody answered not long ago, which is about to be told.
     Held,
     /// There is no room to remember that it was asked for, or the interface is down.
@@ -117,7 +120,7 @@ pub enum End {
 pub enum Wish {
     /// Somebody on the segment: only others that nobody asked for.
     Stranger,
-    /// A packet to be sent: those, and what does not answer.
+    /// A packet to be sent: those, and what has not answered.
     Packet,
     /// The user: all but what the user has set.
     User,

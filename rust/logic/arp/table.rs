@@ -38,7 +38,7 @@ mod room;
 
 use super::{
     config::Settings,
-    event::{End, Ends, Heard, News, Resolution, Sender, Wish},
+    event::{Due, End, Ends, Heard, News, Resolution, Sender, Wish},
     packet::{Operation, Packet},
     slots::{Bucket, Chain, Entry, Place, Queue, Slots, Store},
 };
@@ -50,6 +50,9 @@ pub use room::IDLE_MS;
 /// Slots beyond the limit, for entries that are gone and about which the neighbour
 /// framework was not told yet.
 pub const SPARE_SLOTS: usize = 64;
+
+/// How many hosts are remembered whose packets were refused.
+const REFUSED: usize = 8;
 
 /// In how many queues entries wait for an answer, in each for another time: hosts
 /// that were asked at once are not asked again at once.
@@ -134,6 +137,8 @@ enum Use {
     Heard,
     /// Packets were sent to it.
     Sent,
+    /// Packets are to be sent to it, and it did not answer the first request.
+    Unanswered,
     /// It is not known, or the user has set it.
     None,
 }
@@ -143,6 +148,7 @@ impl Use {
         match state {
             _ if heard => Self::Heard,
             State::Valid | State::Ending => Self::Sent,
+            State::Incomplete { tries, .. } if tries > 1 => Self::Unanswered,
             _ => Self::None,
         }
     }
@@ -201,12 +207,15 @@ where
     heard: Queue,
     /// Valid entries that packets were sent to, least recently used first, as far as is known.
     sent: Queue,
+    /// Entries that were asked for more than once.
+    unanswered: Queue,
     /// Entries that are locked.
     tell: Queue,
     /// What was told last, which the kernel may be taking in just now.
     told: Option<Ipv4Addr>,
-    /// The host whose packet was refused last.
-    refused: Option<Ipv4Addr>,
+    /// The hosts whose packets were refused last, one for each CPU that may hear one at this
+    /// moment, most often.
+    refused: [Option<Ipv4Addr>; REFUSED],
     /// Entries that are gone.
     gone: usize,
     up: bool,
@@ -239,9 +248,10 @@ where
             },
             heard: Queue::new(Chain::Use),
             sent: Queue::new(Chain::Use),
+            unanswered: Queue::new(Chain::Use),
             tell: Queue::new(Chain::Tell),
             told: None,
-            refused: None,
+            refused: [None; REFUSED],
             gone: 0,
             up: false,
             mended: 0,
@@ -315,9 +325,9 @@ where
                 self.ask(place, 0, now, dice)
             }
             State::Valid | State::Ending | State::Forgotten => {
-                self.set_heard(place, false);
+                let verify = self.first_use(place);
                 self.lock(place);
-                Resolution::Known
+                verify.map_or(Resolution::Known, Resolution::Ending)
             }
             State::Failed if age < self.settings.hold => {
                 self.lock(place);
@@ -331,20 +341,26 @@ where
         }
     }
 
-    /// The kernel sends to a host whose link address it has without having asked. Answers whether
-    /// the host is to be asked for, by broadcast: its address is to be verified. `dice` is random.
-    pub fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> bool {
+    /// The kernel sends to a host whose link address it has without having asked. Answers what is
+    /// to be done. `dice` is random.
+    pub fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Option<Due> {
         match self.known(ip).filter(|_| self.up) {
             Some((place, entry)) if entry.state == State::Unverified => {
                 self.ask(place, 0, now, dice);
-                true
+                Some(Due::Ask(ip))
             }
-            Some((place, _)) => {
-                self.set_heard(place, false);
-                false
-            }
-            None => false,
+            Some((place, _)) => Some(Due::Verify(ip, self.first_use(place)?)),
+            None => None,
         }
+    }
+
+    /// A packet is sent to a host. If it was only heard of until now, and its entry is looked at no
+    /// more, answers its address: it is to be asked whether it is still there.
+    fn first_use(&mut self, place: Place) -> Option<Address> {
+        let entry = self.slots.get(place)?;
+        let (heard, state, address) = (entry.heard, entry.state, entry.address);
+        self.set_heard(place, false);
+        (heard && state == State::Ending).then_some(address)
     }
 
     /// A packet has come in.
@@ -369,7 +385,10 @@ where
                 return Heard::Nothing;
             }
             let Some(place) = self.add(ip, Wish::Stranger) else {
-                self.refused = Some(ip);
+                self.refused.rotate_right(1);
+                if let Some(last) = self.refused.first_mut() {
+                    *last = Some(ip);
+                }
                 return Heard::NoRoom;
             };
             self.totals.learned = self.totals.learned.wrapping_add(1);
@@ -561,11 +580,13 @@ where
         match before {
             Use::Heard => self.slots.unlink(&mut self.heard, place),
             Use::Sent => self.slots.unlink(&mut self.sent, place),
+            Use::Unanswered => self.slots.unlink(&mut self.unanswered, place),
             Use::None => (),
         }
         match after {
             Use::Heard => self.slots.push(&mut self.heard, place),
             Use::Sent => self.slots.push(&mut self.sent, place),
+            Use::Unanswered => self.slots.push(&mut self.unanswered, place),
             Use::None => (),
         }
     }

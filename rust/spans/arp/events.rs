@@ -44,12 +44,15 @@ impl notifier::Events for Spans {
         let port = dev.data();
         if !dev.does_arp() {
             port.arp().forget(false);
-        } else if dev.carrier_ok() {
-            // Who was asked over a line that was cut could not answer.
+        } else if !dev.carrier_ok() {
+            port.arp().is_mended(false);
+            if dev.arp_evict_nocarrier(rtnl) {
+                port.arp().forget(false);
+            }
+        } else if port.arp().is_mended(true) {
+            // A host that was asked over a line that was cut could not answer.
             port.arp().mend();
             Arp::tell(port.arp(), dev, &local_bh_disable());
-        } else if dev.arp_evict_nocarrier(rtnl) {
-            port.arp().forget(false);
         }
         restore(dev, rtnl);
     }

@@ -67,6 +67,8 @@ where
             State::Forgotten | State::Permanent => self.has(place, address, doubted, now),
             // It is to be told something else, or the same.
             _ if entry.locked => (),
+            // An answer to a question that was not ours: no first packet will be noted.
+            State::Valid | State::Ending if same && !doubted => self.set_heard(place, false),
             State::Valid | State::Ending if same => (),
             State::Unverified if same && doubted => (),
             // It is asked for already.

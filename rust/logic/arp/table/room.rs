@@ -33,15 +33,18 @@ where
     /// that packet next.
     pub fn admits(&mut self, ip: Ipv4Addr) -> bool {
         let has_room = self.has_room(ip);
-        if !has_room && self.refused.take() != Some(ip) {
+        let heard = self.refused.iter_mut().find(|it| **it == Some(ip));
+        if !has_room && heard.and_then(Option::take).is_none() {
             self.totals.refused = self.totals.refused.wrapping_add(1);
         }
         has_room
     }
 
-    /// Whether a packet to this address finds room only if a host is [evicted](Self::evict).
+    /// Whether a packet to this address finds room only if a host is [evicted](Self::evict). Not
+    /// for a host whose own packet was just refused: the stack, which answers that packet, would
+    /// have a stranger make room for itself.
     pub fn needs_eviction(&self, ip: Ipv4Addr) -> bool {
-        self.has_slot(ip) && !self.has_room(ip)
+        self.has_slot(ip) && !self.has_room(ip) && !self.refused.contains(&Some(ip))
     }
 
     /// At most so many of the hosts that packets were sent to, least recently used first, as far
@@ -173,8 +176,9 @@ where
             return heard;
         }
         let failed = self.queues.failed.first();
-        if wish == Wish::Packet || failed.is_some() {
-            return failed;
+        let silent = failed.or(self.unanswered.first());
+        if wish == Wish::Packet || silent.is_some() {
+            return silent;
         }
         let asking = self.queues.asking.iter().find_map(Queue::first);
         let known = self.queues.ending.first().or(self.queues.valid.first());

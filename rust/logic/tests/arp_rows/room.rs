@@ -47,7 +47,7 @@ fn room_is_made_by_none_that_is_in_use() {
     assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.table.lookup(ip(3)), None);
-    assert!(!rig.table.used(ip(4), rig.now, 0));
+    assert_eq!(rig.table.used(ip(4), rig.now, 0), None);
     assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
     assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
     assert_eq!(rig.table.totals().refused, 2);
@@ -131,6 +131,38 @@ fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     assert_eq!(rig.table.totals().evicted, 1);
     let gone = (ip(5), News::Gone(End::Evicted(Wish::Packet)));
     assert!(rig.tell().contains(&gone));
+}
+
+/// A scan throws out what it has asked for before, not a host that answered.
+#[test]
+fn room_for_a_packet_is_made_by_what_did_not_answer_the_first_request() {
+    let mut rig = two(66);
+    rig.valid(ip(2), hw(2));
+    rig.incomplete(ip(3));
+    assert!(rig.table.needs_eviction(ip(4)));
+    rig.pass(SLOWEST);
+    assert!(!rig.table.needs_eviction(ip(4)));
+    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
+    assert!(rig.is_none(ip(3)) || rig.state(ip(3)).is_none());
+}
+
+/// The stack, which answers a stranger, does not have a host make room for it.
+#[test]
+fn room_is_not_made_by_a_host_for_a_stranger() {
+    let mut rig = two(66);
+    rig.valid(ip(2), hw(2));
+    rig.valid(ip(3), hw(3));
+    for last in 4..10 {
+        assert_eq!(rig.hear(ip(last), hw(last), true), Heard::NoRoom);
+    }
+    for last in 4..10 {
+        assert!(!rig.table.needs_eviction(ip(last)));
+        assert!(!rig.table.admits(ip(last)));
+        // A packet of ours is another matter.
+        assert!(rig.table.needs_eviction(ip(last)));
+    }
+    assert_eq!(rig.table.totals().refused, 6);
 }
 
 /// What is gone keeps its slot until that is told.

@@ -121,10 +121,41 @@ fn aging_asks_whom_a_packet_was_ever_sent_to() {
     for (sent, asked) in [(false, 0), (true, 1)] {
         rig.hear(ip(3), hw(3), true);
         if sent {
-            assert!(!rig.table.used(ip(3), rig.now, 0));
+            assert_eq!(rig.table.used(ip(3), rig.now, 0), None);
         }
         assert_eq!(rig.pass(20 * MINUTE).len(), asked);
     }
+}
+
+/// A host that was only heard of, and is sent to after its entry was looked at.
+#[test]
+fn aging_asks_whom_a_packet_is_sent_to_in_the_last_tick() {
+    for by_question in [false, true] {
+        let mut rig = Rig::new();
+        rig.hear(IT, ITS, true);
+        assert_eq!(rig.pass(19 * MINUTE + SECOND), []);
+        if by_question {
+            assert_eq!(rig.resolve(IT), Resolution::Ending(ITS));
+            assert_eq!(rig.resolve(IT), Resolution::Known);
+        } else {
+            let due = Some(Due::Verify(IT, ITS));
+            assert_eq!(rig.table.used(IT, rig.now, 0), due);
+            assert_eq!(rig.table.used(IT, rig.now, 0), None);
+        }
+        assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+        assert_eq!(rig.pass(19 * MINUTE).len(), 1);
+    }
+}
+
+/// `arping`, or an answer that the user's REACHABLE has made needless.
+#[test]
+fn aging_asks_a_host_that_the_kernel_found_reachable() {
+    let mut rig = Rig::new();
+    rig.hear(IT, ITS, true);
+    rig.tell();
+    rig.neighbour(IT, Neighbour::Reachable(ITS));
+    assert!(!rig.view(IT).unwrap().heard);
+    assert_eq!(rig.pass(19 * MINUTE).len(), 1);
 }
 
 /// A tick that is longer than the life must not have everything asked for at once.

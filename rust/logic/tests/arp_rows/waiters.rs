@@ -318,15 +318,15 @@ fn doubted_is_asked_for_with_its_first_packet() {
     for answer in [ITS, OTHER] {
         let mut rig = Rig::new();
         rig.neighbour(IT, Neighbour::Stale(ITS));
-        assert!(rig.table.used(IT, rig.now, 0));
+        assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Ask(IT)));
         assert!(rig.is_incomplete(IT));
-        assert!(!rig.table.used(IT, rig.now, 0));
+        assert_eq!(rig.table.used(IT, rig.now, 0), None);
         assert_eq!(rig.hear(IT, answer, true), Heard::Answer);
         assert_eq!(rig.tell(), [(IT, News::Valid(answer))]);
     }
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Stale(ITS));
-    assert!(rig.table.used(IT, rig.now, 0));
+    assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Ask(IT)));
     assert_eq!(requests(&rig.pass(18 * SECOND), IT).len(), 4);
     assert_eq!(rig.tell(), [(IT, News::Failed)]);
 }
@@ -392,7 +392,7 @@ fn doubted_goes_with_its_neighbour() {
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Stale(ITS));
     rig.down();
-    assert!(!rig.table.used(IT, rig.now, 0));
+    assert_eq!(rig.table.used(IT, rig.now, 0), None);
     assert!(rig.is_none(IT));
 }
 

@@ -161,6 +161,8 @@ struct Plain {
     stranger: Option<u64>,
     /// Since when it has been one that packets are sent to, or was last seen in use.
     sent: Option<u64>,
+    /// When it was asked a second time.
+    unanswered: Option<u64>,
     /// When there was something to tell.
     news: Option<u64>,
 }
@@ -247,6 +249,8 @@ impl Oracle {
         if matches!(is, Is::Asked { .. } | Is::Doubted { .. }) {
             it.news = None;
         }
+        let twice = matches!(is, Is::Asked { tries, .. } if tries > 1);
+        it.unanswered = twice.then(|| it.unanswered.unwrap_or(order));
         if matches!(is, Is::Doubted { .. }) {
             it.stranger.get_or_insert(order);
         } else if !matches!(is, Is::Known { .. }) {
@@ -313,10 +317,19 @@ impl Oracle {
         known(true).or(known(false))
     }
 
+    /// Of those who are asked for, the first one who was asked twice.
+    fn oldest_unanswered(&self) -> Option<usize> {
+        (0..self.list.len())
+            .filter(|at| self.list[*at].unanswered.is_some())
+            .min_by_key(|at| self.list[*at].unanswered)
+    }
+
     fn victim(&self, for_packet: bool, for_user: bool) -> Option<usize> {
         let mut victim = self.oldest_stranger();
         if for_packet || for_user {
-            victim = victim.or(self.oldest(|it| it.is == Is::Silent));
+            victim = victim
+                .or(self.oldest(|it| it.is == Is::Silent))
+                .or(self.oldest_unanswered());
         }
         if for_user {
             victim = victim.or(self.oldest_asked()).or(self.oldest_known());
@@ -361,6 +374,7 @@ impl Oracle {
             order: 0,
             stranger: None,
             sent: None,
+            unanswered: None,
             news: None,
         });
         Some(self.list.len() - 1)
@@ -395,9 +409,9 @@ impl Oracle {
             | Is::Set {
                 forgotten: true, ..
             } => {
-                self.list[at].stranger = None;
+                let ending = self.first_use(at);
                 self.announce(at);
-                Resolution::Known
+                ending.map_or(Resolution::Known, Resolution::Ending)
             }
             Is::Set { .. } | Is::Doubted { .. } => {
                 self.ask(at, 1, now, dice);
@@ -415,16 +429,25 @@ impl Oracle {
         }
     }
 
-    fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> bool {
-        let Some(at) = self.position(ip).filter(|_| self.up) else {
-            return false;
-        };
+    fn first_use(&mut self, at: usize) -> Option<Address> {
+        let stranger = self.list[at].stranger.take().is_some();
+        match self.list[at].is {
+            Is::Known {
+                at,
+                looked_at: true,
+            } if stranger => Some(at),
+            _ => None,
+        }
+    }
+
+    fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Option<Due> {
+        let at = self.position(ip).filter(|_| self.up)?;
         let doubted = matches!(self.list[at].is, Is::Doubted { .. });
         if doubted {
             self.ask(at, 1, now, dice);
+            return Some(Due::Ask(ip));
         }
-        self.list[at].stranger = None;
-        doubted
+        Some(Due::Verify(ip, self.first_use(at)?))
     }
 
     fn hear(&mut self, packet: &Packet, ends: Ends, now: u64) -> Heard {
@@ -506,6 +529,9 @@ impl Oracle {
             }
             Neighbour::Reachable(address) => {
                 let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
+                if let Some(at) = found.filter(|_| !locked && same) {
+                    self.list[at].stranger = None;
+                }
                 if !locked && !same {
                     if let Some(at) = found.or_else(|| self.make(ip, true, false)) {
                         self.said(at, address, false, now);
