@@ -8,6 +8,34 @@
 
 use crate::address::Address;
 
+/// How often in a second the core takes note at once of a carrier that another device has
+/// changed. What exceeds that is left to linkwatch, which does so once a second: one member
+/// must not cost others much.
+const REPORTS: u32 = 32;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// How often the core was told of a carrier.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reports {
+    since: u64,
+    count: u32,
+}
+
+impl Reports {
+    /// Whether the core may be told once more at this time, in nanoseconds.
+    pub fn may(&mut self, now: u64) -> bool {
+        if now.saturating_sub(self.since) >= SECOND {
+            *self = Self {
+                since: now,
+                count: 0,
+            };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= REPORTS
+    }
+}
+
 /// One address on a segment.
 pub trait Member {
     /// The address under which an interface is reached.
@@ -121,6 +149,15 @@ pub const MAX_COPIES: usize = 4096;
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn reports_are_bounded() {
+        let mut reports = Reports::default();
+        for second in 1..5 {
+            let told = (0..1000).filter(|ms| reports.may(second * SECOND + ms * 1_000_000));
+            assert_eq!(told.count(), 32);
+        }
+    }
 
     #[derive(Clone, Debug, PartialEq)]
     struct Station(u64, usize);

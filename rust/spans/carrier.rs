@@ -11,20 +11,21 @@
 //! It is [reported](Lines::report) as soon as the device is up or down.
 
 use super::Spans;
-use crate::net::{rtnl::Rtnl, spinlock_bh::local_bh_disable, Device};
+use crate::net::{clock::ktime_get, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device};
 use core::cell::Cell;
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{aref::ARef, Mutex},
 };
-use spans_logic::segment::carriers;
+use spans_logic::segment::{carriers, Reports};
 
 /// A device that is up.
 struct End {
     device: ARef<Device<Spans>>,
     /// Its carrier is not what the core was [told](Lines::report).
     changed: Cell<bool>,
+    reports: Cell<Reports>,
 }
 
 /// The devices of a segment that are up. This is not what frames look at, so that
@@ -49,7 +50,7 @@ impl Lines {
         settle(&self.ends.lock());
     }
 
-    /// Has the core take note of each carrier that has changed. Process context, not from
+    /// Has the core take note of each carrier that has changed, but of none too often. Process context, not from
     /// `open` or `stop`: notifiers are called, which is why no lock is held meanwhile.
     pub(super) fn report(&self, rtnl: &Rtnl) {
         while let Some(device) = self.next_changed() {
@@ -59,14 +60,26 @@ impl Lines {
 
     fn next_changed(&self) -> Option<ARef<Device<Spans>>> {
         let ends = self.ends.lock();
-        let end = ends.iter().find(|end| end.changed.take())?;
+        let now = ktime_get();
+        let end = ends.iter().find(|end| {
+            let mut reports = end.reports.get();
+            let told = end.changed.take() && reports.may(now);
+            end.reports.set(reports);
+            told
+        })?;
         Some(end.device.clone())
     }
 }
 
 fn settle(ends: &[End]) {
     let cuts = ends.iter().map(|end| end.device.data().is_cut());
-    for (End { device, changed }, carrier) in ends.iter().zip(carriers(cuts)) {
+    for (
+        End {
+            device, changed, ..
+        },
+        carrier,
+    ) in ends.iter().zip(carriers(cuts))
+    {
         if device.carrier_ok() == carrier {
             continue;
         }
@@ -96,6 +109,7 @@ impl Line {
         let end = End {
             device: device.into(),
             changed: Cell::new(false),
+            reports: Cell::new(Reports::default()),
         };
         let mut ends = port.segment().lines().ends.lock();
         ends.push(end, GFP_KERNEL_ACCOUNT)?;
