@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What CPUs there are, and what for.
+//! The CPUs of the machine, and their purposes.
 //!
 //! C headers: [`include/linux/cpumask.h`](srctree/include/linux/cpumask.h),
 //! [`include/linux/sched/isolation.h`](srctree/include/linux/sched/isolation.h)
@@ -12,11 +12,13 @@ use kernel::{cpu::CpuId, sync::rcu};
 pub fn possible_cpus() -> impl Iterator<Item = CpuId> {
     let mut cpu = -1;
     core::iter::from_fn(move || {
-        // SAFETY: Any number of at least -1 may be given.
+        // SAFETY: Any number of at least -1 and below `nr_cpu_ids` may be given.
         let next = unsafe { bindings::rust_helper_cpumask_next_possible(cpu) };
         cpu = next.try_into().ok()?;
         CpuId::from_i32(cpu)
     })
+    // C warns of a number behind the last one.
+    .fuse()
 }
 
 /// Whether there can be this CPU.
@@ -29,7 +31,7 @@ pub fn is_possible(cpu: CpuId) -> bool {
 /// cpusets nor in `isolcpus=`, and not in `nohz_full=`. A kernel without
 /// `CONFIG_CPU_ISOLATION` has no other CPUs. Partitions may change at once.
 pub fn is_housekeeping(cpu: CpuId) -> bool {
-    // What a partition is replaced by is freed after a grace period.
+    // `housekeeping_update()` frees the mask of before after a grace period.
     let _rcu = rcu::read_lock();
     [
         bindings::hk_type_HK_TYPE_DOMAIN,

@@ -201,7 +201,7 @@ impl XmitLocked<'_> {
         let bytes = bytes.min(self.outstanding());
         if bytes > 0 {
             // SAFETY: By the type invariant the queue is valid. Its lock is held. No more is
-            // completed than was announced, of which C makes sure.
+            // completed than was announced, which C insists on.
             unsafe {
                 // C does nothing with the number of packets.
                 bindings::rust_helper_netdev_tx_completed_queue(self.txq.txq, 1, bytes as c_uint)
@@ -211,7 +211,7 @@ impl XmitLocked<'_> {
 
     /// The ring was emptied. The stack may go on.
     pub fn complete_all(&self) {
-        self.completed_queue(self.outstanding());
+        self.completed_queue(usize::MAX);
     }
 
     /// `netdev_tx_reset_queue()`: the ring is empty, and the device is down.

@@ -26,11 +26,12 @@ use kernel::{
 
 /// Evidence that this thread holds the RTNL mutex.
 ///
-/// There is one for all network namespaces, which all relies on that asks for this evidence: a
-/// segment may have members in several, and [`Rcu::replace`](rcu::Rcu::replace), lists of a
+/// It is one for all network namespaces, on which each user of this evidence relies: a segment
+/// may have members in several, and [`Rcu::replace`](rcu::Rcu::replace), lists of a
 /// segment's devices and notifiers are for all of them. `CONFIG_DEBUG_NET_SMALL_RTNL` is no harm:
 /// it takes a mutex of the namespace beside RTNL (`rtnl_net_lock()` in net/core/rtnetlink.c). A
-/// kernel that takes that one alone is [refused](check).
+/// kernel that takes that one alone is [refused](check_rtnl), unless another thread holds RTNL at
+/// that moment.
 ///
 /// # Invariants
 ///
@@ -49,7 +50,7 @@ impl Rtnl {
 
 /// Refuses with `ENOEXEC` a kernel whose `rtnl_net_lock()` leaves other namespaces alone. Process
 /// context, without RTNL.
-fn check() -> Result {
+fn check_rtnl() -> Result {
     // SAFETY: The first namespace is always there. RTNL that this thread holds cannot be taken by
     // it; what was taken is given back.
     let free = unsafe {
@@ -161,7 +162,7 @@ impl<T: LinkOperations> Registration<T> {
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             // All that is unsafe here relies on it.
-            _: { layout::check()?; check()? },
+            _: { layout::check()?; check_rtnl()? },
             // Before there are devices.
             // SAFETY: `this` is the memory of `Self`, of which only the place of a field is taken;
             // devices with these operations are of `T`.

@@ -159,8 +159,8 @@ impl SkBuff {
             // SAFETY: The packet is valid and ours, and nobody else's. C is asked to copy its headers
             // if a clone shares them.
             unsafe {
-                // tcp_gso_segment() and its relatives write a checksum that is not there yet into the
-                // header, and __skb_gso_segment() expects that of CHECKSUM_NONE alone.
+                // tcp_gso_segment() and its relatives write a checksum into the header, and
+                // __skb_gso_segment() copies that for CHECKSUM_NONE, not for CHECKSUM_UNNECESSARY.
                 if u32::from((*headers(skb)).ip_summed()) != bindings::CHECKSUM_PARTIAL
                     && bindings::rust_helper_skb_cow_head(skb, 0) != 0
                 {
