@@ -12,6 +12,7 @@ ALL_TESTS="
 	refreshed
 	in_use
 	unused
+	flow_table
 	shorter_ticks
 	more_ticks
 	fewer_ticks
@@ -182,6 +183,54 @@ unused()
 	silent
 	gone 8
 	log_test "an entry that is not used is there for as long as its host answers"
+}
+
+# A router with a flow table of nftables between a host behind it and host 2.
+flow_table()
+{
+	local sent errors came forwarded
+
+	RET=0
+	two
+	set_spans 1 arp_ticks 8
+	new_ns NS3
+	ip link add v0 netns "$NS1" type veth peer name v1 netns "$NS3"
+	host 1 ip addr add 10.1.0.1/24 dev v0
+	host 1 ip link set v0 up
+	host 3 ip addr add 10.1.0.3/24 dev v1
+	host 3 ip link set v1 up
+	host 3 ip route add default via 10.1.0.1
+	host 2 ip route add 10.1.0.0/24 via 10.0.0.1
+	write 1 net/ipv4/ip_forward 1
+	host 1 nft -f - <<-END
+		table ip spans {
+			flowtable offloaded {
+				hook ingress priority 0
+				devices = { s0, v0 }
+			}
+			chain forward {
+				type filter hook forward priority 0
+				counter
+				ip protocol udp flow add @offloaded
+			}
+		}
+	END
+	check_err $? "nft"
+	rm -f /tmp/came
+	start 2 "$selftests/udp.py" hear /tmp/came
+	defer kill_process $!
+	busywait 20000 test -s /tmp/came
+	read -r sent errors < <(host 3 "$selftests/udp.py" send 10.0.0.2 0.05 $((25 * tick / 1000)))
+	between "datagrams" 50 100000 "$sent"
+	all_came() { read -r came </tmp/came && [ "$came" = "$sent" ]; }
+	busywait 60000 all_came
+	expect "datagrams that arrived" "$sent" "$came"
+	forwarded=$(host 1 nft -j list chain ip spans forward |
+		jq '[.. | .counter?.packets? // empty][0]')
+	between "of which the router's stack saw" 1 20 "$forwarded"
+	expect "errors" 0 "$errors"
+	expect arp_expired 0 "$(get_spans 1 arp_expired)"
+	log_test "a stream by a flow table never stops"
 }
 
 shorter_ticks()
