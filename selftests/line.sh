@@ -12,6 +12,7 @@ ALL_TESTS="
 	filled_with_long_frames
 	headers
 	shared
+	another_rate
 	travelling
 	lost_on_the_way
 "
@@ -185,6 +186,34 @@ while True:
 			between "$size: bytes in $began us" 1 $((began * 190 / 100)) $((first + second))
 		fi
 	done
+	log_test "$what"
+}
+
+# What waits for its time at a low rate, 456 ms for each packet, goes with a higher one.
+another_rate()
+{
+	local rate took what="another rate is for frames that wait"
+
+	RET=0
+	timed "$what" || return
+	pair
+	for rate in 0 1000; do
+		set_spans 1 rate_mbit 1
+		# UDP_SEGMENT.
+		took=$(send "
+arrived = file('statistics/tx_packets')
+s.setsockopt(17, 103, 1400)
+for _ in range(4):
+    s.send(bytes(40 * 1400))
+until(lambda: time.monotonic() > began + 0.05)
+sent = file('statistics/tx_packets') - arrived
+with open('/sys/class/net/s0/spans/rate_mbit', 'w') as settings:
+    settings.write('$rate')
+print(sent, until(lambda: file('statistics/tx_packets') == arrived + 4))")
+		expect "packets that had left before $rate Mbit/s" 0 "${took% *}"
+		between "ms until all had" 50 150 "${took#* }"
+	done
+	received 8
 	log_test "$what"
 }
 

@@ -65,6 +65,14 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
+    /// A line that is free from `now` on.
+    pub fn free_from(now: u64) -> Self {
+        Self {
+            free_at: now,
+            ..Self::default()
+        }
+    }
+
     /// The time that a queue may add to its turn, which it wants to begin at `at` with a frame
     /// that takes `time`.
     fn quantum(&self, at: u64, time: u64) -> u64 {
@@ -210,6 +218,24 @@ impl<L: Packets> Journey<L> {
         }
         // A queue that has no frames saves no time up.
         self.credit = 0;
+    }
+
+    /// The line has another rate from `now` on. What has not left by then waits again: the time
+    /// that is reserved for it is that of the old rate, which may be much longer.
+    pub(crate) fn put_back(&mut self, now: u64) {
+        let mut sending = self.sending.take();
+        while let Some(frame) = pop_due(&mut sending, now) {
+            self.sending.push_back(frame);
+        }
+        let mut waiting = L::default();
+        while let Some(mut frame) = sending.pop_front() {
+            frame.set_time(now);
+            waiting.push_back(frame);
+        }
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
+        self.credit = 0;
+        self.sent_until = 0;
     }
 
     /// Takes the frames that have arrived by now, at most `most`.

@@ -104,8 +104,12 @@ impl<L: Packets> Ring<L> {
         self.slots = slots;
     }
 
-    /// Sets what the line is like, for frames that have not left yet.
-    pub fn set_line(&mut self, line: Line) {
+    /// Sets what the line is like, for frames that have not left yet. With another rate the
+    /// [`Occupancy`] is to be a new one, too.
+    pub fn set_line(&mut self, line: Line, clock: impl Fn() -> u64) {
+        if line.rate_mbit != self.line.rate_mbit && self.journey.len() > 0 {
+            self.journey.put_back(clock());
+        }
         self.line = line;
     }
 

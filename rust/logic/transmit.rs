@@ -530,10 +530,10 @@ impl<L: Packets> Transmit<L> {
     /// Answers whether the stack is to be told to send nothing more, as what a `qdisc`
     /// holds back need not be dropped here; [`schedule`](Self::schedule) is to be asked
     /// afterwards.
-    pub fn set(&mut self, settings: Settings, qdisc: bool) -> bool {
+    pub fn set(&mut self, settings: Settings, qdisc: bool, clock: impl Fn() -> u64) -> bool {
         self.subqueue.set_limits(settings.limits);
         self.ring.set_slots(settings.slots);
-        self.ring.set_line(settings.line);
+        self.ring.set_line(settings.line, clock);
         self.settings = settings;
         let stop = qdisc && self.state == State::Running && !self.stopped && self.is_congested();
         self.stopped |= stop;

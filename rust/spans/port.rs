@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     net::{
+        clock::ktime_get,
         device::Setup,
         napi::Napi,
         queue::TxQueue,
@@ -248,11 +249,17 @@ impl Port {
         let mut config = port.config.lock();
         let mut changed = config.clone();
         change(&mut changed)?;
+        let another_rate = changed.get(Knob::RateMbit) != config.get(Knob::RateMbit);
         *config = changed;
         let config = config.clone();
         let settings = port.settings(dev, &config);
         port.tx_wait.write(Self::wait_of(&config));
         let bh = local_bh_disable();
+        if another_rate {
+            // Before any queue has the new rate. A poll of one that has the old one may reserve
+            // one more turn with it.
+            *port.line.lock(&bh) = Occupancy::free_from(ktime_get());
+        }
         for queue in port.queues() {
             if let Some(txq) = dev.tx_queue(queue.index()) {
                 Queue::set(queue, &port, txq, settings, &bh);

@@ -326,7 +326,10 @@ impl Queue {
         bh: &LocalBhDisabled,
     ) {
         queue.with_tx(txq, bh, |tx, locked| {
-            if tx.transmit.set(settings, !locked.has_no_qdisc(bh)) {
+            if tx
+                .transmit
+                .set(settings, !locked.has_no_qdisc(bh), ktime_get)
+            {
                 locked.stop();
                 queue.count(Counter::TxStops, 1);
             }

@@ -453,7 +453,7 @@ fn inv_21_a_start_that_is_scheduled_by_force_is_not_lost() {
             thread::spawn(move || {
                 let queue = &pair.queues[0];
                 let mut tx = queue.lock();
-                tx.transmit.set(SETTINGS, false);
+                tx.transmit.set(SETTINGS, false, || 0);
                 if tx.transmit.schedule() {
                     queue.ring(Mistake::None);
                 }

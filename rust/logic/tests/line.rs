@@ -282,6 +282,33 @@ fn a_full_line_stops_no_queue_for_long() {
     world.drain();
 }
 
+/// What is reserved at a low rate takes the time of a higher one as soon as there is one.
+#[test]
+fn another_rate_is_for_frames_that_wait_for_their_time() {
+    for (rate, each) in [(0, 0), (1000, 3_000_000)] {
+        // Three seconds for a frame, of each queue in turn.
+        let mut world = world(1, 0);
+        for _ in 0..3 {
+            for queue in 0..2 {
+                world.transmit(0, queue, Class::Norm, 375_000, false);
+            }
+        }
+        world.softirq();
+        // The first one has left, if no poll has seen it.
+        world.pass(3 * SECOND);
+        world.set(Knob::RateMbit, rate);
+        let end = 3 * SECOND + 5 * each;
+        world.softirq();
+        while let Some(next) = world.next_timer().filter(|next| *next <= end) {
+            world.pass(next.saturating_sub(world.now));
+            world.softirq();
+        }
+        let delivered = [0, 1].map(|queue| world.queues[queue].delivered().len());
+        assert_eq!((world.now, delivered), (end, [3, 3]), "{rate} Mbit/s");
+        world.drain();
+    }
+}
+
 #[test]
 fn waiting_for_a_turn_is_no_hang() {
     // Three seconds for a frame, of each queue in turn.

@@ -671,8 +671,17 @@ proptest! {
                 }
                 Step::Pass(time) => now += time,
                 Step::Line(rate_mbit, delay) => {
+                    if rate_mbit != line.rate_mbit {
+                        for (.., place) in &mut posted {
+                            if matches!(*place, Place::Sending(at) if at > now) {
+                                *place = Place::Waiting(now);
+                            }
+                        }
+                        occupancy = Occupancy::free_from(now);
+                        free_at = now;
+                    }
                     line = Line { rate_mbit, delay };
-                    ring.set_line(line);
+                    ring.set_line(line, || now);
                 }
                 Step::Slots(count) => {
                     slots = count;

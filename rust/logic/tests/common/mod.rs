@@ -622,7 +622,8 @@ impl World {
         for index in 0..QUEUES {
             let queue = &mut self.queues[index];
             let (queued, used) = (queue.tx.subqueue().len(), queue.tx.ring().used());
-            if queue.tx.set(settings, queue.qdisc) {
+            let now = self.now;
+            if queue.tx.set(settings, queue.qdisc, || now) {
                 assert!(queue.qdisc && !queue.stopped);
                 queue.stopped = true;
             }
@@ -639,6 +640,9 @@ impl World {
 
     /// The user sets something.
     pub(crate) fn set(&mut self, knob: Knob, value: u32) {
+        if knob == Knob::RateMbit && value != self.config.get(knob) {
+            self.line = Occupancy::free_from(self.now);
+        }
         self.config.set(knob, value).unwrap();
         self.apply();
     }
