@@ -238,6 +238,14 @@ impl<L: Packets> Journey<L> {
         self.sent_until = 0;
     }
 
+    /// Takes the frames, if the line is reserved for none and none has left.
+    pub(crate) fn take_waiting(&mut self) -> L {
+        if self.waiting.len() < self.len {
+            return L::default();
+        }
+        self.take()
+    }
+
     /// Takes the frames that have arrived by now, at most `most`.
     pub(crate) fn arrived(&mut self, now: u64, most: usize) -> L {
         let mut frames = L::default();

@@ -190,6 +190,10 @@ impl<L: Packets> Ring<L> {
         left: impl FnMut(&mut L::Packet),
     ) -> Batch<L> {
         let mut bytes = 0;
+        if self.line.is_ideal() && !self.travelled {
+            // Behind frames that came over the line, which are gone, these need not.
+            self.ready.append(&mut self.journey.take_waiting());
+        }
         if self.journey.len() > 0 && budget > 0 {
             let now = clock();
             bytes = self

@@ -309,6 +309,48 @@ fn another_rate_is_for_frames_that_wait_for_their_time() {
     }
 }
 
+/// Also if the ring is never empty.
+#[test]
+fn frames_leave_a_line_that_is_none_any_more() {
+    let ledger = Rc::default();
+    let line = Line {
+        rate_mbit: 100,
+        delay: 1000,
+    };
+    let mut ring: Ring<List> = Ring::new(64, line);
+    let mut occupancy = Occupancy::default();
+    // Bytes that byte queue limits count.
+    let mut limited = 0;
+    let mut delivered = Vec::new();
+    let mut at_once = Vec::new();
+    for round in 0..30 {
+        let now = round as u64 * 100_000;
+        if round == 20 {
+            ring.set_line(Line::default(), || now);
+            occupancy = Occupancy::free_from(now);
+        }
+        let batch = ring.take(8, || now, || &mut occupancy, leave);
+        limited -= batch.left;
+        // Others come while these are carried.
+        at_once.push(ring.takes_at_once(1));
+        for id in [2 * round, 2 * round + 1] {
+            let frame = Pkt::new(&ledger, id, Class::Norm, 1000);
+            assert!(ring.post(frame, || now).is_ok());
+            limited += 1000;
+        }
+        let frames = batch.frames.0.len();
+        delivered.extend(batch.frames.end());
+        limited -= ring.complete(frames, 1000 * frames);
+        assert!(ring.has_posted());
+        assert!(limited <= 1000 * ring.used());
+    }
+    assert!(at_once[..20].iter().all(|at_once| !at_once));
+    assert!(at_once[25..].iter().all(|at_once| *at_once), "{at_once:?}");
+    assert_eq!(limited, 2000);
+    delivered.extend(ring.reset().end());
+    assert!(delivered.into_iter().eq(0..60));
+}
+
 #[test]
 fn waiting_for_a_turn_is_no_hang() {
     // Three seconds for a frame, of each queue in turn.

@@ -604,6 +604,12 @@ proptest! {
                     }
                 }
                 Step::Take(budget) => {
+                    let waits = |(.., place): &(usize, usize, Place)| {
+                        matches!(place, Place::Ready | Place::Waiting(_))
+                    };
+                    if line == Line::default() && !travelled && posted.iter().all(waits) {
+                        posted.iter_mut().for_each(|(.., place)| *place = Place::Ready);
+                    }
                     let batch = ring.take(budget, || now, || &mut occupancy, leave);
                     let mut left = 0;
                     let mut gone = 0;
