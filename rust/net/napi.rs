@@ -219,15 +219,20 @@ impl<T: Poll> Napi<T> {
     /// Has it polled soon, at home, if no poll is due: none is scheduled or under way (by a doorbell,
     /// by its thread, by a socket that polls busily), and the timer of the core that schedules
     /// one where the user defers interrupts, or that such a socket has left
-    /// (`busy_poll_stop()`, `net/core/dev.c`), is not queued. Answers whether it has. Any context.
+    /// (`busy_poll_stop()`, `net/core/dev.c`), is not queued and not about to do that
+    /// (`napi_watchdog()`). Answers whether it has. Any context.
     ///
     /// For a caller that knows of work that has waited for much longer than it takes to schedule
     /// a poll, and that none has fetched: a doorbell was lost.
     pub fn schedule_if_missed(&self) -> bool {
-        // SAFETY: It is a valid `napi_struct`. As long as it was not registered its timer is zero,
-        // which is not queued.
-        let deferred =
-            unsafe { bindings::rust_helper_hrtimer_is_queued(&raw mut (*self.napi.get()).timer) };
+        if self.state() & (1 << bindings::NAPI_STATE_SCHED) != 0 {
+            return false;
+        }
+        // The timer is seen as it was before the bit was cleared.
+        smp_mb();
+        // SAFETY: By the type invariant this is enabled or was, so it has been registered, which
+        // has set the timer up; that stays so.
+        let deferred = unsafe { bindings::hrtimer_active(&raw const (*self.napi.get()).timer) };
         !deferred && self.schedule_now() != Scheduled::Already
     }
 
@@ -304,9 +309,14 @@ impl<T: Poll> Napi<T> {
     /// Whether it has a thread of its own.
     #[inline]
     fn has_thread(&self) -> bool {
+        self.state() & (1 << bindings::NAPI_STATE_THREADED) != 0
+    }
+
+    /// Its `NAPI_STATE_*` at this moment.
+    #[inline]
+    fn state(&self) -> usize {
         // SAFETY: The field is valid, and written atomically.
-        let state = unsafe { (&raw const (*self.napi.get()).state).read_volatile() };
-        state & (1 << bindings::NAPI_STATE_THREADED) != 0
+        unsafe { (&raw const (*self.napi.get()).state).read_volatile() }
     }
 
     /// Has the home CPU put it on its list. To be called only by whoever has set
