@@ -116,7 +116,12 @@ impl Queue {
         let (look, frames) = {
             let mut rx = queue.rx.lock(bh);
             let frames = rx.frames.len();
-            (rx.watch.look(frames == 0, queue.rx_done.read()), frames)
+            let look = rx.watch.look(frames == 0, queue.rx_done.read());
+            if look == Look::Stands {
+                // Under the lock, before the poll is scheduled: what rang may be what was lost.
+                queue.rx_rung.write(true);
+            }
+            (look, frames)
         };
         match look {
             Look::Idle => RxLook::Idle,
