@@ -308,6 +308,8 @@ missed_irq()
 	RET=0
 	pair
 	log_begins
+	# No look is pending that packets before have armed.
+	nap 3000
 	miss_irq 2 0
 	check_err $? "no switch"
 	miss 5
@@ -318,6 +320,7 @@ missed_irq()
 	send_udp 0 5
 	received 10
 	expect "missed interrupts afterwards" 1 "$(queues 2 rx missed_irqs)"
+	nap 3000
 	# An interrupt that was missed does not come later, another one does.
 	miss_irq 2 0
 	send_udp 0 5
@@ -350,6 +353,7 @@ missed_irq_by_threads()
 	pair
 	echo 1 >"$(sys 2)/class/net/s0/threaded"
 	check_err $? "no threads"
+	nap 3000
 	miss_irq 2 0
 	miss 5
 	expect "missed interrupts" 1 "$(queues 2 rx missed_irqs)"
@@ -450,6 +454,7 @@ down_with_missed_irq()
 	expect "frames lost" 10 "$(queues 2 rx drop_purge)"
 	expect "ring that misses interrupts" -1 "$(miss_irq 2)"
 	neighbours 2
+	nap 3000
 	miss_irq 2 0
 	miss 5
 	expect "missed interrupts" 1 "$(queues 2 rx missed_irqs)"
