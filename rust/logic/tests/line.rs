@@ -162,6 +162,19 @@ fn late_timers_leave_no_gap() {
     share(&mut senders, SECOND);
 }
 
+/// A queue that is polled later than others loses a part of its share, and not more.
+#[test]
+fn a_late_timer_starves_no_queue() {
+    for lengths in [[1500, 1500], [60, 1500], [1500, 60], [1500, 9000]] {
+        let mut senders = lengths.map(|len| Sender::new(256, len));
+        senders[1].late = 200_000;
+        share(&mut senders, SECOND);
+        let sent = senders.each_ref().map(|sender| sender.sent);
+        let all: usize = sent.iter().sum();
+        assert!(sent.iter().all(|sent| sent * 4 >= all), "{lengths:?}: {sent:?}");
+    }
+}
+
 #[test]
 fn each_segment_has_headers() {
     let mut senders = [Sender::new(16, 60_000), Sender::new(64, 1500)];
