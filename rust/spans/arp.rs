@@ -122,7 +122,7 @@ impl Arp {
         let most = neighbour::gc_thresh3();
         let limits = Knob::Limit.range();
         config
-            .set(Knob::Limit, most.clamp(*limits.start(), *limits.end()))
+            .set(Knob::Limit, most.max(*limits.start()).min(*limits.end()))
             .map_err(|_| EINVAL)?;
         let settings = config.settings();
         let (slots, buckets) = room(settings.limit)?;

@@ -83,10 +83,10 @@ pub trait Store<S> {
     fn get_mut(&mut self, index: usize) -> Option<&mut Slot<S>>;
 
     /// How many slots there are.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
 
     /// How many there may be.
-    fn max_len(&self) -> usize;
+    fn max_count(&self) -> usize;
 
     /// Adds slots behind the others, all of them empty, if there may be more and there is memory.
     /// The table's lock is held.
@@ -108,11 +108,11 @@ impl<S: Copy, E: DerefMut<Target = [Slot<S>]>> Store<S> for E {
         self.deref_mut().get_mut(index)
     }
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.deref().len()
     }
 
-    fn max_len(&self) -> usize {
+    fn max_count(&self) -> usize {
         self.deref().len()
     }
 
@@ -205,7 +205,7 @@ where
 
     /// Empties the slots from this one on, which are free then, before the others.
     fn free_from(&mut self, first: usize) {
-        for index in (first..self.slots.len()).rev() {
+        for index in (first..self.slots.count()).rev() {
             let after = self.free;
             if let Some(slot) = self.slots.get_mut(index) {
                 *slot = Slot {
@@ -224,7 +224,7 @@ where
 
     /// Whether no slot is free, and there may be no more.
     pub(super) fn is_full(&self) -> bool {
-        self.slot(self.free).is_none() && self.slots.len() >= self.slots.max_len()
+        self.slot(self.free).is_none() && self.slots.count() >= self.slots.max_count()
     }
 
     /// Multiplicative hashing with a secret odd factor (Dietzfelbinger and others,
@@ -275,7 +275,7 @@ where
     /// there is no memory for more.
     pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<Place> {
         if self.slot(self.free).is_none() {
-            let first = self.slots.len();
+            let first = self.slots.count();
             self.slots.extend();
             self.free_from(first);
         }
@@ -373,7 +373,7 @@ where
         first: usize,
         slots: usize,
     ) -> impl Iterator<Item = &Entry<S>> {
-        (first..first.saturating_add(slots).min(self.slots.len()))
+        (first..first.saturating_add(slots).min(self.slots.count()))
             .filter_map(|index| self.slots.get(index)?.entry.as_ref())
     }
 
@@ -381,7 +381,7 @@ where
     /// their places.
     pub(super) fn grow(&mut self, mut slots: E, mut buckets: B) -> (E, B) {
         buckets.fill(Bucket::default());
-        let first = self.slots.len();
+        let first = self.slots.count();
         slots.take_from(&mut self.slots);
         let old = (
             core::mem::replace(&mut self.slots, slots),
@@ -405,11 +405,11 @@ where
 
     /// How many slots there may be.
     pub(super) fn max_len(&self) -> usize {
-        self.slots.max_len()
+        self.slots.max_count()
     }
 
     /// How many slots there are.
     pub(super) fn capacity(&self) -> usize {
-        self.slots.len()
+        self.slots.count()
     }
 }

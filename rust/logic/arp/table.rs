@@ -385,9 +385,9 @@ where
                 return Heard::Nothing;
             }
             let Some(place) = self.add(ip, Wish::Stranger) else {
-                self.refused.rotate_right(1);
-                if let Some(last) = self.refused.first_mut() {
-                    *last = Some(ip);
+                let mut last = Some(ip);
+                for refused in &mut self.refused {
+                    core::mem::swap(refused, &mut last);
                 }
                 return Heard::NoRoom;
             };

@@ -171,7 +171,10 @@ fn a_late_timer_starves_no_queue() {
         share(&mut senders, SECOND);
         let sent = senders.each_ref().map(|sender| sender.sent);
         let all: usize = sent.iter().sum();
-        assert!(sent.iter().all(|sent| sent * 4 >= all), "{lengths:?}: {sent:?}");
+        assert!(
+            sent.iter().all(|sent| sent * 4 >= all),
+            "{lengths:?}: {sent:?}"
+        );
     }
 }
 

@@ -44,11 +44,11 @@ impl Store<State> for Pieces {
         self.0.get_mut(index / PIECE)?.get_mut(index % PIECE)
     }
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.0.len().saturating_mul(PIECE)
     }
 
-    fn max_len(&self) -> usize {
+    fn max_count(&self) -> usize {
         self.0.capacity().saturating_mul(PIECE)
     }
 

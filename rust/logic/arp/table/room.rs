@@ -84,7 +84,7 @@ where
     /// Moves to another store and other buckets, and gives the old ones back. A store in which
     /// there may be fewer slots than there are comes back unused.
     pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
-        if slots.max_len() < self.slots.capacity() {
+        if slots.max_count() < self.slots.capacity() {
             return (slots, buckets);
         }
         self.slots.grow(slots, buckets)

@@ -875,11 +875,11 @@ impl Store<State> for Pieces {
         self.slots.get_mut(index)
     }
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.slots.len()
     }
 
-    fn max_len(&self) -> usize {
+    fn max_count(&self) -> usize {
         self.max
     }
 
@@ -969,7 +969,7 @@ impl Pair {
             Event::Grow(more) => {
                 let slots = table.max_len() + more;
                 let old = table.grow(Pieces::new(slots), vec![Bucket::default(); slots / 2 + 1]);
-                assert_eq!((old.0.len(), old.0.max), (0, slots - more));
+                assert_eq!((old.0.count(), old.0.max), (0, slots - more));
                 oracle.slots = slots;
                 assert_eq!(table.max_len(), slots);
             }
