@@ -124,7 +124,7 @@ carrier_loss_without_eviction()
 link_address_changes()
 {
 	RET=0
-	hosts 2
+	announce='' hosts 2
 	ping_host 1 2
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 	host 1 ip link set s0 address "$(lladdr 65)"

@@ -17,6 +17,7 @@ ALL_TESTS="
 	deleted
 	given_while_pending
 	without_ipv4
+	own_address
 "
 start_station
 
@@ -71,8 +72,9 @@ never_aged()
 	RET=0
 	three
 	set_spans 1 arp_tick_ms "$tick"
-	# Another one is there to prove that time passes.
+	# Another one is there to prove that time passes, and is silent, or it would stay.
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
+	write 2 net/ipv4/conf/s0/arp_ignore 8
 	nap $((70 * tick))
 	eventually "who is not permanent" "" arp_table 1 10.0.0.2
 	still "after three lives" "$(lladdr 3)"
@@ -191,7 +193,7 @@ replaced()
 	still "after down and up" "$(lladdr 3)"
 	# By what is not permanent: then it does not come back, whatever happens.
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
-	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
+	expect "the table" "$(lladdr 2) unverified lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	host 1 ip addr add 10.0.9.1/24 dev s0
 	host 1 ip addr del 10.0.9.1/24 dev s0
 	expect "ip neigh" "STALE $(lladdr 2)" "$(neigh_entry 1 10.0.0.50)"
@@ -266,6 +268,25 @@ without_ipv4()
 	still "when the device has got an address" "$(lladdr 3)"
 	goes_to 3
 	log_test "on a device without IPv4"
+}
+
+# A permanent neighbour whose address becomes our own does not come back, as nothing could
+# delete it.
+own_address()
+{
+	RET=0
+	hosts 2
+	host 1 ip neigh add 10.0.0.7 lladdr "$(lladdr 7)" dev s0 nud permanent
+	host 1 ip addr add 10.0.0.7/32 dev s0
+	host 1 ip link set s0 down
+	host 1 ip link set s0 up
+	expect "the table" "" "$(arp_entry 1 10.0.0.7)"
+	expect arp_entries 0 "$(get_spans 1 arp_entries)"
+	host 1 ip addr del 10.0.0.7/32 dev s0
+	host 1 ip neigh add 10.0.0.7 lladdr "$(lladdr 7)" dev s0 nud permanent
+	expect "the table, when it is another host's again" "permanent $(lladdr 7)" \
+		"$(arp_entry 1 10.0.0.7)"
+	log_test "a permanent neighbour whose address becomes our own"
 }
 
 tests_run

@@ -4,7 +4,7 @@
 
 use super::{Arp, PARAMETERS};
 use crate::{
-    net::{log, notifier, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device},
+    net::{inet::AddressType, log, notifier, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device},
     spans::{show::Ip, Spans},
 };
 use core::net::Ipv4Addr;
@@ -89,6 +89,12 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
         let Some((ip, address)) = arp.shared.lock(&bh).table.forgotten() else {
             return;
         };
+        if dev.inet_addr_type(ip, &bh) != AddressType::Unicast {
+            // It is one of our own by now, say: the kernel has no such neighbour, which the user
+            // could delete.
+            arp.shared.lock(&bh).table.not_restored(ip);
+            continue;
+        }
         match dev.make_neighbour(ip, &bh) {
             Ok(neighbour) => neighbour.permanent(port.medium().bytes(&address), rtnl),
             Err(error) => {

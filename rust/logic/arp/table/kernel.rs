@@ -114,6 +114,15 @@ where
         Some((entry.ip, entry.address))
     }
 
+    /// The kernel cannot have it any more.
+    pub fn not_restored(&mut self, ip: Ipv4Addr) {
+        if let Some((place, entry)) = self.known(ip) {
+            if entry.state == State::Forgotten {
+                self.release(place);
+            }
+        }
+    }
+
     /// The kernel has it again.
     pub fn restored(&mut self, ip: Ipv4Addr) {
         if let Some((place, entry)) = self.known(ip) {

@@ -283,6 +283,20 @@ fn restored_is_what_the_kernel_took() {
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
 
+/// Its address has become our own, say.
+#[test]
+fn not_restored_is_gone() {
+    let mut rig = Rig::new();
+    rig.permanent(IT, ITS);
+    rig.table.not_restored(IT);
+    assert_eq!(rig.state(IT), Some(State::Permanent));
+    rig.neighbour(IT, Neighbour::Dead);
+    rig.table.not_restored(IT);
+    rig.table.not_restored(ip(3));
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.forgotten(), None);
+}
+
 #[test]
 fn delete_locked_has_nothing_more_to_tell() {
     let mut rig = Rig::new();
