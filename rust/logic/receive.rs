@@ -165,26 +165,38 @@ pub const TURNS: u64 = 8;
 pub struct Waiting {
     /// Since when none of them got anywhere.
     since: Option<u64>,
+    /// They have waited for long enough.
+    over: bool,
 }
 
 impl Waiting {
     /// The patience that is left of `patience`: all of it, or none, in which case the frames
     /// that wait are dropped. Nanoseconds.
     #[inline]
-    pub fn patience(&self, patience: u64, clock: impl Fn() -> u64) -> u64 {
-        match self.since {
-            Some(since) if clock().saturating_sub(since) >= patience.saturating_mul(TURNS) => 0,
-            _ => patience,
+    pub fn patience(&self, patience: u64) -> u64 {
+        if self.over {
+            0
+        } else {
+            patience
         }
     }
 
-    /// So many frames are done with, and others wait or do not.
+    /// So many frames are done with, and others wait or do not, of a sender with so much
+    /// `patience`. A poll of the sender that comes late has them offered once more before it is
+    /// over.
     #[inline]
-    pub fn carried(&mut self, done: usize, waits: bool, clock: impl Fn() -> u64) {
-        if !waits {
-            self.since = None;
-        } else if done > 0 || self.since.is_none() {
-            self.since = Some(clock());
+    pub fn carried(&mut self, done: usize, waits: bool, patience: u64, clock: impl Fn() -> u64) {
+        match self.since {
+            _ if !waits => *self = Self::default(),
+            Some(since) if done == 0 => {
+                self.over = clock().saturating_sub(since) >= patience.saturating_mul(TURNS);
+            }
+            _ => {
+                *self = Self {
+                    since: Some(clock()),
+                    over: false,
+                };
+            }
         }
     }
 }
@@ -327,18 +339,32 @@ mod tests {
     fn a_sender_gives_up_if_others_take_all_the_room() {
         let mut waiting = Waiting::default();
         let never = || -> u64 { panic!("the clock is asked without need") };
-        assert_eq!(waiting.patience(MS, never), MS);
-        waiting.carried(3, false, never);
-        waiting.carried(0, true, || 5 * MS);
-        waiting.carried(0, true, || 12 * MS);
-        assert_eq!(waiting.patience(MS, || 13 * MS - 1), MS);
-        assert_eq!(waiting.patience(MS, || 13 * MS), 0);
+        assert_eq!(waiting.patience(MS), MS);
+        waiting.carried(3, false, MS, never);
+        waiting.carried(0, true, MS, || 5 * MS);
+        waiting.carried(0, true, MS, || 13 * MS - 1);
+        assert_eq!(waiting.patience(MS), MS);
+        waiting.carried(0, true, MS, || 13 * MS);
+        assert_eq!(waiting.patience(MS), 0);
         // One of them got somewhere.
-        waiting.carried(1, true, || 13 * MS);
-        assert_eq!(waiting.patience(MS, || 21 * MS - 1), MS);
-        assert_eq!(waiting.patience(MS, || 21 * MS), 0);
-        waiting.carried(1, false, never);
-        assert_eq!(waiting.patience(MS, never), MS);
+        waiting.carried(1, true, MS, || 13 * MS);
+        assert_eq!(waiting.patience(MS), MS);
+        waiting.carried(0, true, MS, || 21 * MS);
+        assert_eq!(waiting.patience(MS), 0);
+        waiting.carried(1, false, MS, never);
+        assert_eq!(waiting.patience(MS), MS);
+    }
+
+    /// The time in which the sender's own poll did not come is not the receivers'.
+    #[test]
+    fn a_late_poll_of_the_sender_offers_once_more() {
+        let mut waiting = Waiting::default();
+        waiting.carried(16, true, MS, || 5 * MS);
+        assert_eq!(waiting.patience(MS), MS);
+        waiting.carried(16, true, MS, || 25 * MS);
+        assert_eq!(waiting.patience(MS), MS);
+        waiting.carried(0, true, MS, || 45 * MS);
+        assert_eq!(waiting.patience(MS), 0);
     }
 
     proptest! {
@@ -353,11 +379,12 @@ mod tests {
             for (frames, time) in steps {
                 now += time;
                 done += frames;
-                let waits = full.no_room(now, waiting.patience(patience, || now), done) == NoRoom::Wait;
-                waiting.carried(usize::from(!waits), waits, || now);
+                let waits = full.no_room(now, waiting.patience(patience), done) == NoRoom::Wait;
+                waiting.carried(usize::from(!waits), waits, patience, || now);
                 waited = if waits { waited + time } else { 0 };
-                // The first of these passed before there was no room.
-                prop_assert!(waited <= patience * TURNS + 500_000);
+                // The first of these passed before there was no room, the last one is that in which
+                // it was offered once more.
+                prop_assert!(waited <= patience * TURNS + 1_000_000);
             }
         }
 

@@ -365,6 +365,7 @@ impl Queue {
                 Tick::Idle | Tick::Busy => (TxLook::Busy, None),
                 Tick::Expired(lost) => {
                     locked.complete_all();
+                    tx.waiting = Waiting::default();
                     let reset = TxLook::Reset {
                         frames: lost.len(),
                         age: tx.watch.emptied(jiffies()),
@@ -421,10 +422,7 @@ impl Queue {
             });
             locked.sent_queue(polled.posted, bh);
             locked.completed_queue(polled.left);
-            (
-                polled.frames,
-                tx.waiting.patience(port.tx_wait(), ktime_get),
-            )
+            (polled.frames, tx.waiting.patience(port.tx_wait()))
         });
         let Some((frames, patience)) = polled else {
             return (false, 0);
@@ -441,7 +439,7 @@ impl Queue {
         }
 
         let completed = self.with_tx(txq, bh, |tx, locked| {
-            tx.waiting.carried(done, blocked, ktime_get);
+            tx.waiting.carried(done, blocked, port.tx_wait(), ktime_get);
             let completed = tx.transmit.complete(done, bytes, back, ktime_get);
             let empty = tx.transmit.ring().used() == 0;
             if tx.watch.completed(done, empty, jiffies) {
@@ -517,6 +515,7 @@ impl Queue {
         let packets = self.with_tx(txq, bh, |tx, locked| {
             locked.complete_all();
             tx.watch.emptied(jiffies());
+            tx.waiting = Waiting::default();
             tx.transmit.purge()
         });
         if let Some(mut packets) = packets {
@@ -529,6 +528,7 @@ impl Queue {
         self.with_tx(txq, bh, |tx, locked| {
             tx.transmit.down();
             tx.watch = watchdog::Tx::default();
+            tx.waiting = Waiting::default();
             for stage in tx.stages.iter_mut() {
                 stage.disarm();
             }

@@ -200,13 +200,13 @@ impl Queue {
         if frames.is_empty() {
             return 0;
         }
-        let taken = frames.len();
         // The clock is asked where frames may wait for the answer.
         let begin = full.then(ktime_get);
         let (count, mut rest) = self.receive(context, frames);
         let slow = begin.is_some_and(|begin| {
             let time = ktime_get().saturating_sub(begin);
-            is_slow(taken.saturating_sub(rest.len()), time)
+            // Frames that were taken apart are as many as their parts.
+            is_slow(count, time)
         });
         if slow != self.rx_slow.read() {
             self.rx_slow.write(slow);
