@@ -185,8 +185,12 @@ gone_under_an_open_file()
 			# shellcheck disable=SC2086 # several words
 			host 1 $how
 		fi
+		# A namespace goes later. A read before that takes in all, and there is only the end then.
+		removed() { [ ! -e "$file" ]; }
+		busywait 20000 removed
+		check_err $? "$how: a file is still there"
 		for fd in "${fds[@]}"; do
-			busywait 20000 gone "$fd"
+			gone "$fd"
 			check_err $? "$how: a file can still be read"
 		done
 		read_from "$read" >/dev/null
