@@ -212,6 +212,8 @@ stuck_in_a_page_fault()
 	RET=0
 	hosts 2
 	for file in $(debugfs_files) "$(sys 1)/class/net/s0/spans/stage_count"; do
+		# The reader opens it later: it must not say what the last one said.
+		: >"$own_files/stuck"
 		"$selftests/stuck_reader.py" "$file" >"$own_files/stuck" 2>&1 &
 		pid=$!
 		is_stuck() { [ -s "$own_files/stuck" ] || ! kill -0 $pid 2>/dev/null; }
