@@ -27,40 +27,44 @@ pub enum Class {
 /// The classes that a new device logs: all.
 pub(super) const DEFAULT: u32 = Class::Drv as u32 | Class::RxErr as u32 | Class::TxErr as u32;
 
-/// Whether a line of this class may be logged now, for an event that others can cause. All
-/// devices share the limit of the network: 10 lines in 5 seconds
-/// (`net.core.message_burst`, `message_cost`). A class that is off takes nothing from it.
-fn may_log<T: Operations>(device: &Device<T>, class: Class) -> bool {
-    device.msg_enable().read() & class as u32 != 0
-        // SAFETY: No requirements.
-        && unsafe { bindings::net_ratelimit() != 0 }
+/// `netdev_warn()` and its relatives.
+type Print = unsafe extern "C" fn(*const bindings::net_device, *const c_char, ...);
+
+/// Logs a line about an event that others can cause. All devices share the limit of the network:
+/// 10 lines in 5 seconds (`net.core.message_burst`, `message_cost`). A class that is off takes
+/// nothing from it.
+///
+/// # Safety
+///
+/// `print` must be one of `netdev_warn()` and its relatives.
+unsafe fn log_ratelimited<T: Operations>(
+    print: Print,
+    device: &Device<T>,
+    class: Class,
+    what: fmt::Arguments<'_>,
+) {
+    // SAFETY: No requirements.
+    if device.msg_enable().read() & class as u32 != 0 && unsafe { bindings::net_ratelimit() != 0 } {
+        // SAFETY: The device is valid. `%pA` takes a pointer to `fmt::Arguments`, which are
+        // written out before the call returns.
+        unsafe {
+            print(
+                device.as_raw(),
+                c"%pA\n".as_char_ptr(),
+                (&raw const what).cast::<c_void>(),
+            )
+        };
+    }
 }
 
 /// `netif_warn()`, if `net_ratelimit()` permits it. Any context.
 pub fn warn_ratelimited<T: Operations>(device: &Device<T>, class: Class, what: fmt::Arguments<'_>) {
-    if may_log(device, class) {
-        // SAFETY: The device is valid. `%pA` takes a pointer to `fmt::Arguments`, which are
-        // written out before the call returns.
-        unsafe {
-            bindings::netdev_warn(
-                device.as_raw(),
-                c"%pA\n".as_char_ptr(),
-                (&raw const what).cast::<c_void>(),
-            )
-        };
-    }
+    // SAFETY: It is one of these.
+    unsafe { log_ratelimited(bindings::netdev_warn, device, class, what) };
 }
 
 /// `netif_info()`, if `net_ratelimit()` permits it. Any context.
 pub fn info_ratelimited<T: Operations>(device: &Device<T>, class: Class, what: fmt::Arguments<'_>) {
-    if may_log(device, class) {
-        // SAFETY: As in `warn_ratelimited`.
-        unsafe {
-            bindings::netdev_info(
-                device.as_raw(),
-                c"%pA\n".as_char_ptr(),
-                (&raw const what).cast::<c_void>(),
-            )
-        };
-    }
+    // SAFETY: It is one of these.
+    unsafe { log_ratelimited(bindings::netdev_info, device, class, what) };
 }
