@@ -29,8 +29,8 @@ impl notifier::Events for Spans {
         dev.data().segment().lines().report(rtnl);
     }
 
+    /// That it is down itself is known by its flags.
     fn down(dev: &Device<Self>, rtnl: &Rtnl) {
-        dev.linkwatch_sync(rtnl);
         dev.data().segment().lines().report(rtnl);
     }
 
