@@ -5,6 +5,8 @@
 udp.py send ADDRESS INTERVAL SECONDS  send one each INTERVAL (seconds) until then or
                                       SIGTERM; print how many, and how many errors
 udp.py hear FILE                      write to FILE how many came, again and again
+udp.py ask ADDRESS...                 send one to each, and print how many hosts said within a
+                                      second that nothing listens there
 """
 
 import signal
@@ -54,5 +56,21 @@ def hear(path):
             heard += 1
 
 
+def ask(*addresses):
+    answers = 0
+    for address in addresses:
+        sock = talker(address)
+        sock.settimeout(1)
+        try:
+            sock.send(b"?")
+            sock.recv(1)
+        except ConnectionRefusedError:
+            answers += 1
+        except OSError:
+            pass
+        sock.close()
+    print(answers)
+
+
 if __name__ == "__main__":
-    {"send": send, "hear": hear}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "hear": hear, "ask": ask}[sys.argv[1]](*sys.argv[2:])
