@@ -31,7 +31,7 @@ three()
 	hosts 3
 	quiet 3
 	host 1 ip addr add 10.0.0.1/8 dev s0
-	set_spans 1 arp_limit "${1:-$limit}"
+	set_spans 1 arp_max_entries "${1:-$limit}"
 }
 
 # permanents COUNT: entries that must stay, all told.
@@ -163,9 +163,9 @@ heard_only() { arp_table 1 | awk '$5 ~ /H/' | wc -l; }
 # reach LAST: a packet to an address of host 2.
 reach() { host 1 ping -q -c 1 -W "${2:-5}" "10.0.1.$1" >/dev/null; }
 
-gone=/sys/kernel/tracing/events/spans/spans_arp_gone/enable
+gone=/sys/kernel/tracing/events/spans/spans_arp_remove/enable
 # why REASON: how many entries are said to be gone for this reason.
-why() { grep -c "spans_arp_gone: dev=s0 ip=[0-9.]* why=$1\$" /sys/kernel/tracing/trace; }
+why() { grep -c "spans_arp_remove: dev=s0 ip=[0-9.]* why=$1\$" /sys/kernel/tracing/trace; }
 
 who_goes_first()
 {
@@ -181,8 +181,8 @@ who_goes_first()
 	for ((i = 1; i <= 9; i++)); do
 		host 2 ip addr add "10.0.1.$i/24" dev s0
 	done
-	set_spans 1 arp_tries 1
-	set_spans 1 arp_retry_ms 100
+	set_spans 1 arp_probes 1
+	set_spans 1 arp_retrans_ms 100
 	set_spans 1 arp_hold_ms 600000
 	reach 1 && reach 2 && reach 3
 	check_err $? "no answer"
@@ -214,7 +214,7 @@ who_goes_first()
 		expect "state of 10.0.1.$i" valid "$(arp_table 1 "10.0.1.$i" 3)"
 	done
 
-	set_spans 1 arp_limit 9
+	set_spans 1 arp_max_entries 9
 	reach 9
 	check_err $? "no answer after the limit was raised"
 	log_test "who goes first when the table is full"
@@ -264,7 +264,7 @@ smaller_limit()
 	permanents 4
 	spoof 0 100
 	eventually arp_entries 64 get_spans 1 arp_entries
-	set_spans 1 arp_limit 16
+	set_spans 1 arp_max_entries 16
 	spoof 200 100
 	between "arp_entries after the next ones" 4 64 "$(get_spans 1 arp_entries)"
 	expect "permanent entries" 4 "$(arp_table 1 | grep -c permanent)"

@@ -43,8 +43,8 @@ silence()
 {
 	hosts 2
 	quiet 2
-	set_spans 1 arp_retry_ms "$retry"
-	set_spans 1 arp_tries 3
+	set_spans 1 arp_retrans_ms "$retry"
+	set_spans 1 arp_probes 3
 	set_spans 1 arp_hold_ms "${1:-$hold}"
 	hear 2 arp
 	ask

@@ -74,7 +74,7 @@ a_namespace_goes()
 	RET=0
 	for ((i = 0; i < 6; i++)); do
 		hosts 2
-		set_spans 1 arp_retry_ms 20
+		set_spans 1 arp_retrans_ms 20
 		set_spans 1 arp_hold_ms 20
 		ping_host 1 2
 		# Not all of them are let wait.

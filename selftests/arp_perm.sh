@@ -231,7 +231,7 @@ given_while_pending()
 	hosts 3
 	quiet 3
 	# One request.
-	set_spans 1 arp_retry_ms 600000
+	set_spans 1 arp_retrans_ms 600000
 	before=$(queues 3 rx packets)
 	station 1 udp 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50
 	check_err $? "cannot send"

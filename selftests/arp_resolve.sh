@@ -25,7 +25,7 @@ start_late()
 {
 	hosts 2
 	quiet 2
-	set_spans 1 arp_retry_ms 600000
+	set_spans 1 arp_retrans_ms 600000
 	set_spans 2 delay_usecs 1000000
 }
 

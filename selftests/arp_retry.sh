@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who does not answer is asked arp_tries times, arp_retry_ms apart more or less.
+# Who does not answer is asked arp_probes times, arp_retrans_ms apart more or less.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -29,8 +29,8 @@ three()
 {
 	hosts 3
 	quiet 3
-	set_spans 1 arp_retry_ms "$retry"
-	set_spans 1 arp_tries "$1"
+	set_spans 1 arp_retrans_ms "$retry"
+	set_spans 1 arp_probes "$1"
 	set_spans 1 arp_hold_ms 60000
 	hear 2 arp
 }

@@ -80,7 +80,7 @@ missing()
 	RET=0
 	for state in stale delay probe; do
 		setup
-		set_spans 1 arp_retry_ms 200
+		set_spans 1 arp_retrans_ms 200
 		said $state 9 3
 		host 1 ping -q -c 1 -W 1 10.0.0.9 >/dev/null
 		eventually "$state: the table" "failed -" arp_entry 1 10.0.0.9

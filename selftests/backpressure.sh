@@ -59,9 +59,9 @@ qdisc_loses_nothing()
 	busywait 20000 arrived
 	expect "packets that arrived" 800 "$(stat 2 rx packets)"
 	expect "tx dropped" 0 "$(stat 1 tx dropped)"
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the ring never filled: this test tested nothing"
-	expect "wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	expect "wakes" "$(queues 1 tx stop)" "$(queues 1 tx wake)"
 	log_test "a qdisc holds what the ring does not"
 }
 
@@ -95,7 +95,7 @@ for i in range(2000):
     s.sendto(i.to_bytes(4, 'big') + bytes(i * 37 % 400), ('10.0.0.2', 9))"
 	wait $!
 	check_err $? "packets were lost or overtook each other: $(cat /tmp/order)"
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the ring never filled: this test tested nothing"
 	log_test "order"
 }
@@ -118,7 +118,7 @@ noqueue_counts()
 	check_err $? "the ring never filled: this test tested nothing"
 	expect "drop_full" "$lost" "$(queues 1 tx drop_full)"
 	expect "kernel's reasons" "$lost" "$reasons"
-	expect "stops" 0 "$(queues 1 tx stops)"
+	expect "stops" 0 "$(queues 1 tx stop)"
 	log_test "without a qdisc, what is lost is counted"
 }
 
@@ -206,9 +206,9 @@ any_qdisc()
 		busywait 20000 ended
 		expect "$name: sent and received" "600 600" "$(queues 1 tx packets) $(queues 2 rx packets)"
 		expect "$name: lost" 0 "$(stat 1 tx dropped)"
-		[ "$(queues 1 tx stops)" -ge 1 ]
+		[ "$(queues 1 tx stop)" -ge 1 ]
 		check_err $? "$name: the ring never filled: this test tested nothing"
-		expect "$name: wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+		expect "$name: wakes" "$(queues 1 tx stop)" "$(queues 1 tx wake)"
 	done
 	log_test "whatever qdisc there is"
 }
@@ -257,7 +257,7 @@ slow_receiver()
 	setup_slow 2
 	host 1 tc qdisc replace dev s0 root fq flow_limit 10000
 	send_udp 1 2000
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the queue was never stopped: this test tested nothing"
 	go_on
 	all_end 2000

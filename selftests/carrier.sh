@@ -389,7 +389,7 @@ arp_after_mending()
 	hosts 3
 	quiet 3
 	set_spans 1 arp_hold_ms 600000
-	set_spans 1 arp_retry_ms 100
+	set_spans 1 arp_retrans_ms 100
 	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
 	host 3 ip link set s0 carrier off
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
@@ -414,7 +414,7 @@ asked_at_once()
 	RET=0
 	hosts 2
 	quiet 2
-	set_spans 1 arp_retry_ms 20000
+	set_spans 1 arp_retrans_ms 20000
 	host 2 ip link set s0 carrier off
 	enter 1 ping -q -c 1 -W 60 10.0.0.2 >/dev/null &
 	pid=$!

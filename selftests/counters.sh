@@ -23,7 +23,7 @@ ALL_TESTS="
 start_station
 
 # What only tells how frames were bundled is not looked at.
-bundles='doorbells|flush|kicks|chases|_max|stops|wakes'
+bundles='doorbells|flush|remote_schedules|migrations|_max|stop|wake'
 
 # begin: from now on is told what moves.
 begin()
@@ -316,9 +316,9 @@ hangs()
 	setup 2
 	stall 1 0
 	datagrams 0 12
-	found() { [ "$(queues 1 tx watchdog)" = 1 ]; }
+	found() { [ "$(queues 1 tx timeouts)" = 1 ]; }
 	busywait 60000 found
-	moves "a ring that hangs" "$(lost 1 tx watchdog 12)" \
+	moves "a ring that hangs" "$(lost 1 tx timeouts 12)" \
 		1:ethtool_tx_watchdog+1 1:tx_errors+1
 	log_test "a ring that hangs"
 }

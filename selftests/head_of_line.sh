@@ -133,7 +133,7 @@ masked()
 	wait $!
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
-	expect "the watchdog's" 0 "$(queues 1 tx watchdog)"
+	expect "the watchdog's" 0 "$(queues 1 tx timeouts)"
 	expect "all ends of frames for it" 18001 \
 		$(($(queues 2 rx drop_full) + $(queues 2 rx packets) + 16))
 	log_test "a receiver that never polls costs others a millisecond"

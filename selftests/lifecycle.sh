@@ -59,7 +59,7 @@ deaf_hosts()
 
 answers()
 {
-	# A request that was lost comes again after arp_retry_ms. Until then a flood pushes out
+	# A request that was lost comes again after arp_retrans_ms. Until then a flood pushes out
 	# all that waits.
 	busywait 60000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
 	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"

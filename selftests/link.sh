@@ -74,10 +74,10 @@ settings_of_a_new_device()
 		medium spans
 		arp_tick_ms 60000
 		arp_ticks 20
-		arp_retry_ms 3000
-		arp_tries 5
+		arp_retrans_ms 3000
+		arp_probes 5
 		arp_hold_ms 20000
-		arp_limit $(</proc/sys/net/ipv4/neigh/default/gc_thresh3)
+		arp_max_entries $(</proc/sys/net/ipv4/neigh/default/gc_thresh3)
 		arp_entries 0
 	END
 	expect "slots of receive and transmit rings" "1024 256" \

@@ -123,8 +123,8 @@ full()
 	RET=0
 	hosts 2
 	quiet 2
-	refused "Invalid argument" set_spans 1 arp_limit 0
-	set_spans 1 arp_limit 4
+	refused "Invalid argument" set_spans 1 arp_max_entries 0
+	set_spans 1 arp_max_entries 4
 	for i in 1 2 3 4; do
 		host 1 ip neigh add "10.0.1.$i" lladdr $perm dev s0
 		check_err $? "no room for $i"
@@ -139,7 +139,7 @@ s.setsockopt(socket.SOL_IP, 11, 1)  # IP_RECVERR
 s.sendto(b'', ('10.0.0.2', 9))"
 	expect "arp_refused" 2 "$(get_spans 1 arp_refused)"
 	expect "entries" 4 "$(get_spans 1 arp_entries)"
-	set_spans 1 arp_limit 2000
+	set_spans 1 arp_max_entries 2000
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	check_err $? "no answer, with room again"
 	expect "entries" 5 "$(get_spans 1 arp_entries)"
@@ -155,7 +155,7 @@ not_ours()
 	RET=0
 	hosts 2
 	quiet 2
-	set_spans 1 arp_limit 1
+	set_spans 1 arp_max_entries 1
 	for ip in 224.0.0.9 10.0.0.255 10.0.0.1; do
 		host 1 ip neigh replace $ip lladdr $perm dev s0 nud permanent
 		check_err $? "no neighbour $ip"
@@ -189,7 +189,7 @@ random()
 
 	RET=0
 	hosts 5
-	set_spans 1 arp_retry_ms 20
+	set_spans 1 arp_retrans_ms 20
 	set_spans 1 arp_hold_ms 50
 	# In a namespace /sys is mounted anew, without debugfs.
 	# shellcheck disable=SC2016 # the other shell's variables

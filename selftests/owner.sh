@@ -13,8 +13,8 @@ ALL_TESTS="
 	without_privilege
 	moves
 	housekeeping
-	kicks
-	chases
+	remote_schedules
+	migrations
 	bad_owners
 	mapping
 	order_while_everything_changes
@@ -183,26 +183,26 @@ housekeeping()
 	log_test "$what"
 }
 
-kicks()
+remote_schedules()
 {
 	RET=0
 	((cpus > 1)) || { log_test_skip "doorbells for another CPU" "one CPU"; return; }
 	pair
 	send_udp 0 20
 	received 20
-	expect "kicks at home" 0 "$(queues 1 tx kicks)"
+	expect "remote schedules on the owner CPU" 0 "$(queues 1 tx remote_schedules)"
 	set_spans 1 owner_cpus "1 0"
 	expect "owners" "1,0" "$(get_spans 1 owner_cpus)"
 	send_udp 0 20
 	received 40
-	[ "$(queues 1 tx kicks)" -ge 1 ]
+	[ "$(queues 1 tx remote_schedules)" -ge 1 ]
 	check_err $? "no doorbell went to the other CPU"
 	log_test "doorbells for another CPU"
 }
 
 # A poll that was scheduled on a CPU which is not its owner any more when it comes to run
 # moves once. So it is when the owner changes while its CPU has bottom halves off.
-chases()
+migrations()
 {
 	local count sent=0 rung frame pid what="polls that find the owner elsewhere"
 
@@ -226,14 +226,14 @@ chases()
 		set_spans 1 owner_cpus "1 0"
 		wait $pid
 		received $((sent += count))
-		[ "$(queues 1 tx chases)" = 0 ] || break
+		[ "$(queues 1 tx migrations)" = 0 ] || break
 	done
-	expect "chases" 1 "$(queues 1 tx chases)"
+	expect "migrations" 1 "$(queues 1 tx migrations)"
 	# At home again, or by a doorbell for another CPU, there are none.
 	send_udp 0 20
 	send_udp 1 20
 	received $((sent + 40))
-	expect "chases without a change" 1 "$(queues 1 tx chases)"
+	expect "migrations without a change" 1 "$(queues 1 tx migrations)"
 	log_test "$what"
 }
 

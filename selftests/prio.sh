@@ -113,7 +113,7 @@ prio_takes_the_place_of_norm()
 	drained() { [ "$(ends 1 tx)" = 55 ]; }
 	busywait 20000 drained
 	expect "all ends of 55 packets" 55 "$(ends 1 tx)"
-	expect "victims" 5 "$(queues 1 tx drop_head)"
+	expect "victims" 5 "$(queues 1 tx drop_prio_evict)"
 	expect "no room" 14 "$(queues 1 tx drop_full)"
 	expect "prio that was heard" 5 "$(grep -c '^p' /tmp/heard)"
 	# The oldest in the subqueue went.
@@ -132,7 +132,7 @@ prio_does_not_take_more_than_half()
 	drained() { [ "$(ends 1 tx)" = 80 ]; }
 	busywait 20000 drained
 	expect "all ends of 80 packets" 80 "$(ends 1 tx)"
-	expect "victims" 10 "$(queues 1 tx drop_head)"
+	expect "victims" 10 "$(queues 1 tx drop_prio_evict)"
 	expect "no room" $((14 + 20)) "$(queues 1 tx drop_full)"
 	heard 36
 	expect "of norm" 26 "$(grep -c '^n' /tmp/heard)"

@@ -30,7 +30,7 @@ ended()
 	expect "all ends" "$1" "$(ends 1 tx)"
 	received $(($1 - $(queues 1 tx drop_purge)))
 	expect "dropped" "$(queues 1 tx drop_purge)" "$(stat 1 tx dropped)"
-	expect "watchdog" 0 "$(queues 1 tx watchdog)"
+	expect "watchdog" 0 "$(queues 1 tx timeouts)"
 }
 
 # flags COMPONENT: what was reset, and what was not.
@@ -76,14 +76,14 @@ hangs_with_qdisc()
 	received 1
 	stall 1 0
 	send_udp 0 400
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the queue was not stopped: this test tested less than it should"
 	reset 1
 	expect "the ring that hangs" -1 "$(stall 1)"
 	# The ring and a little more; the others were in the qdisc.
 	between "lost" 256 300 "$(queues 1 tx drop_purge)"
 	ended 401
-	expect "stops and wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	expect "stops and wakes" "$(queues 1 tx stop)" "$(queues 1 tx wake)"
 	log_test "a ring that hangs and is full, with a qdisc"
 }
 

@@ -207,10 +207,10 @@ settings()
 		    "delay_usecs": (0, 0, 1000000),
 		    "tx_wait_usecs": (1000, 0, 500000),
 		    "arp_tick_ms": (60000, 10, 86400000), "arp_ticks": (20, 1, 10000),
-		    "arp_retry_ms": (3000, 10, 86400000), "arp_tries": (5, 1, 100),
+		    "arp_retrans_ms": (3000, 10, 86400000), "arp_probes": (5, 1, 100),
 		    "arp_hold_ms": (20000, 0, 86400000),
 		    # Its default is in link.sh.
-		    "arp_limit": (int(read("arp_limit")), 1, 1 << 17),
+		    "arp_max_entries": (int(read("arp_max_entries")), 1, 1 << 17),
 		}
 		tries = [(name, str(first), [str(low), str(high), str(high // 2 + 1)],
 		          [str(low - 1), str(high + 1), str(high + (1 << 32))])

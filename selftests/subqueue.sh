@@ -244,14 +244,14 @@ stopped_without_a_qdisc()
 	no_bql
 	stall 1 0
 	send_udp 0 100
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the queue was not stopped"
 	host 1 tc qdisc replace dev s0 root noqueue
-	woken() { [ "$(queues 1 tx wakes)" = "$(queues 1 tx stops)" ]; }
+	woken() { [ "$(queues 1 tx wake)" = "$(queues 1 tx stop)" ]; }
 	busywait 20000 woken
 	check_err $? "the queue stays stopped for a qdisc that is gone"
 	# It does not take a reset.
-	expect "resets" 0 "$(queues 1 tx watchdog)"
+	expect "resets" 0 "$(queues 1 tx timeouts)"
 	stall 1 -1
 	log_test "a queue that was stopped goes on without its qdisc"
 }

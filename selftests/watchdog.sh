@@ -23,7 +23,7 @@ ALL_TESTS="
 	down_with_missed_irq
 "
 
-resets() { [ "$(queues 1 tx watchdog)" -ge 1 ]; }
+resets() { [ "$(queues 1 tx timeouts)" -ge 1 ]; }
 
 # found_in_time BEGAN: one reset at the fifth look since then (now). The first one is a second
 # after the doorbell that armed the watchdog, which is exact where time does not pass while this
@@ -72,7 +72,7 @@ with open('/sys/class/net/s0/statistics/tx_dropped') as dropped:
         dropped.seek(0)
 print(int((time.time() - sent) * 1000))")
 	between "ms until the ring was reset" 5000 5300 "$found"
-	expect "lost in the ring" 1 "$(queues 1 tx drop_watchdog)"
+	expect "lost in the ring" 1 "$(queues 1 tx drop_timeout)"
 	log_test "$what"
 }
 
@@ -92,16 +92,16 @@ hangs_with_qdisc()
 	began=$(now)
 	send_udp 0 400
 	expect "packets sent by a ring that hangs" 1 "$(stat 1 tx packets)"
-	[ "$(queues 1 tx stops)" -ge 1 ]
+	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the queue was not stopped: this test tested less than it should"
 	found_in_time "$began"
 	expect "the ring that hangs" -1 "$(stall 1)"
 	all() { [ "$(ends 1 tx)" = 401 ]; }
 	busywait 20000 all
 	expect "all ends" 401 "$(ends 1 tx)"
-	expect "lost in the ring" 256 "$(queues 1 tx drop_watchdog)"
+	expect "lost in the ring" 256 "$(queues 1 tx drop_timeout)"
 	expect "packets that arrived" 145 "$(queues 2 rx packets)"
-	expect "stops and wakes" "$(queues 1 tx stops)" "$(queues 1 tx wakes)"
+	expect "stops and wakes" "$(queues 1 tx stop)" "$(queues 1 tx wake)"
 	expect "TX errors" 1 "$(stat 1 tx errors)"
 	log_test "a ring that hangs, with a qdisc"
 }
@@ -119,10 +119,10 @@ hangs_without_qdisc()
 	found_in_time "$began"
 	all() { [ "$(ends 1 tx)" = 5 ]; }
 	busywait 60000 all
-	expect "lost in the ring" 5 "$(queues 1 tx drop_watchdog)"
+	expect "lost in the ring" 5 "$(queues 1 tx drop_timeout)"
 	send_udp 0 3
 	received 3
-	expect "resets" 1 "$(queues 1 tx watchdog)"
+	expect "resets" 1 "$(queues 1 tx timeouts)"
 	log_test "a ring that hangs with few packets, without a qdisc"
 }
 
@@ -145,16 +145,16 @@ slow_is_not_hung()
 		[ "$(queues 1 tx packets)" -lt "$sent" ]
 		check_err $? "nothing waits in the ring: this test tested less than it should"
 	done
-	expect "resets" 0 "$(queues 1 tx watchdog)"
+	expect "resets" 0 "$(queues 1 tx timeouts)"
 	# The longest there is: seconds in which nothing is completed.
 	set_spans 1 delay_usecs 1000000
 	send_udp 0 10
 	nap 7000
-	expect "resets" 0 "$(queues 1 tx watchdog)"
+	expect "resets" 0 "$(queues 1 tx timeouts)"
 	set_spans 1 rate_mbit 0
 	set_spans 1 delay_usecs 0
 	received $((sent + 10))
-	expect "resets" 0 "$(queues 1 tx watchdog)"
+	expect "resets" 0 "$(queues 1 tx timeouts)"
 	log_test "a ring that is slow does not hang"
 }
 
@@ -167,7 +167,7 @@ goes_on()
 	expect "packets sent by a ring that hangs" 0 "$(stat 1 tx packets)"
 	stall 1 -1
 	received 10
-	expect "resets" 0 "$(queues 1 tx watchdog)"
+	expect "resets" 0 "$(queues 1 tx timeouts)"
 	for ring in -2 99 x ''; do
 		(stall 1 "$ring") 2>/dev/null
 		check_fail $? "ring '$ring' was told to hang"
@@ -207,7 +207,7 @@ logged()
 	host 1 ethtool -s s0 msglvl tx_err off
 	stall 1 0
 	send_udp 0 1
-	twice() { [ "$(queues 1 tx watchdog)" = 2 ]; }
+	twice() { [ "$(queues 1 tx timeouts)" = 2 ]; }
 	busywait 60000 twice
 	check_err $? "a ring that hangs was not found again"
 	expect "lines without tx_err" 1 "$(lines)"
@@ -269,8 +269,8 @@ down_and_up()
 	done
 	busywait 60000 resets
 	check_err $? "a ring that hangs was not found after down and up"
-	expect "resets" 1 "$(queues 1 tx watchdog)"
-	expect "lost in the ring" 5 "$(queues 1 tx drop_watchdog)"
+	expect "resets" 1 "$(queues 1 tx timeouts)"
+	expect "lost in the ring" 5 "$(queues 1 tx drop_timeout)"
 	expect "dropped when it went down" 10 "$(queues 1 tx drop_purge)"
 	stall 1 0
 	send_udp 0 5

@@ -114,7 +114,7 @@ unsigned int rust_helper_jiffies_to_msecs(unsigned long j);
 bool rust_helper_hrtimer_is_queued(struct hrtimer *timer);
 
 /* trace.c */
-void rust_helper_trace_spans_arp_gone(const struct net_device *dev, __be32 ip, const char *why);
+void rust_helper_trace_spans_arp_remove(const struct net_device *dev, __be32 ip, const char *why);
 
 /* skbuff.c */
 bool rust_helper_skb_shared(const struct sk_buff *skb);

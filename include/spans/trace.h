@@ -9,7 +9,7 @@
 #include <linux/tracepoint.h>
 
 /* The ARP table of a device has an entry no more, and why. */
-TRACE_EVENT(spans_arp_gone,
+TRACE_EVENT(spans_arp_remove,
 	TP_PROTO(const struct net_device *dev, __be32 ip, const char *why),
 	TP_ARGS(dev, ip, why),
 	TP_STRUCT__entry(

@@ -13,7 +13,7 @@ use core::ops::RangeInclusive;
 
 /// A number that the user can set. The names are those of the files in sysfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knob {
+pub enum Param {
     /// Packets that share a doorbell; 0 and 1: each has its own.
     StageCount,
     /// Bytes after which the doorbell rings anyway; 0: nearly an MTU.
@@ -36,7 +36,7 @@ pub enum Knob {
 
 const SECOND: u32 = 1_000_000;
 
-impl Knob {
+impl Param {
     /// What it can be set to.
     pub const fn range(self) -> RangeInclusive<u32> {
         match self {
@@ -106,33 +106,33 @@ const MAX_PROTOHDR: usize = 60;
 
 impl Config {
     /// The value of a knob.
-    pub const fn get(&self, knob: Knob) -> u32 {
-        match knob {
-            Knob::StageCount => self.stage_count,
-            Knob::StageBytes => self.stage_bytes,
-            Knob::StageUsecs => self.stage_usecs,
-            Knob::QueueLen => self.queue_len,
-            Knob::QueueBytes => self.queue_bytes,
-            Knob::RateMbit => self.rate_mbit,
-            Knob::DelayUsecs => self.delay_usecs,
-            Knob::TxWaitUsecs => self.tx_wait_usecs,
+    pub const fn get(&self, param: Param) -> u32 {
+        match param {
+            Param::StageCount => self.stage_count,
+            Param::StageBytes => self.stage_bytes,
+            Param::StageUsecs => self.stage_usecs,
+            Param::QueueLen => self.queue_len,
+            Param::QueueBytes => self.queue_bytes,
+            Param::RateMbit => self.rate_mbit,
+            Param::DelayUsecs => self.delay_usecs,
+            Param::TxWaitUsecs => self.tx_wait_usecs,
         }
     }
 
     /// Sets a knob. Out of range nothing is changed.
-    pub fn set(&mut self, knob: Knob, value: u32) -> Result<(), OutOfRange> {
-        if !knob.range().contains(&value) {
+    pub fn set(&mut self, param: Param, value: u32) -> Result<(), OutOfRange> {
+        if !param.range().contains(&value) {
             return Err(OutOfRange);
         }
-        *match knob {
-            Knob::StageCount => &mut self.stage_count,
-            Knob::StageBytes => &mut self.stage_bytes,
-            Knob::StageUsecs => &mut self.stage_usecs,
-            Knob::QueueLen => &mut self.queue_len,
-            Knob::QueueBytes => &mut self.queue_bytes,
-            Knob::RateMbit => &mut self.rate_mbit,
-            Knob::DelayUsecs => &mut self.delay_usecs,
-            Knob::TxWaitUsecs => &mut self.tx_wait_usecs,
+        *match param {
+            Param::StageCount => &mut self.stage_count,
+            Param::StageBytes => &mut self.stage_bytes,
+            Param::StageUsecs => &mut self.stage_usecs,
+            Param::QueueLen => &mut self.queue_len,
+            Param::QueueBytes => &mut self.queue_bytes,
+            Param::RateMbit => &mut self.rate_mbit,
+            Param::DelayUsecs => &mut self.delay_usecs,
+            Param::TxWaitUsecs => &mut self.tx_wait_usecs,
         } = value;
         Ok(())
     }
@@ -192,28 +192,28 @@ impl Config {
 mod tests {
     use super::*;
 
-    const KNOBS: [Knob; 8] = [
-        Knob::StageCount,
-        Knob::StageBytes,
-        Knob::StageUsecs,
-        Knob::QueueLen,
-        Knob::QueueBytes,
-        Knob::RateMbit,
-        Knob::DelayUsecs,
-        Knob::TxWaitUsecs,
+    const PARAMS: [Param; 8] = [
+        Param::StageCount,
+        Param::StageBytes,
+        Param::StageUsecs,
+        Param::QueueLen,
+        Param::QueueBytes,
+        Param::RateMbit,
+        Param::DelayUsecs,
+        Param::TxWaitUsecs,
     ];
 
     #[test]
     fn knobs_keep_their_ranges() {
-        for knob in KNOBS {
+        for param in PARAMS {
             let mut config = Config::default();
-            assert!(knob.range().contains(&config.get(knob)));
-            for value in [*knob.range().start(), *knob.range().end()] {
-                assert_eq!(config.set(knob, value), Ok(()));
-                assert_eq!(config.get(knob), value);
+            assert!(param.range().contains(&config.get(param)));
+            for value in [*param.range().start(), *param.range().end()] {
+                assert_eq!(config.set(param, value), Ok(()));
+                assert_eq!(config.get(param), value);
             }
             let before = config.clone();
-            assert_eq!(config.set(knob, knob.range().end() + 1), Err(OutOfRange));
+            assert_eq!(config.set(param, param.range().end() + 1), Err(OutOfRange));
             assert_eq!(config, before);
         }
     }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_new_device_has_the_documented_settings() {
         let config = Config::default();
-        let values = KNOBS.map(|knob| config.get(knob));
+        let values = PARAMS.map(|param| config.get(param));
         assert_eq!(values, [16, 0, 0, 256, 0, 0, 0, 1000]);
         assert_eq!((config.tx_slots(), config.rx_slots()), (256, 1024));
         assert_eq!(config.mapping, Mapping::Modulo);
@@ -250,7 +250,7 @@ mod tests {
         let before = config.settings(1500, 14, 4).limits.packets;
         assert_eq!(before, 256 + 4 * 16);
         // W4: it follows when the count changes.
-        config.set(Knob::StageCount, 64).unwrap();
+        config.set(Param::StageCount, 64).unwrap();
         assert_eq!(config.settings(1500, 14, 4).limits.packets, 256 + 4 * 64);
     }
 

@@ -8,7 +8,7 @@
 
 use crate::{
     address::Address,
-    medium::{Cast, Medium},
+    medium::{AddressClass, Medium},
 };
 use core::ops::Deref;
 
@@ -53,14 +53,14 @@ impl<L: Deref<Target = [Address]>> Filter<L> {
 
     /// Whether a frame for this address, which is not the interface's own, is heard.
     #[inline]
-    pub fn hears(&self, medium: &Medium, destination: Address) -> bool {
-        match medium.cast(destination) {
-            Cast::Broadcast => true,
+    pub fn accepts(&self, medium: &Medium, destination: Address) -> bool {
+        match medium.address_class(destination) {
+            AddressClass::Broadcast => true,
             _ if self.promiscuous => true,
-            Cast::Multicast => {
+            AddressClass::Multicast => {
                 self.all_multicast || self.multicast.binary_search(&destination).is_ok()
             }
-            Cast::Unicast => self.unicast.binary_search(&destination).is_ok(),
+            AddressClass::Unicast => self.unicast.binary_search(&destination).is_ok(),
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
 
     fn heard(filter: &Filter<Vec<Address>>) -> [bool; 5] {
         let all = [ETHERNET.broadcast, GROUP, OTHER_GROUP, SECOND, OTHER];
-        all.map(|address| filter.hears(ETHERNET, address))
+        all.map(|address| filter.accepts(ETHERNET, address))
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn no_groups_but_on_ethernet() {
         let filter = Filter::new(false, true, vec![], vec![GROUP]);
-        assert!(!filter.hears(SPANS, GROUP));
-        assert!(filter.hears(SPANS, SPANS.broadcast));
+        assert!(!filter.accepts(SPANS, GROUP));
+        assert!(filter.accepts(SPANS, SPANS.broadcast));
     }
 }

@@ -102,13 +102,13 @@ impl Medium {
     /// Whether the bytes are there that are the same in all frames.
     #[inline]
     pub fn check(&self, header: &[u8]) -> Result<(), Error> {
-        if self.constant.is_empty() {
+        if self.fixed.is_empty() {
             return Ok(());
         }
-        let constant = header.get(self.measures.constant..self.measures.protocol);
-        if constant.is_some_and(|constant| is(constant, self.constant)) {
+        let fixed = header.get(self.measures.fixed..self.measures.protocol);
+        if fixed.is_some_and(|fixed| is(fixed, self.fixed)) {
             Ok(())
-        } else if constant.is_some_and(|constant| is(constant, self.bridged)) {
+        } else if fixed.is_some_and(|fixed| is(fixed, self.bridged)) {
             Err(Error::Bridged)
         } else {
             Err(Error::Malformed)
@@ -138,7 +138,7 @@ impl Medium {
         let fields = [
             self.bytes(&header.destination),
             self.bytes(&header.source),
-            self.constant,
+            self.fixed,
             &protocol.to_be_bytes(),
         ];
         for (to, from) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
@@ -233,7 +233,7 @@ mod tests {
         for (medium, bytes, header) in rows() {
             assert_eq!(medium.header_len(), bytes.len(), "{:?}", medium.name);
             assert!(bytes.len() <= MAX_LEN);
-            assert!(medium.constant.len() <= 16);
+            assert!(medium.fixed.len() <= 16);
             assert_eq!(medium.parse(bytes), Ok(header), "{:?}", medium.name);
             assert_eq!(medium.write(&header, 46).as_ref(), bytes);
             assert_eq!(medium.source(bytes), header.source);
@@ -248,7 +248,7 @@ mod tests {
         for (medium, bytes, _) in rows() {
             let at = medium.measures.protocol;
             let mut bytes = bytes.to_vec();
-            if medium.constant.len() >= 2 {
+            if medium.fixed.len() >= 2 {
                 bytes[at - 2..at].copy_from_slice(&[0x80, 0xc2]);
                 let spans = medium.name == c"spans";
                 let error = if spans {
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn every_constant_byte_counts() {
         for (medium, bytes, _) in rows() {
-            for at in medium.measures.constant..medium.measures.protocol {
+            for at in medium.measures.fixed..medium.measures.protocol {
                 for bit in 0..8 {
                     let mut bytes = bytes.to_vec();
                     bytes[at] ^= 1 << bit;
@@ -331,9 +331,9 @@ mod tests {
         fn what_is_accepted_is_written_again(bytes: [u8; MAX_LEN], make_sound: bool) {
             for medium in &MEDIA {
                 let mut bytes = bytes[..medium.header_len()].to_vec();
-                let constant = medium.measures.constant..medium.measures.protocol;
+                let fixed = medium.measures.fixed..medium.measures.protocol;
                 if make_sound {
-                    bytes[constant.clone()].copy_from_slice(medium.constant);
+                    bytes[fixed.clone()].copy_from_slice(medium.fixed);
                 }
                 match medium.parse(&bytes) {
                     Ok(header) => {
@@ -341,7 +341,7 @@ mod tests {
                         let written = medium.write(&header, len);
                         prop_assert_eq!(written.as_ref(), &bytes[..]);
                     }
-                    Err(_) => prop_assert_ne!(&bytes[constant], medium.constant),
+                    Err(_) => prop_assert_ne!(&bytes[fixed], medium.fixed),
                 }
             }
         }

@@ -24,9 +24,9 @@ pub struct Medium {
     /// The address of every station.
     pub broadcast: Address,
     /// Whether the low bit of an address's first byte says that it is a group's.
-    pub groups: bool,
+    pub has_multicast: bool,
     /// What is between the addresses and the EtherType.
-    pub(crate) constant: &'static [u8],
+    pub(crate) fixed: &'static [u8],
     /// The same of frames that carry a whole frame of another network, which the
     /// ancestor drops without a word. As long as the other one, or empty.
     pub(crate) bridged: &'static [u8],
@@ -49,7 +49,7 @@ pub(crate) struct Measures {
     /// Of a word, what is an address.
     pub(crate) mask: u64,
     pub(crate) source: usize,
-    pub(crate) constant: usize,
+    pub(crate) fixed: usize,
     pub(crate) protocol: usize,
     pub(crate) len: usize,
 }
@@ -60,7 +60,7 @@ impl Measures {
         Self {
             mask: u64::MAX >> (8 * (MAX_LEN - address_len)),
             source: address_len,
-            constant: 2 * address_len,
+            fixed: 2 * address_len,
             protocol,
             len: protocol + 2,
         }
@@ -77,8 +77,8 @@ pub static MEDIA: [Medium; 4] = [
         hardware_type: 0x4040,
         address_len: 8,
         broadcast: Address::new([0xff; 8]),
-        groups: false,
-        constant: &[0, 0, 0, 0, 0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00],
+        has_multicast: false,
+        fixed: &[0, 0, 0, 0, 0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00],
         bridged: &[0, 0, 0, 0, 0xaa, 0xaa, 0x03, 0x00, 0x80, 0xc2],
         has_lengths: false,
         foreign_arp: false,
@@ -92,8 +92,8 @@ pub static MEDIA: [Medium; 4] = [
         hardware_type: 1,
         address_len: 6,
         broadcast: Address::new([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]),
-        groups: true,
-        constant: &[],
+        has_multicast: true,
+        fixed: &[],
         bridged: &[],
         has_lengths: true,
         foreign_arp: true,
@@ -109,8 +109,8 @@ pub static MEDIA: [Medium; 4] = [
         hardware_type: 0x4047,
         address_len: 7,
         broadcast: Address::new([0xa2, 0xa6, 0xa8, 0x40, 0x40, 0x40, 0x00, 0]),
-        groups: false,
-        constant: &[0x03, 0xff],
+        has_multicast: false,
+        fixed: &[0x03, 0xff],
         bridged: &[],
         has_lengths: false,
         foreign_arp: false,
@@ -125,8 +125,8 @@ pub static MEDIA: [Medium; 4] = [
         hardware_type: 0x4041,
         address_len: 1,
         broadcast: Address::NONE,
-        groups: false,
-        constant: &[],
+        has_multicast: false,
+        fixed: &[],
         bridged: &[],
         has_lengths: false,
         foreign_arp: false,
@@ -138,7 +138,7 @@ pub static MEDIA: [Medium; 4] = [
 
 /// Whom an address means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cast {
+pub enum AddressClass {
     /// One station.
     Unicast,
     /// Those who want to hear what goes to this group.
@@ -212,20 +212,20 @@ impl Medium {
 
     /// Whom an address means.
     #[inline]
-    pub fn cast(&self, address: Address) -> Cast {
+    pub fn address_class(&self, address: Address) -> AddressClass {
         let [first, ..] = *address.as_bytes();
         if address == self.broadcast {
-            Cast::Broadcast
-        } else if self.groups && first & 0x01 != 0 {
-            Cast::Multicast
+            AddressClass::Broadcast
+        } else if self.has_multicast && first & 0x01 != 0 {
+            AddressClass::Multicast
         } else {
-            Cast::Unicast
+            AddressClass::Unicast
         }
     }
 
     /// Whether an interface may have this address: it is that of one station.
-    pub fn is_station(&self, address: Address) -> bool {
-        self.cast(address) == Cast::Unicast && address != Address::NONE
+    pub fn is_valid_unicast(&self, address: Address) -> bool {
+        self.address_class(address) == AddressClass::Unicast && address != Address::NONE
     }
 
     /// The address of one station, from random bytes.
@@ -239,7 +239,7 @@ impl Medium {
             bytes[0] = (bytes[0] & !0x01) | 0x02;
         }
         let address = Address::from_slice(bytes.get(..len).unwrap_or(&bytes));
-        if self.is_station(address) {
+        if self.is_valid_unicast(address) {
             address
         } else {
             // Close to it is one: 1 for 0, QST-1 for QST-0.
@@ -267,13 +267,13 @@ mod tests {
         for row in &MEDIA {
             assert_eq!(Medium::from_name(row.name.to_bytes()), Some(row));
             assert_eq!(Medium::from_address_len(row.address_len.into()), Some(row));
-            assert_eq!(row.cast(row.broadcast), Cast::Broadcast);
-            assert!(!row.is_station(row.broadcast));
-            assert!(!row.is_station(Address::NONE));
+            assert_eq!(row.address_class(row.broadcast), AddressClass::Broadcast);
+            assert!(!row.is_valid_unicast(row.broadcast));
+            assert!(!row.is_valid_unicast(Address::NONE));
             assert!(row.mtu_range.contains(&row.mtu));
-            let measures = Measures::new(row.address_len.into(), row.constant.len());
+            let measures = Measures::new(row.address_len.into(), row.fixed.len());
             assert_eq!(row.measures, measures);
-            assert!(row.bridged.is_empty() || row.bridged.len() == row.constant.len());
+            assert!(row.bridged.is_empty() || row.bridged.len() == row.fixed.len());
             let same = |other: &&Medium| other.hardware_type == row.hardware_type;
             assert_eq!(MEDIA.iter().filter(same).count(), 1);
         }
@@ -335,9 +335,11 @@ mod tests {
         let group = [0x33, 0x33, 0, 0, 0, 1, 0, 0];
         let casts: Vec<_> = MEDIA
             .iter()
-            .map(|medium| medium.cast(Address::from_slice(&group[..medium.address_len.into()])))
+            .map(|medium| {
+                medium.address_class(Address::from_slice(&group[..medium.address_len.into()]))
+            })
             .collect();
-        use Cast::*;
+        use AddressClass::*;
         assert_eq!(casts, [Unicast, Multicast, Unicast, Unicast]);
     }
 
@@ -374,7 +376,7 @@ mod tests {
         fn random_addresses_are_stations(bytes: [u8; MAX_LEN]) {
             for medium in &MEDIA {
                 let address = medium.random_address(bytes);
-                prop_assert!(medium.is_station(address));
+                prop_assert!(medium.is_valid_unicast(address));
                 prop_assert_eq!(medium.address(medium.bytes(&address)), Some(address));
                 if medium.address_len > 1 {
                     prop_assert_eq!(address.as_bytes()[0] & 0x03, 0x02);

@@ -10,7 +10,7 @@ use crate::{
     address::Address,
     filter::Filter,
     header,
-    medium::{Cast, Medium},
+    medium::{AddressClass, Medium},
 };
 use core::ops::Deref;
 
@@ -47,7 +47,7 @@ pub struct Accepted {
 
 /// Why a frame ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum RxDrop {
     /// A bridged frame.
     Bridged,
     /// Not a frame of this medium.
@@ -59,27 +59,27 @@ pub enum Refused {
 
 /// Judges a frame that begins with `header`, at the interface `own` with this filter.
 #[inline]
-pub fn judge<L: Deref<Target = [Address]>>(
+pub fn classify<L: Deref<Target = [Address]>>(
     medium: &Medium,
     header: &[u8],
     own: Address,
     filter: &Filter<L>,
-) -> Result<Accepted, Refused> {
+) -> Result<Accepted, RxDrop> {
     medium.check(header).map_err(|error| match error {
-        header::Error::Bridged => Refused::Bridged,
-        header::Error::Malformed => Refused::Malformed,
+        header::Error::Bridged => RxDrop::Bridged,
+        header::Error::Malformed => RxDrop::Malformed,
     })?;
     let destination = medium.destination(header);
     let recipient = if destination == own {
         Recipient::Host
     } else {
-        if !filter.hears(medium, destination) {
-            return Err(Refused::OtherHost);
+        if !filter.accepts(medium, destination) {
+            return Err(RxDrop::OtherHost);
         }
-        match medium.cast(destination) {
-            Cast::Broadcast => Recipient::Broadcast,
-            Cast::Multicast => Recipient::Multicast,
-            Cast::Unicast => Recipient::OtherHost,
+        match medium.address_class(destination) {
+            AddressClass::Broadcast => Recipient::Broadcast,
+            AddressClass::Multicast => Recipient::Multicast,
+            AddressClass::Unicast => Recipient::OtherHost,
         }
     };
     Ok(Accepted {
@@ -113,7 +113,7 @@ pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
 /// with another frame, it costs each sender once as much as that has patience. When senders
 /// look makes no difference to how long others wait.
 #[derive(Debug, Default)]
-pub struct Full {
+pub struct RingFull {
     /// How many frames the poll had been done with, and when there was no room first since
     /// then.
     seen: Option<(usize, u64)>,
@@ -132,26 +132,26 @@ pub fn is_slow(frames: usize, time: u64) -> bool {
 
 /// What becomes of a frame that a receive ring has no room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoom {
+pub enum OnFull {
     /// It is offered again, and those behind it wait, too.
-    Wait,
+    Backpressure,
     /// It is dropped at the receiver.
     Drop,
 }
 
-impl Full {
+impl RingFull {
     /// There is no room for a frame at `now`, of a sender that waits for `patience`, in
     /// nanoseconds of one clock. The poll was `done` with so many frames since ever.
-    pub fn no_room(&mut self, now: u64, patience: u64, done: usize) -> NoRoom {
+    pub fn on_full(&mut self, now: u64, patience: u64, done: usize) -> OnFull {
         let since = match self.seen {
             Some((seen, since)) if seen == done => since,
             _ => now,
         };
         self.seen = Some((done, since));
         if now.saturating_sub(since) < patience {
-            NoRoom::Wait
+            OnFull::Backpressure
         } else {
-            NoRoom::Drop
+            OnFull::Drop
         }
     }
 }
@@ -162,14 +162,14 @@ pub const TURNS: u64 = 8;
 
 /// How long the frames of a transmit ring have waited for receivers.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub struct TxWait {
     /// Since when none of them got anywhere.
     since: Option<u64>,
     /// They have waited for long enough.
     over: bool,
 }
 
-impl Waiting {
+impl TxWait {
     /// The patience that is left of `patience`: all of it, or none, in which case the frames
     /// that wait are dropped. Nanoseconds.
     #[inline]
@@ -185,7 +185,7 @@ impl Waiting {
     /// `patience`. A poll of the sender that comes late has them offered once more before it is
     /// over.
     #[inline]
-    pub fn carried(&mut self, done: usize, waits: bool, patience: u64, clock: impl Fn() -> u64) {
+    pub fn forwarded(&mut self, done: usize, waits: bool, patience: u64, clock: impl Fn() -> u64) {
         match self.since {
             _ if !waits => *self = Self::default(),
             Some(since) if done == 0 => {
@@ -233,13 +233,13 @@ mod tests {
         medium.write(&header, 0).as_ref().to_vec()
     }
 
-    fn judged(
+    fn verdict(
         medium: &Medium,
         destination: Address,
         promiscuous: bool,
-    ) -> Result<Recipient, Refused> {
+    ) -> Result<Recipient, RxDrop> {
         let filter = Filter::new(promiscuous, false, vec![], vec![]);
-        let accepted = judge(medium, &frame(medium, destination), OWN, &filter)?;
+        let accepted = classify(medium, &frame(medium, destination), OWN, &filter)?;
         assert_eq!(accepted.protocol, 0x0800);
         Ok(accepted.recipient)
     }
@@ -248,19 +248,19 @@ mod tests {
     fn own_and_broadcast_pass() {
         for medium in [SPANS, ETHERNET] {
             for promiscuous in [false, true] {
-                let judged = |destination| judged(medium, destination, promiscuous);
-                assert_eq!(judged(OWN), Ok(Recipient::Host));
-                assert_eq!(judged(medium.broadcast), Ok(Recipient::Broadcast));
+                let verdict = |destination| verdict(medium, destination, promiscuous);
+                assert_eq!(verdict(OWN), Ok(Recipient::Host));
+                assert_eq!(verdict(medium.broadcast), Ok(Recipient::Broadcast));
             }
         }
     }
 
     #[test]
     fn others_pass_where_the_filter_lets_them() {
-        assert_eq!(judged(SPANS, OTHER, false), Err(Refused::OtherHost));
-        assert_eq!(judged(SPANS, OTHER, true), Ok(Recipient::OtherHost));
-        assert_eq!(judged(ETHERNET, GROUP, false), Err(Refused::OtherHost));
-        assert_eq!(judged(ETHERNET, GROUP, true), Ok(Recipient::Multicast));
+        assert_eq!(verdict(SPANS, OTHER, false), Err(RxDrop::OtherHost));
+        assert_eq!(verdict(SPANS, OTHER, true), Ok(Recipient::OtherHost));
+        assert_eq!(verdict(ETHERNET, GROUP, false), Err(RxDrop::OtherHost));
+        assert_eq!(verdict(ETHERNET, GROUP, true), Ok(Recipient::Multicast));
     }
 
     #[test]
@@ -276,56 +276,62 @@ mod tests {
         let filter = Filter::<Vec<_>>::default();
         let mut bytes = frame(SPANS, OTHER);
         bytes[20] = 0;
-        let judged = |bytes: &[u8]| judge(SPANS, bytes, OWN, &filter);
-        assert_eq!(judged(&bytes), Err(Refused::Malformed));
+        let verdict = |bytes: &[u8]| classify(SPANS, bytes, OWN, &filter);
+        assert_eq!(verdict(&bytes), Err(RxDrop::Malformed));
         bytes[20] = 0xaa;
         bytes[24] = 0x80;
         bytes[25] = 0xc2;
-        assert_eq!(judged(&bytes), Err(Refused::Bridged));
+        assert_eq!(verdict(&bytes), Err(RxDrop::Bridged));
     }
 
     const MS: u64 = 1_000_000;
 
     #[test]
     fn a_receiver_that_does_nothing_is_waited_for_once() {
-        let mut full = Full::default();
-        assert_eq!(full.no_room(5 * MS, MS, 7), NoRoom::Wait);
-        assert_eq!(full.no_room(6 * MS - 1, MS, 7), NoRoom::Wait);
-        assert_eq!(full.no_room(6 * MS, MS, 7), NoRoom::Drop);
+        let mut full = RingFull::default();
+        assert_eq!(full.on_full(5 * MS, MS, 7), OnFull::Backpressure);
+        assert_eq!(full.on_full(6 * MS - 1, MS, 7), OnFull::Backpressure);
+        assert_eq!(full.on_full(6 * MS, MS, 7), OnFull::Drop);
         // Not for each frame, and not again after a pause.
-        assert_eq!(full.no_room(6 * MS + 1, MS, 7), NoRoom::Drop);
-        assert_eq!(full.no_room(9_000 * MS, MS, 7), NoRoom::Drop);
+        assert_eq!(full.on_full(6 * MS + 1, MS, 7), OnFull::Drop);
+        assert_eq!(full.on_full(9_000 * MS, MS, 7), OnFull::Drop);
         // A sender with more patience waits for what is left.
-        assert_eq!(full.no_room(9_000 * MS, 8_996 * MS, 7), NoRoom::Wait);
-        assert_eq!(full.no_room(9_000 * MS, 8_995 * MS, 7), NoRoom::Drop);
+        assert_eq!(
+            full.on_full(9_000 * MS, 8_996 * MS, 7),
+            OnFull::Backpressure
+        );
+        assert_eq!(full.on_full(9_000 * MS, 8_995 * MS, 7), OnFull::Drop);
         // It got on.
-        assert_eq!(full.no_room(9_001 * MS, MS, 8), NoRoom::Wait);
-        assert_eq!(full.no_room(9_002 * MS, MS, 8), NoRoom::Drop);
+        assert_eq!(full.on_full(9_001 * MS, MS, 8), OnFull::Backpressure);
+        assert_eq!(full.on_full(9_002 * MS, MS, 8), OnFull::Drop);
     }
 
     #[test]
     fn a_receiver_that_was_idle_owes_nothing() {
-        let (mut full, mut done) = (Full::default(), usize::MAX - 100);
+        let (mut full, mut done) = (RingFull::default(), usize::MAX - 100);
         for burst in 0..1000 {
-            assert_eq!(full.no_room(burst * 20 * MS, MS, done), NoRoom::Wait);
+            assert_eq!(
+                full.on_full(burst * 20 * MS, MS, done),
+                OnFull::Backpressure
+            );
             done = done.wrapping_add(30);
         }
     }
 
     #[test]
     fn no_sender_makes_others_wait_or_lose() {
-        let mut full = Full::default();
-        assert_eq!(full.no_room(0, MS, 0), NoRoom::Wait);
+        let mut full = RingFull::default();
+        assert_eq!(full.on_full(0, MS, 0), OnFull::Backpressure);
         for now in 1..MS {
-            assert_eq!(full.no_room(now, now % 2, 0), NoRoom::Drop);
+            assert_eq!(full.on_full(now, now % 2, 0), OnFull::Drop);
         }
-        assert_eq!(full.no_room(MS - 1, MS, 0), NoRoom::Wait);
-        assert_eq!(full.no_room(MS, MS, 0), NoRoom::Drop);
+        assert_eq!(full.on_full(MS - 1, MS, 0), OnFull::Backpressure);
+        assert_eq!(full.on_full(MS, MS, 0), OnFull::Drop);
     }
 
     #[test]
     fn a_sender_without_patience_never_waits() {
-        assert_eq!(Full::default().no_room(0, 0, 0), NoRoom::Drop);
+        assert_eq!(RingFull::default().on_full(0, 0, 0), OnFull::Drop);
     }
 
     #[test]
@@ -337,33 +343,33 @@ mod tests {
 
     #[test]
     fn a_sender_gives_up_if_others_take_all_the_room() {
-        let mut waiting = Waiting::default();
+        let mut waiting = TxWait::default();
         let never = || -> u64 { panic!("the clock is asked without need") };
         assert_eq!(waiting.patience(MS), MS);
-        waiting.carried(3, false, MS, never);
-        waiting.carried(0, true, MS, || 5 * MS);
-        waiting.carried(0, true, MS, || 13 * MS - 1);
+        waiting.forwarded(3, false, MS, never);
+        waiting.forwarded(0, true, MS, || 5 * MS);
+        waiting.forwarded(0, true, MS, || 13 * MS - 1);
         assert_eq!(waiting.patience(MS), MS);
-        waiting.carried(0, true, MS, || 13 * MS);
+        waiting.forwarded(0, true, MS, || 13 * MS);
         assert_eq!(waiting.patience(MS), 0);
         // One of them got somewhere.
-        waiting.carried(1, true, MS, || 13 * MS);
+        waiting.forwarded(1, true, MS, || 13 * MS);
         assert_eq!(waiting.patience(MS), MS);
-        waiting.carried(0, true, MS, || 21 * MS);
+        waiting.forwarded(0, true, MS, || 21 * MS);
         assert_eq!(waiting.patience(MS), 0);
-        waiting.carried(1, false, MS, never);
+        waiting.forwarded(1, false, MS, never);
         assert_eq!(waiting.patience(MS), MS);
     }
 
     /// The time in which the sender's own poll did not come is not the receivers'.
     #[test]
     fn a_late_poll_of_the_sender_offers_once_more() {
-        let mut waiting = Waiting::default();
-        waiting.carried(16, true, MS, || 5 * MS);
+        let mut waiting = TxWait::default();
+        waiting.forwarded(16, true, MS, || 5 * MS);
         assert_eq!(waiting.patience(MS), MS);
-        waiting.carried(16, true, MS, || 25 * MS);
+        waiting.forwarded(16, true, MS, || 25 * MS);
         assert_eq!(waiting.patience(MS), MS);
-        waiting.carried(0, true, MS, || 45 * MS);
+        waiting.forwarded(0, true, MS, || 45 * MS);
         assert_eq!(waiting.patience(MS), 0);
     }
 
@@ -374,13 +380,13 @@ mod tests {
             patience in 1u64..=1000 * MS,
             steps in proptest::collection::vec((0usize..4, 0u64..500_000), 1..200),
         ) {
-            let (mut full, mut waiting) = (Full::default(), Waiting::default());
+            let (mut full, mut waiting) = (RingFull::default(), TxWait::default());
             let (mut now, mut done, mut waited) = (0u64, 0usize, 0u64);
             for (frames, time) in steps {
                 now += time;
                 done += frames;
-                let waits = full.no_room(now, waiting.patience(patience), done) == NoRoom::Wait;
-                waiting.carried(usize::from(!waits), waits, patience, || now);
+                let waits = full.on_full(now, waiting.patience(patience), done) == OnFull::Backpressure;
+                waiting.forwarded(usize::from(!waits), waits, patience, || now);
                 waited = if waits { waited + time } else { 0 };
                 // The first of these passed before there was no room, the last one is that in which
                 // it was offered once more.

@@ -115,13 +115,13 @@ pub fn is_owner<M: Member>(owners: &[M], interface: usize) -> bool {
         .is_ok()
 }
 
-/// Which interfaces that are up have a carrier. For each of them: has the user `cut`
+/// Which interfaces that are up have a carrier. For each of them: has the user `forced_off`
 /// its line?
 ///
 /// A line carries something when there is another one to carry it to.
-pub fn carriers(cut: impl Iterator<Item = bool> + Clone) -> impl Iterator<Item = bool> {
-    let lines = cut.clone().filter(|cut| !cut).count();
-    cut.map(move |cut| !cut && lines > 1)
+pub fn carriers(forced_off: impl Iterator<Item = bool> + Clone) -> impl Iterator<Item = bool> {
+    let links = forced_off.clone().filter(|forced_off| !forced_off).count();
+    forced_off.map(move |forced_off| !forced_off && links > 1)
 }
 
 /// How many frames one poll takes from a transmit ring whose segment has so many
@@ -205,31 +205,34 @@ mod tests {
         assert_eq!(names(&segment(&[9, 4, 9]), 9), [0, 2]);
     }
 
-    fn who_has_a_carrier(cut: &[bool]) -> Vec<bool> {
-        carriers(cut.iter().copied()).collect()
+    fn who_has_a_carrier(forced_off: &[bool]) -> Vec<bool> {
+        carriers(forced_off.iter().copied()).collect()
     }
 
     #[test]
     fn a_carrier_takes_two() {
-        let (cut, mended) = (true, false);
+        let (forced_off, mended) = (true, false);
         assert_eq!(who_has_a_carrier(&[]), []);
         assert_eq!(who_has_a_carrier(&[mended]), [false]);
         assert_eq!(who_has_a_carrier(&[mended, mended]), [true, true]);
-        assert_eq!(who_has_a_carrier(&[mended, cut]), [false, false]);
+        assert_eq!(who_has_a_carrier(&[mended, forced_off]), [false, false]);
         assert_eq!(
-            who_has_a_carrier(&[mended, cut, mended]),
+            who_has_a_carrier(&[mended, forced_off, mended]),
             [true, false, true]
         );
-        assert_eq!(who_has_a_carrier(&[cut, cut, mended]), [false; 3]);
+        assert_eq!(
+            who_has_a_carrier(&[forced_off, forced_off, mended]),
+            [false; 3]
+        );
     }
 
     proptest! {
         #[test]
-        fn a_carrier_is_somebody_else_to_hear(cut in prop::collection::vec(any::<bool>(), 0..20)) {
-            let plain: Vec<_> = (0..cut.len())
-                .map(|me| !cut[me] && (0..cut.len()).any(|other| other != me && !cut[other]))
+        fn a_carrier_is_somebody_else_to_hear(forced_off in prop::collection::vec(any::<bool>(), 0..20)) {
+            let plain: Vec<_> = (0..forced_off.len())
+                .map(|me| !forced_off[me] && (0..forced_off.len()).any(|other| other != me && !forced_off[other]))
                 .collect();
-            prop_assert_eq!(who_has_a_carrier(&cut), plain);
+            prop_assert_eq!(who_has_a_carrier(&forced_off), plain);
         }
 
         #[test]

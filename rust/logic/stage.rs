@@ -57,7 +57,7 @@ pub enum Flush {
     /// The softirq round ends.
     Rollup,
     /// The stack had said that more would come, and now that it was all.
-    Hint,
+    XmitEnd,
     /// Somebody insists: the queue is full, or something was changed.
     Forced,
 }
@@ -118,7 +118,7 @@ impl Stage {
             return Decision::Start(Flush::Bytes);
         }
         if ended {
-            return Decision::Start(Flush::Hint);
+            return Decision::Start(Flush::XmitEnd);
         }
         match (self.armed, settings.wait) {
             (Armed::No, 0) => {

@@ -60,7 +60,7 @@ pub struct Arrival {
     /// The stack says that more is coming.
     pub more: bool,
     /// Its poll would run on this CPU.
-    pub at_home: bool,
+    pub is_local: bool,
     /// This CPU.
     pub cpu: u32,
     /// A qdisc holds packets while the queue is stopped.
@@ -69,7 +69,7 @@ pub struct Arrival {
 
 /// Why packets are to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TxDrop {
     /// It is the packet that came, as the device is down.
     Down,
     /// It is the packet that came, as there is no carrier.
@@ -77,7 +77,7 @@ pub enum Refusal {
     /// It is the packet that came, as the subqueue is full.
     Full,
     /// These are the oldest of norm, which a packet of prio takes the place of.
-    Head,
+    PrioEvict,
 }
 
 /// How a stage is to be flushed.
@@ -93,7 +93,7 @@ pub enum Arm {
 #[must_use = "packets may have come back"]
 pub struct Dispatched<L: Packets> {
     /// To be dropped, and why.
-    pub refused: Option<(Refusal, L)>,
+    pub refused: Option<(TxDrop, L)>,
     /// To be rung, and why.
     pub doorbell: Option<Flush>,
     /// To be armed.
@@ -134,7 +134,7 @@ pub struct Completed<L> {
 
 /// What a second without news means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Tick<L> {
+pub enum WatchdogCheck<L> {
     /// There is nothing to watch.
     Idle,
     /// The ring has work, and some seconds left.
@@ -256,11 +256,11 @@ impl<L: Packets> Transmit<L> {
         match self.state {
             State::Running => {}
             State::NoCarrier => {
-                todo.refused = Some((Refusal::NoCarrier, only(packet)));
+                todo.refused = Some((TxDrop::NoCarrier, only(packet)));
                 return todo;
             }
             State::Down => {
-                todo.refused = Some((Refusal::Down, only(packet)));
+                todo.refused = Some((TxDrop::Down, only(packet)));
                 return todo;
             }
         }
@@ -276,8 +276,8 @@ impl<L: Packets> Transmit<L> {
         let len = packet.len();
         match self.subqueue.enqueue(packet, arrival.class) {
             Enqueued::Queued => {}
-            Enqueued::Evicted(victims) => todo.refused = Some((Refusal::Head, victims)),
-            Enqueued::Full(packet) => todo.refused = Some((Refusal::Full, only(packet))),
+            Enqueued::Evicted(victims) => todo.refused = Some((TxDrop::PrioEvict, victims)),
+            Enqueued::Full(packet) => todo.refused = Some((TxDrop::Full, only(packet))),
         }
         if !may_start {
             // Whoever owns the interlock, or frees slots, finds the packet.
@@ -294,9 +294,9 @@ impl<L: Packets> Transmit<L> {
                 stage.clear();
                 if todo.posted > 0 {
                     todo.doorbell = Some(why);
-                    self.rung();
+                    self.arm_watchdog();
                     if self.stages_until_the_round_ends() {
-                        if arrival.at_home && self.covers.is_none() {
+                        if arrival.is_local && self.covers.is_none() {
                             if stage.cover() {
                                 self.covers = Some(arrival.cpu);
                             }
@@ -358,7 +358,7 @@ impl<L: Packets> Transmit<L> {
 
     /// The doorbell is about to ring.
     #[inline]
-    fn rung(&mut self) {
+    fn arm_watchdog(&mut self) {
         if self.watchdog == 0 {
             self.watchdog = WATCHDOG_SECONDS;
         }
@@ -380,7 +380,7 @@ impl<L: Packets> Transmit<L> {
         if posted == 0 {
             return (None, 0);
         }
-        self.rung();
+        self.arm_watchdog();
         (Some(why), posted)
     }
 
@@ -434,7 +434,7 @@ impl<L: Packets> Transmit<L> {
         self.oactive = false;
         let posted = self.start(clock);
         if posted > 0 {
-            self.rung();
+            self.arm_watchdog();
         }
         posted
     }
@@ -500,28 +500,28 @@ impl<L: Packets> Transmit<L> {
             && (!self.subqueue.is_empty() || self.ring.has_posted() || self.stopped);
         if schedule {
             self.started = true;
-            self.rung();
+            self.arm_watchdog();
         }
         schedule
     }
 
     /// Another second has passed. A ring whose frames wait for their time on the line, which
     /// those of other queues may take for long, does not hang.
-    pub fn tick(&mut self, clock: impl Fn() -> u64) -> Tick<L> {
+    pub fn watchdog_check(&mut self, clock: impl Fn() -> u64) -> WatchdogCheck<L> {
         match self.watchdog {
-            0 => Tick::Idle,
+            0 => WatchdogCheck::Idle,
             _ if matches!(self.ring.again(), Again::At(at) if at > clock()) => {
                 self.watchdog = WATCHDOG_SECONDS;
-                Tick::Busy
+                WatchdogCheck::Busy
             }
             1 => {
                 self.watchdog = 0;
                 self.oactive = false;
-                Tick::Expired(self.ring.reset())
+                WatchdogCheck::Expired(self.ring.reset())
             }
             _ => {
                 self.watchdog -= 1;
-                Tick::Busy
+                WatchdogCheck::Busy
             }
         }
     }

@@ -36,7 +36,7 @@ use super::{
     skbuff::SkBuff,
     spinlock_bh::LocalBhDisabled,
     stats::LinkStats,
-    word::Word, //
+    word::RelaxedCell, //
 };
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
@@ -55,16 +55,16 @@ pub trait Operations: Sized + Send + Sync + 'static {
     type Data: ForeignOwnable + Send + Sync;
 
     /// What exists only while the device is up.
-    type Running: ForeignOwnable + Send;
+    type OpenState: ForeignOwnable + Send;
 
     /// `ndo_open`: the device goes up. Process context. What fails must leave
     /// nothing behind.
-    fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<Self::Running>;
+    fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<Self::OpenState>;
 
     /// `ndo_stop`: the device goes down. Process context. A `start_xmit` may still
     /// come, or be running: a packet socket that bypasses the qdisc looks whether
     /// the device is up, and sends some time later.
-    fn stop(dev: &Device<Self>, running: Self::Running, rtnl: &Rtnl);
+    fn stop(dev: &Device<Self>, running: Self::OpenState, rtnl: &Rtnl);
 
     /// `ndo_start_xmit`: a packet is to be sent. Its transmit queue's lock, `txq`,
     /// is held.
@@ -127,12 +127,12 @@ pub struct Device<T: Operations> {
 struct Private<T: Operations> {
     /// `T::Data`, or null before `new_link` and after the destructor.
     data: *mut c_void,
-    /// `T::Running`, or null while the device is down. Under RTNL.
+    /// `T::OpenState`, or null while the device is down. Under RTNL.
     running: *mut c_void,
     /// `dev->type` once it is registered.
     hardware_type: u16,
     /// Which lines go into the kernel log: bits of `NETIF_MSG_*`.
-    msg_enable: Word<u32>,
+    msg_enable: RelaxedCell<u32>,
     _driver: PhantomData<T>,
 }
 
@@ -182,9 +182,9 @@ impl<T: Operations> Device<T> {
     }
 
     /// The classes of lines that go into the kernel log, as in `netif_msg_init()`.
-    pub(super) fn msg_enable(&self) -> &Word<u32> {
+    pub(super) fn msg_enable(&self) -> &RelaxedCell<u32> {
         // SAFETY: By the type invariant the area is a `Private<T>`, which lives as long as the
-        // device. The field is accessed as a `Word` only.
+        // device. The field is accessed as a `RelaxedCell` only.
         unsafe { &(*self.private()).msg_enable }
     }
 

@@ -32,7 +32,7 @@ use super::{
     clock::ktime_get,
     device::{Device, Operations},
     spinlock_bh::{LocalBhDisabled, SpinLockBh},
-    word::Word,
+    word::RelaxedCell,
 };
 use crate::new_spinlock_bh;
 use core::{cell::Cell, mem::offset_of, ops::Deref};
@@ -61,7 +61,7 @@ pub trait Poll: Sized + Send + Sync + 'static {
 
     /// It was about to be polled on a CPU that is not its home, and moves if that is
     /// online. Softirq context, or a hard interrupt.
-    fn chased(&self) {}
+    fn migrated(&self) {}
 }
 
 /// Where something that was scheduled will be polled.
@@ -71,9 +71,9 @@ pub enum Scheduled {
     /// nowhere if it is not registered.
     Already,
     /// On this CPU.
-    Here,
+    Local,
     /// On another CPU, which was sent a message.
-    There,
+    Remote,
 }
 
 /// About a timer.
@@ -87,9 +87,9 @@ struct Timing {
 
 /// `call_single_data_t`, which is to lie in one cache line.
 #[repr(C, align(32))]
-struct Message(Opaque<bindings::call_single_data_t>);
+struct Csd(Opaque<bindings::call_single_data_t>);
 
-impl Message {
+impl Csd {
     /// What has another CPU call `function` with `info`.
     fn new(function: unsafe extern "C" fn(*mut c_void), info: *mut c_void) -> impl PinInit<Self> {
         // C has it aligned to its size, which bindgen does not see.
@@ -112,7 +112,7 @@ impl Message {
 /// between `napi_enable()` and `napi_disable()`: scheduling it at other times
 /// does nothing.
 ///
-/// `message` is under way only while `NAPI_STATE_SCHED` is set, and `timer` is
+/// `csd` is under way only while `NAPI_STATE_SCHED` is set, and `timer` is
 /// queued only while `timing` allows it, so that neither is when the value goes.
 #[repr(C)]
 #[pin_data]
@@ -121,17 +121,17 @@ pub struct Napi<T> {
     napi: Opaque<bindings::napi_struct>,
     /// Has the home CPU put `napi` on its list.
     #[pin]
-    message: Message,
+    csd: Csd,
     /// Schedules `napi`.
     #[pin]
     timer: Opaque<bindings::hrtimer>,
     #[pin]
     timing: SpinLockBh<Timing>,
-    /// A CPU, or [`NO_HOME`](Self::NO_HOME).
-    home: Word<u32>,
+    /// A CPU, or [`NO_CPU`](Self::NO_CPU).
+    cpu: RelaxedCell<u32>,
     /// The core will have it polled, and nobody else is to. Set only by who owns
     /// `NAPI_STATE_SCHED`.
-    masked: Word<bool>,
+    masked: RelaxedCell<bool>,
     /// Whether there is a [`Registration`] of it.
     registered: AtomicFlag,
     #[pin]
@@ -154,7 +154,7 @@ impl<T> Deref for Napi<T> {
 
 impl<T: Poll> Napi<T> {
     /// The number of no CPU.
-    const NO_HOME: u32 = u32::MAX;
+    const NO_CPU: u32 = u32::MAX;
 
     /// Creates an initialiser, for something that is polled on the CPU `home`, or else on the
     /// CPU on which it is scheduled.
@@ -169,7 +169,7 @@ impl<T: Poll> Napi<T> {
                     (*slot).state = 1 << bindings::NAPI_STATE_SCHED | 1 << bindings::NAPI_STATE_NPSVC;
                 }
             }),
-            message <- Message::new(Self::message_callback, this.as_ptr().cast()),
+            csd <- Csd::new(Self::csd_callback, this.as_ptr().cast()),
             timer <- Opaque::ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writes.
                 unsafe {
@@ -182,8 +182,8 @@ impl<T: Poll> Napi<T> {
                 };
             }),
             timing <- new_spinlock_bh!(Timing::default(), c"spans_napi_timer"),
-            home: Word::new(home.map_or(Self::NO_HOME, u32::from)),
-            masked: Word::new(false),
+            cpu: RelaxedCell::new(home.map_or(Self::NO_CPU, u32::from)),
+            masked: RelaxedCell::new(false),
             registered: AtomicFlag::new(false),
             data <- data,
         })
@@ -191,15 +191,15 @@ impl<T: Poll> Napi<T> {
 
     /// Whether it is polled on this CPU if it is scheduled there.
     #[inline]
-    pub fn is_at_home(&self, cpu: u32) -> bool {
-        let home = self.home.read();
-        home == cpu || home == Self::NO_HOME
+    pub fn is_local(&self, cpu: u32) -> bool {
+        let home = self.cpu.read();
+        home == cpu || home == Self::NO_CPU
     }
 
     /// Has it polled on another CPU from now on, or on the CPU on which it is scheduled: so it
     /// is, too, if its home is offline, or on PREEMPT_RT.
-    pub fn set_home(&self, home: Option<CpuId>) {
-        self.home.write(home.map_or(Self::NO_HOME, u32::from));
+    pub fn set_cpu(&self, home: Option<CpuId>) {
+        self.cpu.write(home.map_or(Self::NO_CPU, u32::from));
     }
 
     /// Has it polled soon, at home, or when the core wants to if that defers it. Any
@@ -244,12 +244,12 @@ impl<T: Poll> Napi<T> {
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
             return Scheduled::Already;
         }
-        if self.is_elsewhere() && self.send_message() {
-            return Scheduled::There;
+        if self.is_elsewhere() && self.send_csd() {
+            return Scheduled::Remote;
         }
         // SAFETY: `napi_schedule_prep` has let us.
         unsafe { bindings::__napi_schedule(self.napi.get()) };
-        Scheduled::Here
+        Scheduled::Local
     }
 
     /// Whether the core will have it polled, and sees what the caller has done before.
@@ -268,9 +268,7 @@ impl<T: Poll> Napi<T> {
     /// (`do_softirq_post_smp_call_flush()`). A thread is where it is.
     #[inline]
     fn is_elsewhere(&self) -> bool {
-        !cfg!(CONFIG_PREEMPT_RT)
-            && !self.is_at_home(CpuId::current().as_u32())
-            && !self.has_thread()
+        !cfg!(CONFIG_PREEMPT_RT) && !self.is_local(CpuId::current().as_u32()) && !self.has_thread()
     }
 
     /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
@@ -291,7 +289,7 @@ impl<T: Poll> Napi<T> {
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
             return 0;
         }
-        if self.is_elsewhere() && self.send_message() {
+        if self.is_elsewhere() && self.send_csd() {
             return 0;
         }
         let budget = context.budget;
@@ -323,13 +321,13 @@ impl<T: Poll> Napi<T> {
     /// `NAPI_STATE_SCHED`, which it gives away with that. Says no if that CPU is
     /// offline, or there is no home by now.
     #[cold]
-    fn send_message(&self) -> bool {
+    fn send_csd(&self) -> bool {
         // No home is no CPU, which C finds offline.
-        let home = self.home.read() as c_int;
+        let home = self.cpu.read() as c_int;
         // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
         // by the type invariant and because bits are given back by polls only, which the end of
         // the registration waits for, the value lives until it arrives.
-        unsafe { bindings::smp_call_function_single_async(home, self.message.0.get()) == 0 }
+        unsafe { bindings::smp_call_function_single_async(home, self.csd.0.get()) == 0 }
     }
 
     /// Has it polled at home, on the CPU that calls, or later at home after that,
@@ -363,12 +361,12 @@ impl<T: Poll> Napi<T> {
     /// Called by the core on the CPU that a message was sent to, in a hard
     /// interrupt, with a pointer to the `Napi<T>` that sent it and whose
     /// `NAPI_STATE_SCHED` is set.
-    unsafe extern "C" fn message_callback(info: *mut c_void) {
+    unsafe extern "C" fn csd_callback(info: *mut c_void) {
         // SAFETY: Nobody unregisters it before it was polled.
         let this = unsafe { &*info.cast::<Self>() };
         if this.is_elsewhere() {
-            this.data.chased();
-            if this.send_message() {
+            this.data.migrated();
+            if this.send_csd() {
                 return;
             }
         }
@@ -402,10 +400,10 @@ impl<T: Poll> Napi<T> {
             // SAFETY: No requirements.
             && unsafe { bindings::rust_helper_in_serving_softirq() }
         {
-            this.data.chased();
+            this.data.migrated();
             // What is scheduled stays so: whoever polls less than its budget has it off the list
             // and may put it elsewhere.
-            if this.send_message() {
+            if this.send_csd() {
                 return 0;
             }
         }

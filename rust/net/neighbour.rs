@@ -10,7 +10,7 @@
 //!
 //! # Locks
 //!
-//! `arp_tbl.lock` is taken before a driver's own locks: [`Operations::neighbour_changed`]
+//! `arp_tbl.lock` is taken before a driver's own locks: [`Operations::neigh_update`]
 //! may be called with it. The lock of a neighbour is taken after them: nothing of the
 //! driver is called with that. So a driver's lock may be held for [`Event::state`], and
 //! must not be for any function of [`Neighbour`], nor when one is dropped. Whoever may have
@@ -26,7 +26,7 @@ use super::{
     inet::{from_be32, to_be32},
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
-    word::Word,
+    word::RelaxedCell,
 };
 use core::{marker::PhantomData, net::Ipv4Addr, ptr::NonNull};
 use kernel::{
@@ -42,17 +42,17 @@ pub use event::{Event, State};
 pub trait Operations: device::Operations {
     /// `ndo_neigh_construct`: may there be a neighbour with this address? Any context but
     /// hard interrupts. If this fails, whoever wanted it gets the error.
-    fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result;
+    fn neigh_construct(dev: &Device<Self>, ip: Ipv4Addr) -> Result;
 
     /// `neigh_ops::solicit`: its link address is needed, or should be confirmed.
     fn solicit(dev: &Device<Self>, solicitation: &Solicitation<'_, Self>, bh: &LocalBhDisabled);
 
     /// The first packet goes to a neighbour in `NUD_STALE`: the kernel has its link
     /// address, and has not asked for it.
-    fn neighbour_used(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled);
+    fn neigh_output(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled);
 
     /// `NETEVENT_NEIGH_UPDATE`. `arp_tbl.lock` may be held.
-    fn neighbour_changed(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled);
+    fn neigh_update(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled);
 }
 
 /// `struct neigh_parms` of a device, which the user can change with `ip ntable`.
@@ -108,7 +108,7 @@ impl<T: Operations> Solicitation<'_, T> {
     }
 
     /// Asks as the kernel would, in the name of whoever sends the packet that waits.
-    pub fn ask(&self, _: &LocalBhDisabled) {
+    pub fn request(&self, _: &LocalBhDisabled) {
         // SAFETY: By the type invariant the private area was filled in.
         let ops = unsafe { (*private(self.neighbour)).ops };
         // SAFETY: These are the kernel's own operations for it.
@@ -164,11 +164,11 @@ struct Private {
     /// What the kernel would have used.
     ops: *const bindings::neigh_ops,
     /// To be removed from the kernel's table.
-    removed: Word<bool>,
+    removed: RelaxedCell<bool>,
     /// The driver knows how it is.
-    silent: Word<bool>,
+    silent: RelaxedCell<bool>,
     /// The driver knows that it is dead.
-    dead: Word<bool>,
+    dead: RelaxedCell<bool>,
 }
 
 /// How much room neighbours of ours need behind them.
@@ -228,15 +228,15 @@ impl<T: Operations> Table<T> {
         let device = unsafe { Device::<T>::from_raw(dev) };
         from_result(|| {
             // SAFETY: It is one of `arp_tbl`.
-            T::may_have_neighbour(device, unsafe { ip(n) })?;
+            T::neigh_construct(device, unsafe { ip(n) })?;
             // SAFETY: The device has told the core how much room we need.
             unsafe {
                 private(n).write(Private {
                     mark: &raw const MARK,
                     ops: (*n).ops,
-                    removed: Word::new(false),
-                    silent: Word::new(false),
-                    dead: Word::new(false),
+                    removed: RelaxedCell::new(false),
+                    silent: RelaxedCell::new(false),
+                    dead: RelaxedCell::new(false),
                 });
                 (*n).ops = Self::ops();
                 (*n).output = Self::ops().output;
@@ -299,7 +299,7 @@ impl<T: Operations> Table<T> {
             // neighbour does, which is one of `arp_tbl`.
             let (device, ip) = unsafe { (Device::<T>::from_raw((*neighbour).dev), ip(neighbour)) };
             // A process that sends has them on here.
-            T::neighbour_used(device, ip, &local_bh_disable());
+            T::neigh_output(device, ip, &local_bh_disable());
         }
         // SAFETY: What the kernel's own operations do.
         unsafe { bindings::neigh_resolve_output(neighbour, skb) }
@@ -384,7 +384,7 @@ impl<T: Operations> Device<T> {
 
     /// Removes those from the kernel's table that are to be [removed](Neighbour::remove),
     /// of all devices of `T`. Takes time for each neighbour of any device. Not to be called
-    /// from [`Operations::neighbour_changed`].
+    /// from [`Operations::neigh_update`].
     pub fn remove_neighbours(_: &LocalBhDisabled) {
         // SAFETY: The lock is initialised. A thread that holds it waits for ever.
         unsafe {
@@ -474,7 +474,7 @@ impl<T: Operations> Neighbour<T> {
     }
 
     /// Asks for its link address, as the kernel would: everybody, if it has none.
-    pub fn ask(&self, bh: &LocalBhDisabled) {
+    pub fn request(&self, bh: &LocalBhDisabled) {
         if self.is_ours() {
             // INVARIANT: It has our operations, and this reference keeps it.
             Solicitation::<T> {
@@ -482,7 +482,7 @@ impl<T: Operations> Neighbour<T> {
                 skb: core::ptr::null_mut(),
                 _life: PhantomData,
             }
-            .ask(bh);
+            .request(bh);
         }
     }
 

@@ -22,16 +22,16 @@ use kernel::{
 
 /// What a driver wants to know about its own devices.
 ///
-/// All but [`neighbour_changed`](Operations::neighbour_changed), which belongs to
+/// All but [`neigh_update`](Operations::neigh_update), which belongs to
 /// neighbours, is called in process context with RTNL held, after the stack and other
 /// modules know it.
 #[vtable]
 pub trait Events: Operations {
     /// `NETDEV_REGISTER`: the device has come to a namespace, and IPv4 is there.
-    fn came(dev: &Device<Self>, rtnl: &Rtnl);
+    fn register(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_UNREGISTER`: the device leaves its namespace.
-    fn goes(dev: &Device<Self>, rtnl: &Rtnl);
+    fn unregister(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_UP`, after `open`.
     fn up(dev: &Device<Self>, rtnl: &Rtnl);
@@ -40,11 +40,11 @@ pub trait Events: Operations {
     fn down(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_CHANGEADDR`: another link address. Neighbours were flushed.
-    fn readdressed(dev: &Device<Self>, rtnl: &Rtnl);
+    fn change_addr(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_CHANGE` or `NETDEV_CHANGEUPPER`: flags, carrier, or who it belongs to (a
     /// VRF, say). Neighbours may have been flushed.
-    fn changed(dev: &Device<Self>, rtnl: &Rtnl);
+    fn change(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// The device has got another IPv4 address.
     fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl);
@@ -187,13 +187,13 @@ unsafe impl<T: Events> Chain<T> for Devices {
         // SAFETY: This chain is called with RTNL held.
         let rtnl = unsafe { Rtnl::assume() };
         match event as u32 {
-            bindings::netdev_cmd_NETDEV_REGISTER => T::came(dev, &rtnl),
-            bindings::netdev_cmd_NETDEV_UNREGISTER => T::goes(dev, &rtnl),
+            bindings::netdev_cmd_NETDEV_REGISTER => T::register(dev, &rtnl),
+            bindings::netdev_cmd_NETDEV_UNREGISTER => T::unregister(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_UP => T::up(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_DOWN => T::down(dev, &rtnl),
-            bindings::netdev_cmd_NETDEV_CHANGEADDR => T::readdressed(dev, &rtnl),
+            bindings::netdev_cmd_NETDEV_CHANGEADDR => T::change_addr(dev, &rtnl),
             bindings::netdev_cmd_NETDEV_CHANGE | bindings::netdev_cmd_NETDEV_CHANGEUPPER => {
-                T::changed(dev, &rtnl)
+                T::change(dev, &rtnl)
             }
             _ => (),
         }
@@ -269,6 +269,6 @@ unsafe impl<T: Events> Chain<T> for Neighbours {
     unsafe fn call(dev: &Device<T>, _: c_ulong, data: *mut c_void) {
         // SAFETY: As above; neither is the lock of the neighbour held.
         let event = unsafe { Event::from_raw(data.cast()) };
-        T::neighbour_changed(dev, &event, &local_bh_disable());
+        T::neigh_update(dev, &event, &local_bh_disable());
     }
 }

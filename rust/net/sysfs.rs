@@ -38,7 +38,7 @@ pub struct Attribute<T: Operations> {
     show: Show<T>,
     store: Store<T>,
     /// To write it takes `CAP_NET_ADMIN` of the machine.
-    of_the_machine: bool,
+    init_ns_only: bool,
 }
 
 /// Writes the value of a file, without the end of the line. The device may be on its
@@ -60,7 +60,7 @@ impl<T: Operations> Attribute<T> {
             attribute,
             show,
             store,
-            of_the_machine: false,
+            init_ns_only: false,
         }
     }
 
@@ -73,8 +73,8 @@ impl<T: Operations> Attribute<T> {
 
     /// It takes `CAP_NET_ADMIN` of the machine to write it, not just of the namespace,
     /// as it has others do work (like `queues/rx-N/rps_cpus`).
-    pub const fn of_the_machine(mut self) -> Self {
-        self.of_the_machine = true;
+    pub const fn init_ns_only(mut self) -> Self {
+        self.init_ns_only = true;
         self
     }
 
@@ -134,7 +134,7 @@ impl<T: Operations> Attribute<T> {
             if bytes.len() >= PAGE_SIZE || text.trim().len() > PAGE_SIZE - 2 {
                 return Err(EINVAL);
             }
-            if this.of_the_machine && !capable_net_admin() {
+            if this.init_ns_only && !capable_net_admin() {
                 return Err(EPERM);
             }
             // Whoever unregisters the device holds RTNL and waits for us to end: RTNL must not be

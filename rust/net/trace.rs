@@ -12,11 +12,15 @@ use super::{
 use core::net::Ipv4Addr;
 use kernel::prelude::*;
 
-/// `trace_spans_arp_gone()`: the ARP table of a device has an entry no more, and why. Any
+/// `trace_spans_arp_remove()`: the ARP table of a device has an entry no more, and why. Any
 /// context.
-pub fn spans_arp_gone<T: Operations>(device: &Device<T>, ip: Ipv4Addr, why: &CStr) {
+pub fn spans_arp_remove<T: Operations>(device: &Device<T>, ip: Ipv4Addr, why: &CStr) {
     // SAFETY: The device is valid, and both its name and the reason are copied.
     unsafe {
-        bindings::rust_helper_trace_spans_arp_gone(device.as_raw(), to_be32(ip), why.as_char_ptr());
+        bindings::rust_helper_trace_spans_arp_remove(
+            device.as_raw(),
+            to_be32(ip),
+            why.as_char_ptr(),
+        );
     }
 }

@@ -29,13 +29,13 @@ unsafe impl Machine for u64 {}
 unsafe impl Machine for usize {}
 
 /// A word. Reading one and writing another is not ordered.
-pub struct Word<T: Machine>(UnsafeCell<T>);
+pub struct RelaxedCell<T: Machine>(UnsafeCell<T>);
 
 // SAFETY: All access is by volatile reads and writes of one machine word, which the kernel's
 // memory model lets race.
-unsafe impl<T: Machine + Send> Sync for Word<T> {}
+unsafe impl<T: Machine + Send> Sync for RelaxedCell<T> {}
 
-impl<T: Machine> Word<T> {
+impl<T: Machine> RelaxedCell<T> {
     /// A word with this value.
     pub const fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))

@@ -31,7 +31,7 @@ use crate::{
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
         timer::{self, Timer},
         trace,
-        word::Word,
+        word::RelaxedCell,
         Device,
     },
     new_spinlock_bh,
@@ -45,12 +45,15 @@ use kernel::{
 use spans_logic::{
     address::Address,
     arp::{
-        config::{Config, Knob},
-        event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
+        config::{Config, Param},
+        event::{
+            AddressInfo, Due, Neighbour, RemoveReason, Requester, Resolution, RxOutcome,
+            SenderType, Update,
+        },
         packet::{self, Packet},
         removal,
         slots::Bucket,
-        table::{self, Totals, View},
+        table::{self, EntryInfo, Stats},
     },
 };
 
@@ -69,7 +72,7 @@ const CANDIDATES: usize = 16;
 const LONGEST: u64 = 60 * 60 * 1000;
 
 /// When neighbours may be removed from the kernel's table again, of all devices.
-static NEXT_REMOVAL: Word<u64> = Word::new(0);
+static NEXT_REMOVAL: RelaxedCell<u64> = RelaxedCell::new(0);
 
 /// The table decides when to give up, long before the kernel would, and verifies by unicast
 /// itself: when the kernel asks, it asks everybody.
@@ -92,7 +95,7 @@ struct Shared {
     /// The device, while it is up.
     device: Option<ARef<Device<Spans>>>,
     /// Somebody is telling the kernel.
-    telling: bool,
+    syncing: bool,
     /// Whether there was a carrier when the kernel said so last.
     carrier: bool,
     /// When the timer fires.
@@ -101,7 +104,7 @@ struct Shared {
     removal: Option<u64>,
 }
 
-fn dice() -> u32 {
+fn random() -> u32 {
     u32::from_ne_bytes(get_random_bytes())
 }
 
@@ -120,17 +123,20 @@ impl Arp {
     pub(super) fn new() -> Result<impl PinInit<Timer<Self>>> {
         let mut config = Config::default();
         let most = neighbour::gc_thresh3();
-        let limits = Knob::Limit.range();
+        let limits = Param::MaxEntries.range();
         config
-            .set(Knob::Limit, most.max(*limits.start()).min(*limits.end()))
+            .set(
+                Param::MaxEntries,
+                most.max(*limits.start()).min(*limits.end()),
+            )
             .map_err(|_| EINVAL)?;
         let settings = config.settings();
         let (slots, buckets) = room(settings.limit)?;
         let shared = Shared {
-            table: Table::new(slots, buckets, dice(), settings),
+            table: Table::new(slots, buckets, random(), settings),
             config,
             device: None,
-            telling: false,
+            syncing: false,
             carrier: false,
             armed: None,
             removal: None,
@@ -160,7 +166,7 @@ impl Arp {
         drop(device);
         // Does nothing without a device, and does not come again.
         this.cancel(rtnl);
-        this.forget(false);
+        this.flush(false);
         let bh = local_bh_disable();
         let mut shared = this.shared.lock(&bh);
         shared.armed = None;
@@ -169,25 +175,25 @@ impl Arp {
 
     /// Forgets all but what the user has set, or that, too. The kernel does so by
     /// itself.
-    fn forget(&self, all: bool) {
-        self.in_batches(|table| table.drop_some(BATCH, all));
+    fn flush(&self, all: bool) {
+        self.in_batches(|table| table.flush_some(BATCH, all));
     }
 
     /// Notes whether there is a carrier. Answers whether the line was mended just now.
-    fn is_mended(&self, carrier: bool) -> bool {
+    fn update_carrier(&self, carrier: bool) -> bool {
         let bh = local_bh_disable();
         let mut shared = self.shared.lock(&bh);
         !core::mem::replace(&mut shared.carrier, carrier) && carrier
     }
 
     /// The line is mended: those that did not answer may be asked again, and those that are
-    /// being asked are asked again when the timer runs, which [`tell`](Self::tell) has run.
-    fn mend(&self) {
+    /// being asked are asked again when the timer runs, which [`tell`](Self::sync) has run.
+    fn carrier_on(&self) {
         self.shared
             .lock(&local_bh_disable())
             .table
-            .mend(ktime_get());
-        self.in_batches(|table| table.forgive(BATCH));
+            .carrier_on(ktime_get());
+        self.in_batches(|table| table.retry_failed(BATCH));
     }
 
     /// Does something with entries until there are no more, but not longer than for all that
@@ -204,18 +210,18 @@ impl Arp {
     }
 
     /// What the user has set.
-    pub(super) fn get(&self, knob: Knob) -> u32 {
-        self.shared.lock(&local_bh_disable()).config.get(knob)
+    pub(super) fn get(&self, param: Param) -> u32 {
+        self.shared.lock(&local_bh_disable()).config.get(param)
     }
 
     /// Sets something.
-    pub(super) fn set(this: &Timer<Self>, knob: Knob, value: u32, _: &Rtnl) -> Result {
+    pub(super) fn set(this: &Timer<Self>, param: Param, value: u32, _: &Rtnl) -> Result {
         let (mut config, max_len) = {
             let bh = local_bh_disable();
             let shared = this.shared.lock(&bh);
             (shared.config.clone(), shared.table.max_len())
         };
-        config.set(knob, value).map_err(|_| EINVAL)?;
+        config.set(param, value).map_err(|_| EINVAL)?;
         let settings = config.settings();
         // Others set nothing meanwhile, as RTNL is held.
         let more = settings.limit.saturating_add(table::SPARE_SLOTS) > max_len;
@@ -239,19 +245,24 @@ impl Arp {
     }
 
     /// How many entries there are, and what has happened.
-    pub(super) fn totals(&self) -> (usize, Totals) {
+    pub(super) fn stats(&self) -> (usize, Stats) {
         let bh = local_bh_disable();
         let shared = self.shared.lock(&bh);
-        (shared.table.len(), shared.table.totals())
+        (shared.table.len(), shared.table.stats())
     }
 
     /// Shows the entries of some slots. Answers whether there are more slots.
-    pub(super) fn views(&self, first: usize, slots: usize, views: &mut KVec<View>) -> bool {
+    pub(super) fn entries(
+        &self,
+        first: usize,
+        slots: usize,
+        entries: &mut KVec<EntryInfo>,
+    ) -> bool {
         let bh = local_bh_disable();
         let shared = self.shared.lock(&bh);
-        for view in shared.table.views(first, slots, ktime_get()) {
+        for entry in shared.table.entries(first, slots, ktime_get()) {
             // There is room for all of them.
-            let _ = views.push_within_capacity(view);
+            let _ = entries.push_within_capacity(entry);
         }
         first.saturating_add(slots) < shared.table.capacity()
     }
@@ -276,7 +287,7 @@ impl Arp {
     }
 
     /// The kernel's ARP is about to look at a packet.
-    fn hear(this: &Timer<Self>, device: &Device<Spans>, packet: &Packet, bh: &LocalBhDisabled) {
+    fn process(this: &Timer<Self>, device: &Device<Spans>, packet: &Packet, bh: &LocalBhDisabled) {
         // What the stack drops unseen teaches nothing.
         if packet.is_gratuitous() && device.drops_gratuitous_arp(bh) {
             return;
@@ -284,20 +295,24 @@ impl Arp {
         let port = device.data();
         let medium = port.medium();
         let sender = packet.sender.ip;
-        let ends = Ends {
+        let info = AddressInfo {
             sender: match device.inet_addr_type(sender, bh) {
-                AddressType::Unicast => Sender::Host,
-                AddressType::Local if device.has_address(sender, bh) => Sender::Us,
+                AddressType::Unicast => SenderType::Host,
+                AddressType::Local if device.has_address(sender, bh) => SenderType::Own,
                 // One of another device of this host is nobody's business here.
-                AddressType::Local | AddressType::Other => Sender::Nobody,
+                AddressType::Local | AddressType::Other => SenderType::Invalid,
             },
             // The stack drops packets to the loopback network.
             for_us: !packet.target.ip.is_loopback()
                 && device.inet_addr_type(packet.target.ip, bh) == AddressType::Local,
         };
-        let heard = this.shared.lock(bh).table.hear(packet, ends, ktime_get());
-        match heard {
-            Heard::Duplicate { asked } => {
+        let outcome = this
+            .shared
+            .lock(bh)
+            .table
+            .process(packet, info, ktime_get());
+        match outcome {
+            RxOutcome::Duplicate { asked } => {
                 log::warn_ratelimited(
                     device,
                     log::Class::Drv,
@@ -312,7 +327,7 @@ impl Arp {
                     device.arp_reply(sender, medium.bytes(&to), sender, bh);
                 }
             }
-            Heard::Changed { from } => {
+            RxOutcome::Changed { from } => {
                 log::info_ratelimited(
                     device,
                     log::Class::Drv,
@@ -323,54 +338,56 @@ impl Arp {
                         Link(medium, packet.sender.hardware)
                     ),
                 );
-                Self::tell(this, device, bh);
+                Self::sync(this, device, bh);
             }
-            Heard::New | Heard::Answer | Heard::NoRoom => Self::tell(this, device, bh),
-            Heard::Nothing | Heard::Same | Heard::Permanent => (),
+            RxOutcome::New | RxOutcome::Resolved | RxOutcome::NoRoom => {
+                Self::sync(this, device, bh)
+            }
+            RxOutcome::Ignored | RxOutcome::Confirmed | RxOutcome::Permanent => (),
         }
     }
 
     /// Tells the kernel what is new, unless somebody is about it.
-    fn tell(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
-        if core::mem::replace(&mut this.shared.lock(bh).telling, true) {
+    fn sync(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
+        if core::mem::replace(&mut this.shared.lock(bh).syncing, true) {
             return;
         }
         for _ in 0..BATCH * BATCHES {
-            let (ip, news) = {
+            let (ip, update) = {
                 let mut shared = this.shared.lock(bh);
-                match shared.table.tell() {
-                    Some((ip, news)) => {
-                        if matches!(news, News::Gone(_)) {
+                match shared.table.next_update() {
+                    Some((ip, update)) => {
+                        if matches!(update, Update::Removed(_)) {
                             let removal = ktime_get().saturating_add(removal::PAUSE);
                             shared.removal.get_or_insert(removal);
                         }
-                        (ip, news)
+                        (ip, update)
                     }
                     None => {
-                        shared.telling = false;
+                        shared.syncing = false;
                         Self::rearm(this, &mut shared);
                         return;
                     }
                 }
             };
-            match news {
-                News::Valid(address) => {
+            match update {
+                Update::Valid(address) => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.reachable(device.data().medium().bytes(&address), bh);
                     }
                 }
-                News::Learned(address) => {
+                Update::Learned(address) => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.stale(device.data().medium().bytes(&address), bh);
                     }
                 }
-                News::Failed => {
+                Update::Failed => {
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.failed(bh);
                     }
                 }
-                News::Gone(end) => {
-                    trace::spans_arp_gone(device, ip, why(end));
+                Update::Removed(end) => {
+                    trace::spans_arp_remove(device, ip, reason_name(end));
                     if let Some(neighbour) = device.neighbour(ip, bh) {
                         neighbour.remove(bh);
                     }
@@ -378,8 +395,8 @@ impl Arp {
             }
         }
         let mut shared = this.shared.lock(bh);
-        shared.table.pause();
-        shared.telling = false;
+        shared.table.pause_updates();
+        shared.syncing = false;
         Self::soon(this, &mut shared);
     }
 
@@ -456,7 +473,7 @@ impl timer::Callback for Arp {
             {
                 let mut shared = this.shared.lock(bh);
                 let mut room = dues.iter_mut();
-                more = shared.table.tick(ktime_get(), BATCH, dice, |due| {
+                more = shared.table.tick(ktime_get(), BATCH, random, |due| {
                     if let Some(room) = room.next() {
                         *room = Some(due);
                     }
@@ -464,9 +481,9 @@ impl timer::Callback for Arp {
             }
             for due in dues.into_iter().flatten() {
                 match due {
-                    Due::Ask(ip) => {
+                    Due::Request(ip) => {
                         if let Some(neighbour) = device.neighbour(ip, bh) {
-                            neighbour.ask(bh);
+                            neighbour.request(bh);
                         }
                     }
                     Due::Verify(ip, address) => {
@@ -476,7 +493,7 @@ impl timer::Callback for Arp {
                 }
             }
         }
-        Self::tell(this, &device, bh);
+        Self::sync(this, &device, bh);
         if removal {
             this.remove_neighbours(bh);
         }
@@ -498,15 +515,15 @@ impl netfilter::ArpIn for Spans {
         let source = medium.source(packet.link_header());
         // What is not to be believed was dropped when it was received, unless the device belongs
         // to another one, which might want it.
-        if let Ok(packet) = packet::judge(medium, packet.bytes(), source, port.address()) {
-            Arp::hear(port.arp(), dev, &packet, bh);
+        if let Ok(packet) = packet::validate(medium, packet.bytes(), source, port.address()) {
+            Arp::process(port.arp(), dev, &packet, bh);
         }
     }
 }
 
 #[vtable]
 impl neighbour::Operations for Spans {
-    fn may_have_neighbour(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
+    fn neigh_construct(dev: &Device<Self>, ip: Ipv4Addr) -> Result {
         let port = dev.data();
         let bh = local_bh_disable();
         Arp::make_room(port.arp(), dev, ip, &bh);
@@ -523,33 +540,33 @@ impl neighbour::Operations for Spans {
         let arp = port.arp();
         let ip = solicitation.ip();
         Arp::make_room(arp, dev, ip, bh);
-        let resolution = arp.shared.lock(bh).table.resolve(ip, ktime_get(), dice());
+        let resolution = arp.shared.lock(bh).table.resolve(ip, ktime_get(), random());
         match resolution {
-            Resolution::Ask => solicitation.ask(bh),
+            Resolution::Request => solicitation.request(bh),
             Resolution::NoRoom => solicitation.fail(bh),
             Resolution::Wait => return,
-            Resolution::Ending(address) => {
+            Resolution::Verify(address) => {
                 let address = port.medium().bytes(&address);
                 dev.arp_request(ip, Some(address), bh);
             }
-            Resolution::Known | Resolution::Held => (),
+            Resolution::Known | Resolution::HeldDown => (),
         }
         // Somebody may have had to make room.
-        Arp::tell(arp, dev, bh);
+        Arp::sync(arp, dev, bh);
     }
 
-    fn neighbour_used(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
+    fn neigh_output(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
         let port = dev.data();
         let arp = port.arp();
         let mut shared = arp.shared.lock(bh);
-        let due = shared.table.used(ip, ktime_get(), dice());
+        let due = shared.table.used(ip, ktime_get(), random());
         if due.is_some() {
             Arp::rearm(arp, &mut shared);
         }
         drop(shared);
         match due {
             // Of everybody: the address that the kernel has may be another host's.
-            Some(Due::Ask(ip)) => dev.arp_request(ip, None, bh),
+            Some(Due::Request(ip)) => dev.arp_request(ip, None, bh),
             Some(Due::Verify(ip, address)) => {
                 dev.arp_request(ip, Some(port.medium().bytes(&address)), bh);
             }
@@ -557,7 +574,7 @@ impl neighbour::Operations for Spans {
         }
     }
 
-    fn neighbour_changed(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled) {
+    fn neigh_update(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
         let arp = port.arp();
         let mut shared = arp.shared.lock(bh);
@@ -576,11 +593,11 @@ impl neighbour::Operations for Spans {
         };
         shared.table.neighbour(event.ip(), neighbour, ktime_get());
         // Whoever tells goes on with what is new, and sets the timer in the end.
-        if shared.telling {
+        if shared.syncing {
             return;
         }
         // The kernel's locks may be held: not now.
-        if shared.table.has_news() {
+        if shared.table.has_updates() {
             Arp::soon(arp, &mut shared);
         } else {
             Arp::rearm(arp, &mut shared);
@@ -589,12 +606,12 @@ impl neighbour::Operations for Spans {
 }
 
 /// Why an entry is gone, for those who trace.
-fn why(end: End) -> &'static CStr {
+fn reason_name(end: RemoveReason) -> &'static CStr {
     match end {
-        End::Expired => c"expired",
-        End::Forgiven => c"forgiven",
-        End::Evicted(Wish::Stranger) => c"evicted for a stranger",
-        End::Evicted(Wish::Packet) => c"evicted for a packet",
-        End::Evicted(Wish::User) => c"evicted for the user",
+        RemoveReason::Expired => c"expired",
+        RemoveReason::RetryAllowed => c"retry allowed",
+        RemoveReason::Evicted(Requester::Unsolicited) => c"evicted for an unsolicited sender",
+        RemoveReason::Evicted(Requester::Packet) => c"evicted for a packet",
+        RemoveReason::Evicted(Requester::User) => c"evicted for the user",
     }
 }

@@ -8,7 +8,7 @@
 //! A device has its carrier when `open` returns, so that the core starts its queues then and
 //! each `NETDEV_UP` finds them working. That is why linkwatch is not in a hurry to tell the
 //! rest of the system, which it is: IPv6, bridges and daemons wait for the operational state.
-//! It is [reported](Lines::report) as soon as the device is up or down.
+//! It is [reported](LinkStates::report) as soon as the device is up or down.
 
 use super::Spans;
 use crate::net::{clock::ktime_get, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device};
@@ -21,9 +21,9 @@ use kernel::{
 use spans_logic::segment::{carriers, Reports};
 
 /// A device that is up.
-struct End {
+struct Entry {
     device: ARef<Device<Spans>>,
-    /// Its carrier is not what the core was [told](Lines::report).
+    /// Its carrier is not what the core was [told](LinkStates::report).
     changed: Cell<bool>,
     reports: Cell<Reports>,
 }
@@ -31,23 +31,23 @@ struct End {
 /// The devices of a segment that are up. This is not what frames look at, so that
 /// none of these references outlives its device's going down.
 #[pin_data]
-pub(super) struct Lines {
+pub(super) struct LinkStates {
     #[pin]
-    ends: Mutex<KVec<End>>,
+    entries: Mutex<KVec<Entry>>,
 }
 
-impl Lines {
+impl LinkStates {
     /// Those of a segment with nobody on it.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            ends <- new_mutex!(KVec::new(), "spans_lines"),
+            entries <- new_mutex!(KVec::new(), "spans_link_states"),
         })
     }
 
     /// Gives each device a carrier, or takes it away, as it is right now. The core is to be
     /// [told](Self::report). Process context.
-    pub(super) fn settle(&self, _: &Rtnl) {
-        settle(&self.ends.lock());
+    pub(super) fn update_carriers(&self, _: &Rtnl) {
+        update_carriers(&self.entries.lock());
     }
 
     /// Has the core take note of each carrier that has changed, but of none too often. Process context, not from
@@ -59,26 +59,28 @@ impl Lines {
     }
 
     fn next_changed(&self) -> Option<ARef<Device<Spans>>> {
-        let ends = self.ends.lock();
+        let entries = self.entries.lock();
         let now = ktime_get();
-        let end = ends.iter().find(|end| {
-            let mut reports = end.reports.get();
-            let told = end.changed.take() && reports.may(now);
-            end.reports.set(reports);
+        let entry = entries.iter().find(|entry| {
+            let mut reports = entry.reports.get();
+            let told = entry.changed.take() && reports.may(now);
+            entry.reports.set(reports);
             told
         })?;
-        Some(end.device.clone())
+        Some(entry.device.clone())
     }
 }
 
-fn settle(ends: &[End]) {
-    let cuts = ends.iter().map(|end| end.device.data().is_cut());
+fn update_carriers(entries: &[Entry]) {
+    let forced_off = entries
+        .iter()
+        .map(|entry| entry.device.data().is_forced_off());
     for (
-        End {
+        Entry {
             device, changed, ..
         },
         carrier,
-    ) in ends.iter().zip(carriers(cuts))
+    ) in entries.iter().zip(carriers(forced_off))
     {
         if device.carrier_ok() == carrier {
             continue;
@@ -97,38 +99,38 @@ fn settle(ends: &[End]) {
 
 /// The line of a device that is up: it has none, and no carrier, when this is dropped.
 #[must_use = "a line that is dropped carries nothing"]
-pub(super) struct Line {
+pub(super) struct LinkState {
     device: ARef<Device<Spans>>,
 }
 
-impl Line {
+impl LinkState {
     /// For a device that goes up. It gets its carrier when the lines are
-    /// [settled](Lines::settle). Process context.
+    /// [settled](LinkStates::update_carriers). Process context.
     pub(super) fn new(device: &Device<Spans>, _: &Rtnl) -> Result<Self> {
         let port = device.data();
-        let end = End {
+        let entry = Entry {
             device: device.into(),
             changed: Cell::new(false),
             reports: Cell::new(Reports::default()),
         };
-        let mut ends = port.segment().lines().ends.lock();
-        ends.push(end, GFP_KERNEL_ACCOUNT)?;
+        let mut entries = port.segment().link_states().entries.lock();
+        entries.push(entry, GFP_KERNEL_ACCOUNT)?;
         Ok(Self {
             device: device.into(),
         })
     }
 }
 
-impl Drop for Line {
+impl Drop for LinkState {
     fn drop(&mut self) {
         let port = self.device.data();
-        let mut ends = port.segment().lines().ends.lock();
-        let index = ends
+        let mut entries = port.segment().link_states().entries.lock();
+        let index = entries
             .iter()
-            .position(|end| core::ptr::eq(&*end.device, &*self.device));
+            .position(|entry| core::ptr::eq(&*entry.device, &*self.device));
         // It has been there since it was made.
-        let _ = index.map(|index| ends.remove(index));
+        let _ = index.map(|index| entries.remove(index));
         self.device.carrier_off();
-        settle(&ends);
+        update_carriers(&entries);
     }
 }

@@ -18,7 +18,7 @@ use kernel::{
 };
 use spans_logic::{
     arp,
-    config::{Config, Knob, OutOfRange, RING_SLOTS},
+    config::{Config, OutOfRange, Param, RING_SLOTS},
 };
 
 fn parse(text: &str) -> Result<u32> {
@@ -26,15 +26,17 @@ fn parse(text: &str) -> Result<u32> {
 }
 
 /// The file of a knob.
-macro_rules! knob {
-    ($name:literal, $knob:ident) => {
+macro_rules! param {
+    ($name:literal, $param:ident) => {
         Attribute::new(
             $name,
-            |dev, to| Ok(write!(to, "{}", dev.data().config().get(Knob::$knob))?),
+            |dev, to| Ok(write!(to, "{}", dev.data().config().get(Param::$param))?),
             |dev, text, rtnl| {
                 let value = parse(text)?;
                 Port::configure(dev, rtnl, |config| {
-                    config.set(Knob::$knob, value).map_err(|OutOfRange| EINVAL)
+                    config
+                        .set(Param::$param, value)
+                        .map_err(|OutOfRange| EINVAL)
                 })
             },
         )
@@ -42,17 +44,17 @@ macro_rules! knob {
 }
 
 /// The file of a knob of the ARP table.
-macro_rules! arp_knob {
-    ($name:literal, $knob:ident) => {
+macro_rules! arp_param {
+    ($name:literal, $param:ident) => {
         Attribute::new(
             $name,
             |dev, to| {
-                let value = dev.data().arp().get(arp::config::Knob::$knob);
+                let value = dev.data().arp().get(arp::config::Param::$param);
                 Ok(write!(to, "{value}")?)
             },
             |dev, text, rtnl| {
                 let value = parse(text)?;
-                Arp::set(dev.data().arp(), arp::config::Knob::$knob, value, rtnl)
+                Arp::set(dev.data().arp(), arp::config::Param::$param, value, rtnl)
             },
         )
     };
@@ -62,8 +64,8 @@ macro_rules! arp_knob {
 macro_rules! arp_total {
     ($name:literal, $total:ident) => {
         Attribute::read_only($name, |dev, to| {
-            let (_, totals) = dev.data().arp().totals();
-            Ok(write!(to, "{}", totals.$total)?)
+            let (_, stats) = dev.data().arp().stats();
+            Ok(write!(to, "{}", stats.$total)?)
         })
     };
 }
@@ -71,28 +73,28 @@ macro_rules! arp_total {
 impl Attributes for Spans {
     const GROUP: &'static CStr = c"spans";
     const ATTRIBUTES: &'static [Attribute<Self>] = &[
-        knob!(c"stage_count", StageCount),
-        knob!(c"stage_bytes", StageBytes),
-        knob!(c"stage_usecs", StageUsecs),
-        knob!(c"queue_len", QueueLen),
-        knob!(c"queue_bytes", QueueBytes),
-        knob!(c"rate_mbit", RateMbit),
-        knob!(c"delay_usecs", DelayUsecs),
-        knob!(c"tx_wait_usecs", TxWaitUsecs),
+        param!(c"stage_count", StageCount),
+        param!(c"stage_bytes", StageBytes),
+        param!(c"stage_usecs", StageUsecs),
+        param!(c"queue_len", QueueLen),
+        param!(c"queue_bytes", QueueBytes),
+        param!(c"rate_mbit", RateMbit),
+        param!(c"delay_usecs", DelayUsecs),
+        param!(c"tx_wait_usecs", TxWaitUsecs),
         cpus::MAPPING,
         cpus::OWNER_CPUS,
         Attribute::read_only(c"medium", |dev, to| {
             let name = dev.data().medium().name;
             Ok(to.write_str(name.to_str().map_err(|_| EINVAL)?)?)
         }),
-        arp_knob!(c"arp_tick_ms", TickMs),
-        arp_knob!(c"arp_ticks", Ticks),
-        arp_knob!(c"arp_retry_ms", RetryMs),
-        arp_knob!(c"arp_tries", Tries),
-        arp_knob!(c"arp_hold_ms", HoldMs),
-        arp_knob!(c"arp_limit", Limit),
+        arp_param!(c"arp_tick_ms", TickMs),
+        arp_param!(c"arp_ticks", Ticks),
+        arp_param!(c"arp_retrans_ms", RetransMs),
+        arp_param!(c"arp_probes", Probes),
+        arp_param!(c"arp_hold_ms", HoldMs),
+        arp_param!(c"arp_max_entries", MaxEntries),
         Attribute::read_only(c"arp_entries", |dev, to| {
-            let (entries, _) = dev.data().arp().totals();
+            let (entries, _) = dev.data().arp().stats();
             Ok(write!(to, "{entries}")?)
         }),
         arp_total!(c"arp_requests", requests),
@@ -152,9 +154,9 @@ impl ethtool::Settings for Spans {
     fn coalesce(dev: &Device<Self>) -> Coalesce {
         let config = dev.data().config();
         Coalesce {
-            tx_aggr_max_bytes: config.get(Knob::StageBytes),
-            tx_aggr_max_frames: config.get(Knob::StageCount),
-            tx_aggr_time_usecs: config.get(Knob::StageUsecs),
+            tx_aggr_max_bytes: config.get(Param::StageBytes),
+            tx_aggr_max_frames: config.get(Param::StageCount),
+            tx_aggr_time_usecs: config.get(Param::StageUsecs),
         }
     }
 
@@ -165,9 +167,9 @@ impl ethtool::Settings for Spans {
         extack: &ExtAck<'_>,
     ) -> Result {
         let set = |config: &mut Config| {
-            config.set(Knob::StageBytes, coalesce.tx_aggr_max_bytes)?;
-            config.set(Knob::StageCount, coalesce.tx_aggr_max_frames)?;
-            config.set(Knob::StageUsecs, coalesce.tx_aggr_time_usecs)
+            config.set(Param::StageBytes, coalesce.tx_aggr_max_bytes)?;
+            config.set(Param::StageCount, coalesce.tx_aggr_max_frames)?;
+            config.set(Param::StageUsecs, coalesce.tx_aggr_time_usecs)
         };
         Port::configure(dev, rtnl, |config| {
             set(config).or_else(|OutOfRange| {
@@ -182,7 +184,7 @@ impl ethtool::Settings for Spans {
     /// What the user has set, or as veth, for those who want to know (bonds that compare
     /// lines).
     fn speed(dev: &Device<Self>) -> u32 {
-        match dev.data().config().get(Knob::RateMbit) {
+        match dev.data().config().get(Param::RateMbit) {
             0 => 10_000,
             rate => rate,
         }

@@ -55,19 +55,19 @@ counters! {
         /// The softirq round ended.
         TxFlushRollup = "flush_rollup",
         /// The stack said that this was the last one.
-        TxFlushHint = "flush_hint",
+        TxFlushXmitEnd = "flush_xmit_end",
         /// The subqueue was full, or a setting was changed.
         TxFlushForced = "flush_forced",
         /// Doorbells that went to another CPU.
-        TxKicks = "kicks",
+        TxRemoteSchedules = "remote_schedules",
         /// Polls that found themselves on the wrong CPU.
-        TxChases = "chases",
+        TxMigrations = "migrations",
         /// How often the queue was stopped because its ring was full.
-        TxStops = "stops",
+        TxStop = "stop",
         /// How often it was woken again.
-        TxWakes = "wakes",
+        TxWake = "wake",
         /// Rings that did not move and were reset.
-        TxWatchdog = "watchdog",
+        TxTimeouts = "timeouts",
         /// The most packets that were in the subqueue.
         TxQueueMax = "queue_max",
         /// The most packets that were in the ring.
@@ -76,9 +76,9 @@ counters! {
         TxDropFull = "drop_full",
         /// The subqueue was full, and the packet the oldest of norm when one of
         /// prio came.
-        TxDropHead = "drop_head",
+        TxDropPrioEvict = "drop_prio_evict",
         /// The ring did not move and was reset.
-        TxDropWatchdog = "drop_watchdog",
+        TxDropTimeout = "drop_timeout",
         /// The line is cut.
         TxDropNoCarrier = "drop_no_carrier",
         /// The device was going down.
@@ -141,7 +141,7 @@ const FLUSHES: &[Counter] = &[
     Counter::TxFlushBytes,
     Counter::TxFlushTime,
     Counter::TxFlushRollup,
-    Counter::TxFlushHint,
+    Counter::TxFlushXmitEnd,
     Counter::TxFlushForced,
 ];
 
@@ -183,8 +183,8 @@ impl Sums {
             &mut stats.tx_dropped,
             &[
                 TxDropFull,
-                TxDropHead,
-                TxDropWatchdog,
+                TxDropPrioEvict,
+                TxDropTimeout,
                 TxDropNoCarrier,
                 TxDropNotReady,
                 TxDropNoTarget,
@@ -192,7 +192,7 @@ impl Sums {
                 TxDropPurge,
             ],
         );
-        add(&mut stats.tx_errors, &[TxErrorShort, TxWatchdog]);
+        add(&mut stats.tx_errors, &[TxErrorShort, TxTimeouts]);
         add(&mut stats.rx_packets, &[RxPackets]);
         add(&mut stats.multicast, &[RxMulticast]);
         add(&mut stats.rx_bytes, &[RxBytes]);

@@ -32,7 +32,7 @@ pub(super) fn first_owners() -> Result<KVec<Run>> {
 
 /// To write it takes `CAP_NET_ADMIN` of the machine, as it gives work to other CPUs.
 pub(super) const OWNER_CPUS: Attribute<Spans> =
-    Attribute::new(c"owner_cpus", show_owners, store_owners).of_the_machine();
+    Attribute::new(c"owner_cpus", show_owners, store_owners).init_ns_only();
 
 fn show_owners(dev: &Device<Spans>, to: &mut dyn Write) -> Result {
     let port = dev.data();

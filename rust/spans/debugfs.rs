@@ -18,7 +18,7 @@ use kernel::{
     sync::aref::ARef, //
 };
 use spans_logic::{
-    arp::table::{State, View},
+    arp::table::{EntryInfo, State},
     medium::Medium,
 };
 
@@ -56,41 +56,45 @@ const SLOTS: usize = 64;
 /// The ARP table, an entry a line.
 fn show_arp(device: &ARef<Device<Spans>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "ip lladdr state origin flags waiters tries age_ms")?;
-    let mut views = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;
+    let mut entries = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;
     let port = device.data();
     let mut first = 0usize;
     let mut more = true;
     while more {
-        more = port.arp().views(first, SLOTS, &mut views);
+        more = port.arp().entries(first, SLOTS, &mut entries);
         first = first.saturating_add(SLOTS);
-        for view in views.drain_all() {
-            write_entry(f, port.medium(), &view)?;
+        for entry in entries.drain_all() {
+            write_entry(f, port.medium(), &entry)?;
         }
     }
     Ok(())
 }
 
-fn write_entry(f: &mut fmt::Formatter<'_>, medium: &'static Medium, view: &View) -> fmt::Result {
-    f.write_fmt(fmt!("{} ", Ip(view.ip)))?;
-    match view.address {
+fn write_entry(
+    f: &mut fmt::Formatter<'_>,
+    medium: &'static Medium,
+    entry: &EntryInfo,
+) -> fmt::Result {
+    f.write_fmt(fmt!("{} ", Ip(entry.ip)))?;
+    match entry.address {
         Some(address) => f.write_fmt(fmt!("{} ", Link(medium, address)))?,
         None => f.write_str("- ")?,
     }
-    let (state, origin, waiters, tries) = match view.state {
+    let (state, origin, waiters, tries) = match entry.state {
         State::Incomplete { tries, .. } => ("incomplete", "lookup", 1, tries),
-        State::Valid | State::Ending => ("valid", "lookup", 0, 0),
+        State::Valid | State::Expiring => ("valid", "lookup", 0, 0),
         State::Unverified => ("unverified", "lookup", 0, 0),
         State::Failed => ("failed", "lookup", 0, 0),
-        State::Permanent | State::Forgotten => ("permanent", "perm", 0, 0),
-        State::Gone(_) => return Ok(()),
+        State::Permanent | State::Unrestored => ("permanent", "perm", 0, 0),
+        State::Removed(_) => return Ok(()),
     };
     write!(f, "{state} {origin} ")?;
     let flags = [
-        (view.state.is_valid(), "V"),
-        (view.locked, "L"),
-        (view.heard, "H"),
-        (view.state == State::Ending, "E"),
-        (view.state == State::Forgotten, "F"),
+        (entry.state.is_valid(), "V"),
+        (entry.locked, "L"),
+        (entry.unsolicited, "U"),
+        (entry.state == State::Expiring, "E"),
+        (entry.state == State::Unrestored, "R"),
     ];
     let mut none = true;
     for (_, flag) in flags.iter().filter(|(set, _)| *set) {
@@ -100,5 +104,5 @@ fn write_entry(f: &mut fmt::Formatter<'_>, medium: &'static Medium, view: &View)
     if none {
         f.write_str("-")?;
     }
-    writeln!(f, " {waiters} {tries} {}", view.age / 1_000_000)
+    writeln!(f, " {waiters} {tries} {}", entry.age / 1_000_000)
 }

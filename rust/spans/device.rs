@@ -4,7 +4,7 @@
 
 use super::{
     arp::Arp,
-    carrier::Line,
+    carrier::LinkState,
     debugfs,
     filter,
     port::Port,
@@ -31,8 +31,8 @@ use kernel::{
 use spans_logic::address::Address;
 
 /// What a device has only while it is up.
-pub(crate) struct Running {
-    line: Line,
+pub(crate) struct OpenState {
+    link_state: LinkState,
     membership: Membership,
     queues: napi::Registration<Queue>,
     rollups: napi::Registration<Rollup>,
@@ -49,9 +49,9 @@ fn list<T>(napis: &[Arc<T>]) -> Result<KVec<Arc<T>>> {
 #[vtable]
 impl device::Operations for Spans {
     type Data = Arc<Port>;
-    type Running = KBox<Running>;
+    type OpenState = KBox<OpenState>;
 
-    fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<KBox<Running>> {
+    fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<KBox<OpenState>> {
         let port: Arc<Port> = dev.data().into();
         let address = dev.address(rtnl).map(Address::new).ok_or(EINVAL)?;
         port.set_address(address);
@@ -61,7 +61,7 @@ impl device::Operations for Spans {
         let files = debugfs::files(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
-        let line = Line::new(dev, rtnl)?;
+        let link_state = LinkState::new(dev, rtnl)?;
         // The last step that can fail.
         let membership = port.segment().join(port.clone(), rtnl)?;
 
@@ -69,9 +69,9 @@ impl device::Operations for Spans {
         port.open(dev, &local_bh_disable());
         Arp::open(port.arp(), dev, &local_bh_disable());
         dev.start_all_queues(rtnl);
-        port.segment().lines().settle(rtnl);
-        Ok(running.write(Running {
-            line,
+        port.segment().link_states().update_carriers(rtnl);
+        Ok(running.write(OpenState {
+            link_state,
             membership,
             queues,
             rollups,
@@ -81,16 +81,16 @@ impl device::Operations for Spans {
 
     /// Off the segment first, so that nothing new arrives, then the polls; only
     /// then nobody fetches what is in the rings any more.
-    fn stop(dev: &Device<Self>, running: KBox<Running>, rtnl: &Rtnl) {
-        let Running {
-            line,
+    fn stop(dev: &Device<Self>, running: KBox<OpenState>, rtnl: &Rtnl) {
+        let OpenState {
+            link_state,
             membership,
             queues,
             rollups,
             _files: files,
         } = KBox::into_inner(running);
         membership.leave(rtnl);
-        drop(line);
+        drop(link_state);
         drop(files);
         drop(queues);
         drop(rollups);
@@ -113,7 +113,7 @@ impl device::Operations for Spans {
         let port = dev.data();
         let medium = port.medium();
         let address = medium.address(address).ok_or(EINVAL)?;
-        if !medium.is_station(address) {
+        if !medium.is_valid_unicast(address) {
             return Err(eaddrnotavail());
         }
         let before = port.address();
@@ -140,9 +140,9 @@ impl device::Operations for Spans {
 
     fn change_carrier(dev: &Device<Self>, carrier: bool, rtnl: &Rtnl) {
         let port = dev.data();
-        port.set_cut(!carrier);
-        port.segment().lines().settle(rtnl);
-        port.segment().lines().report(rtnl);
+        port.set_forced_off(!carrier);
+        port.segment().link_states().update_carriers(rtnl);
+        port.segment().link_states().report(rtnl);
     }
 
     fn stats64(dev: &Device<Self>, stats: &mut LinkStats) {

@@ -8,7 +8,7 @@ use kernel::prelude::*;
 use spans_logic::{
     address::Address,
     filter::{Filter, MAX_MULTICAST, MAX_UNICAST},
-    medium::{Cast, Medium},
+    medium::{AddressClass, Medium},
 };
 
 /// Nothing. Process context.
@@ -41,10 +41,10 @@ fn add(medium: &Medium, bytes: &[u8], unicast: &mut List, multicast: &mut List) 
     let Some(address) = medium.address(bytes) else {
         return Ok(());
     };
-    match medium.cast(address) {
-        Cast::Unicast => unicast.add(address),
-        Cast::Multicast => multicast.add(address),
-        Cast::Broadcast => Ok(()),
+    match medium.address_class(address) {
+        AddressClass::Unicast => unicast.add(address),
+        AddressClass::Multicast => multicast.add(address),
+        AddressClass::Broadcast => Ok(()),
     }
 }
 

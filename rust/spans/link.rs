@@ -79,7 +79,7 @@ impl rtnl::LinkOperations for Spans {
             Some(bytes) => {
                 if !medium
                     .address(bytes)
-                    .is_some_and(|address| medium.is_station(address))
+                    .is_some_and(|address| medium.is_valid_unicast(address))
                 {
                     return extack.fail(
                         eaddrnotavail(),

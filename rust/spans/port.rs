@@ -23,7 +23,7 @@ use crate::{
         rtnl::Rtnl,
         spinlock_bh::{local_bh_disable, LocalBhDisabled, SpinLockBh},
         timer::Timer,
-        word::Word,
+        word::RelaxedCell,
         Device, DropReason,
     },
     new_spinlock_bh,
@@ -36,7 +36,7 @@ use kernel::{
 };
 use spans_logic::{
     address::Address,
-    config::{Config, Knob},
+    config::{Config, Param},
     cpus::{self, Run},
     filter::Filter,
     line::Occupancy,
@@ -59,18 +59,18 @@ pub(crate) struct Port {
     /// One for each number a CPU can have.
     rollups: KVec<Arc<Napi<Rollup>>>,
     /// How many of the queues receive.
-    rx_queues: Word<usize>,
+    rx_queues: RelaxedCell<usize>,
     /// The link address, for the receive side, which does not hold RTNL.
-    address: Word<u64>,
+    address: RelaxedCell<u64>,
     /// What the receive side hears beside that.
     filter: Rcu<AddressFilter>,
     /// How long frames wait for a receive ring that is full and does not move, in
     /// nanoseconds.
-    tx_wait: Word<u64>,
+    tx_wait: RelaxedCell<u64>,
     /// The transmit ring that hangs, or -1.
-    stalled: Word<i32>,
+    stalled: RelaxedCell<i32>,
     /// The user has cut the line. It stays so while the device is down.
-    cut: Word<bool>,
+    forced_off: RelaxedCell<bool>,
     /// The time that the queues have reserved on the line, if that has a rate. Not touched
     /// otherwise.
     #[pin]
@@ -129,12 +129,12 @@ impl Port {
                 segment,
                 queues,
                 rollups,
-                rx_queues: Word::new(rx as usize),
-                address: Word::new(0),
+                rx_queues: RelaxedCell::new(rx as usize),
+                address: RelaxedCell::new(0),
                 filter: Rcu::new(RcuBox::new(Filter::default(), GFP_KERNEL_ACCOUNT)?),
-                tx_wait: Word::new(tx_wait),
-                stalled: Word::new(Self::NO_RING),
-                cut: Word::new(false),
+                tx_wait: RelaxedCell::new(tx_wait),
+                stalled: RelaxedCell::new(Self::NO_RING),
+                forced_off: RelaxedCell::new(false),
                 line <- new_spinlock_bh!(Occupancy::default(), c"spans_line"),
                 config <- new_mutex!(config, "spans_config"),
                 owners <- new_mutex!(owners, "spans_owners"),
@@ -249,7 +249,7 @@ impl Port {
         let mut config = port.config.lock();
         let mut changed = config.clone();
         change(&mut changed)?;
-        let another_rate = changed.get(Knob::RateMbit) != config.get(Knob::RateMbit);
+        let another_rate = changed.get(Param::RateMbit) != config.get(Param::RateMbit);
         *config = changed;
         let config = config.clone();
         let settings = port.settings(dev, &config);
@@ -267,13 +267,13 @@ impl Port {
             queue.set_rx_slots(config.rx_slots() as usize, &bh);
         }
         for rollup in port.rollups() {
-            Rollup::hurry(rollup);
+            Rollup::flush_now(rollup);
         }
         Ok(())
     }
 
     fn wait_of(config: &Config) -> u64 {
-        u64::from(config.get(Knob::TxWaitUsecs)).saturating_mul(1000)
+        u64::from(config.get(Param::TxWaitUsecs)).saturating_mul(1000)
     }
 
     /// How long a frame waits for a receive ring that is full and does not move, in
@@ -300,7 +300,7 @@ impl Port {
         let mut list = self.owners.lock();
         *list = owners;
         for (queue, owner) in self.queues.iter().zip(cpus::owners(&list)) {
-            queue.set_home(owner.and_then(CpuId::from_u32));
+            queue.set_cpu(owner.and_then(CpuId::from_u32));
         }
     }
 
@@ -335,13 +335,13 @@ impl Port {
     }
 
     /// Whether the user has cut the line.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.read()
+    pub(super) fn is_forced_off(&self) -> bool {
+        self.forced_off.read()
     }
 
     /// Cuts the line, or mends it.
-    pub(super) fn set_cut(&self, cut: bool) {
-        self.cut.write(cut);
+    pub(super) fn set_forced_off(&self, forced_off: bool) {
+        self.forced_off.write(forced_off);
     }
 
     /// From now on packets are taken, if there is a carrier.
@@ -408,7 +408,7 @@ impl Port {
     /// running any more.
     pub(super) fn close(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for (queue, txq) in self.tx_queues(dev) {
-            queue.shut(txq, bh);
+            queue.quiesce(txq, bh);
         }
         for (queue, txq) in self.tx_queues(dev) {
             queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
@@ -419,7 +419,7 @@ impl Port {
             queue.close(bh);
         }
         for rollup in self.rollups.iter() {
-            rollup.forget();
+            rollup.clear();
         }
         self.unstall();
     }

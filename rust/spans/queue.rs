@@ -6,7 +6,7 @@
 //! The transmit side is [`Transmit`], under the xmit lock that the core takes for
 //! `ndo_start_xmit` anyway. The poll is the other side of the doorbell: it takes
 //! frames from the ring, brings them onto the segment without a lock, and comes
-//! back to free their slots. Whoever rings makes a note of it first (`rung`) and
+//! back to free their slots. Whoever rings makes a note of it first (`tx_pending`) and
 //! schedules the poll then, so that nothing is left lying.
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     port::Port,
     receive::RxRing,
     rollup::Rollup,
-    segment::Carried,
+    segment::Forwarded,
     Spans,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         queue::{TxQueue, XmitCell, XmitLocked},
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
         stats::Counters,
-        word::Word,
+        word::RelaxedCell,
         DropReason, SkBuff, SkBuffList,
     },
     new_spinlock_bh,
@@ -33,11 +33,11 @@ use crate::{
 use kernel::prelude::*;
 use spans_logic::{
     class::Class,
-    receive::Waiting,
+    receive::TxWait,
     ring::Again,
     segment::tx_budget,
     stage::{Flush, Stage},
-    transmit::{Arrival, Refusal, Settings, Tick, Transmit},
+    transmit::{Arrival, Settings, Transmit, TxDrop, WatchdogCheck},
     watchdog,
 };
 
@@ -47,7 +47,7 @@ pub(super) struct Tx {
     /// One for each CPU.
     stages: KVec<Stage>,
     /// For receivers.
-    waiting: Waiting,
+    waiting: TxWait,
     watch: watchdog::Tx,
 }
 
@@ -74,13 +74,13 @@ pub(crate) struct Queue {
     /// Filled by `start_xmit`, emptied by the poll.
     tx: XmitCell<Tx>,
     /// The poll is to look at `tx`.
-    rung: Word<bool>,
+    tx_pending: RelaxedCell<bool>,
     /// The poll is to look at `rx`.
-    pub(super) rx_rung: Word<bool>,
+    pub(super) rx_pending: RelaxedCell<bool>,
     /// Frames of `rx` that the poll has given to the stack or dropped, overflowing.
-    pub(super) rx_done: Word<usize>,
+    pub(super) rx_done: RelaxedCell<usize>,
     /// The last poll found `rx` full, and took too long to be waited for.
-    pub(super) rx_slow: Word<bool>,
+    pub(super) rx_slow: RelaxedCell<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
     pub(super) rx: SpinLockBh<RxRing>,
@@ -108,7 +108,7 @@ impl Queue {
         let tx = Tx {
             transmit: Transmit::new(settings),
             stages,
-            waiting: Waiting::default(),
+            waiting: TxWait::default(),
             watch: watchdog::Tx::default(),
         };
         let tx = XmitCell::new(dev, index, tx);
@@ -116,10 +116,10 @@ impl Queue {
             index,
             counters: Counters::new()?,
             tx,
-            rung: Word::new(false),
-            rx_rung: Word::new(false),
-            rx_done: Word::new(0),
-            rx_slow: Word::new(false),
+            tx_pending: RelaxedCell::new(false),
+            rx_pending: RelaxedCell::new(false),
+            rx_done: RelaxedCell::new(0),
+            rx_slow: RelaxedCell::new(false),
             rx <- new_spinlock_bh!(
                 RxRing::new(rx_slots),
                 c"spans_rx"
@@ -217,7 +217,7 @@ impl Queue {
         let arrival = Arrival {
             class,
             more,
-            at_home: queue.is_at_home(cpu),
+            is_local: queue.is_local(cpu),
             cpu,
             qdisc: !locked.has_no_qdisc(bh),
         };
@@ -229,10 +229,10 @@ impl Queue {
         if todo.stop {
             // Under the lock: the poll that makes room sees the queue stopped.
             locked.stop();
-            queue.count(Counter::TxStops, 1);
+            queue.count(Counter::TxStop, 1);
         }
         if let Some(why) = todo.doorbell {
-            Self::ring(queue, port, &mut tx.watch, why);
+            Self::kick(queue, port, &mut tx.watch, why);
         }
         if let Some(how) = todo.arm {
             if let Some(rollup) = port.rollup(cpu) {
@@ -241,10 +241,10 @@ impl Queue {
         }
         if let Some((why, mut packets)) = todo.refused {
             let (counter, reason) = match why {
-                Refusal::Down => (Counter::TxDropNotReady, DropReason::DEV_READY),
-                Refusal::NoCarrier => (Counter::TxDropNoCarrier, DropReason::DEV_READY),
-                Refusal::Full => (Counter::TxDropFull, DropReason::FULL_RING),
-                Refusal::Head => (Counter::TxDropHead, DropReason::FULL_RING),
+                TxDrop::Down => (Counter::TxDropNotReady, DropReason::DEV_READY),
+                TxDrop::NoCarrier => (Counter::TxDropNoCarrier, DropReason::DEV_READY),
+                TxDrop::Full => (Counter::TxDropFull, DropReason::FULL_RING),
+                TxDrop::PrioEvict => (Counter::TxDropPrioEvict, DropReason::FULL_RING),
             };
             queue.drop_frames(&mut packets, counter, reason);
         }
@@ -252,7 +252,7 @@ impl Queue {
 
     /// Rings the doorbell, under the xmit lock.
     #[inline]
-    fn ring(queue: &Napi<Self>, port: &Port, watch: &mut watchdog::Tx, why: Flush) {
+    fn kick(queue: &Napi<Self>, port: &Port, watch: &mut watchdog::Tx, why: Flush) {
         if watch.doorbell(jiffies) {
             port.watch();
         }
@@ -263,15 +263,15 @@ impl Queue {
                 Flush::Bytes => Counter::TxFlushBytes,
                 Flush::Time => Counter::TxFlushTime,
                 Flush::Rollup => Counter::TxFlushRollup,
-                Flush::Hint => Counter::TxFlushHint,
+                Flush::XmitEnd => Counter::TxFlushXmitEnd,
                 Flush::Forced => Counter::TxFlushForced,
             },
             1,
         );
         // Before the poll is scheduled, which makes it see this.
-        queue.rung.write(true);
-        if queue.schedule() == Scheduled::There {
-            queue.count(Counter::TxKicks, 1);
+        queue.tx_pending.write(true);
+        if queue.schedule() == Scheduled::Remote {
+            queue.count(Counter::TxRemoteSchedules, 1);
         }
     }
 
@@ -303,7 +303,7 @@ impl Queue {
             let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
             locked.sent_queue(posted, bh);
             if let Some(why) = doorbell {
-                Self::ring(queue, port, &mut tx.watch, why);
+                Self::kick(queue, port, &mut tx.watch, why);
             }
         });
     }
@@ -312,7 +312,7 @@ impl Queue {
     pub(super) fn restart(queue: &Napi<Self>, port: &Port, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         queue.with_tx(txq, bh, |tx, _| {
             if tx.transmit.schedule() {
-                Self::ring(queue, port, &mut tx.watch, Flush::Forced);
+                Self::kick(queue, port, &mut tx.watch, Flush::Forced);
             }
         });
     }
@@ -331,10 +331,10 @@ impl Queue {
                 .set(settings, !locked.has_no_qdisc(bh), ktime_get)
             {
                 locked.stop();
-                queue.count(Counter::TxStops, 1);
+                queue.count(Counter::TxStop, 1);
             }
             if tx.transmit.schedule() {
-                Self::ring(queue, port, &mut tx.watch, Flush::Forced);
+                Self::kick(queue, port, &mut tx.watch, Flush::Forced);
             }
         });
     }
@@ -350,22 +350,24 @@ impl Queue {
     ///
     /// If there was a qdisc when the queue was stopped and is none now, the core would
     /// complain about each packet and drop it; nobody tells a driver when that comes.
-    pub(super) fn tick(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
+    pub(super) fn watchdog_check(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
         let look = self.with_tx(txq, bh, |tx, locked| {
             if locked.has_no_qdisc(bh) {
                 locked.complete_all();
                 if tx.transmit.release() {
                     locked.wake();
-                    self.count(Counter::TxWakes, 1);
+                    self.count(Counter::TxWake, 1);
                 }
             }
-            match tx.transmit.tick(ktime_get) {
+            match tx.transmit.watchdog_check(ktime_get) {
                 // One that is stopped may lose its qdisc, see above.
-                Tick::Idle if !tx.watch.look(tx.transmit.stopped()) => (TxLook::Idle, None),
-                Tick::Idle | Tick::Busy => (TxLook::Busy, None),
-                Tick::Expired(lost) => {
+                WatchdogCheck::Idle if !tx.watch.look(tx.transmit.stopped()) => {
+                    (TxLook::Idle, None)
+                }
+                WatchdogCheck::Idle | WatchdogCheck::Busy => (TxLook::Busy, None),
+                WatchdogCheck::Expired(lost) => {
                     locked.complete_all();
-                    tx.waiting = Waiting::default();
+                    tx.waiting = TxWait::default();
                     let reset = TxLook::Reset {
                         frames: lost.len(),
                         age: tx.watch.emptied(jiffies()),
@@ -378,8 +380,8 @@ impl Queue {
             return TxLook::Idle;
         };
         if let Some(mut lost) = lost {
-            self.count(Counter::TxWatchdog, 1);
-            self.drop_frames(&mut lost, Counter::TxDropWatchdog, DropReason::QUEUE_PURGE);
+            self.count(Counter::TxTimeouts, 1);
+            self.drop_frames(&mut lost, Counter::TxDropTimeout, DropReason::QUEUE_PURGE);
         }
         look
     }
@@ -388,12 +390,12 @@ impl Queue {
     /// more that can be brought at once, and how many a receiver has received of them
     /// already.
     fn poll_tx(&self, context: &PollContext<'_, Self>) -> (bool, usize) {
-        if !self.rung.read() {
+        if !self.tx_pending.read() {
             return (false, 0);
         }
         // Before the lock: who rings afterwards schedules another poll, and what was rung for
         // before is seen under the lock.
-        self.rung.write(false);
+        self.tx_pending.write(false);
         let device = context.device();
         let port = device.data();
         let bh = context.bh();
@@ -428,9 +430,9 @@ impl Queue {
             return (false, 0);
         };
         let taken = frames.len();
-        let Carried { bytes, back, ring } = port
+        let Forwarded { bytes, back, ring } = port
             .segment()
-            .carry(device, &port, self, frames, patience, bh);
+            .forward(device, &port, self, frames, patience, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
         if done > 0 {
@@ -439,7 +441,8 @@ impl Queue {
         }
 
         let completed = self.with_tx(txq, bh, |tx, locked| {
-            tx.waiting.carried(done, blocked, port.tx_wait(), ktime_get);
+            tx.waiting
+                .forwarded(done, blocked, port.tx_wait(), ktime_get);
             let completed = tx.transmit.complete(done, bytes, back, ktime_get);
             let empty = tx.transmit.ring().used() == 0;
             if tx.watch.completed(done, empty, jiffies) {
@@ -449,7 +452,7 @@ impl Queue {
             locked.sent_queue(completed.posted, bh);
             if completed.wake {
                 locked.wake();
-                self.count(Counter::TxWakes, 1);
+                self.count(Counter::TxWake, 1);
             }
             completed
         });
@@ -467,7 +470,7 @@ impl Queue {
         if completed.again == Again::Never || port.is_stalled(self.index) {
             return (false, received);
         }
-        self.rung.write(true);
+        self.tx_pending.write(true);
         match completed.again {
             _ if blocked => context.poll_again_after(RETRY),
             Again::At(at) => context.poll_again_after(at.saturating_sub(ktime_get())),
@@ -485,7 +488,7 @@ impl Queue {
     }
 
     /// Takes no packets from the stack any more.
-    pub(super) fn shut(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+    pub(super) fn quiesce(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(false, false));
     }
 
@@ -515,7 +518,7 @@ impl Queue {
         let packets = self.with_tx(txq, bh, |tx, locked| {
             locked.complete_all();
             tx.watch.emptied(jiffies());
-            tx.waiting = Waiting::default();
+            tx.waiting = TxWait::default();
             tx.transmit.purge()
         });
         if let Some(mut packets) = packets {
@@ -528,7 +531,7 @@ impl Queue {
         self.with_tx(txq, bh, |tx, locked| {
             tx.transmit.down();
             tx.watch = watchdog::Tx::default();
-            tx.waiting = Waiting::default();
+            tx.waiting = TxWait::default();
             for stage in tx.stages.iter_mut() {
                 stage.disarm();
             }
@@ -555,10 +558,10 @@ impl napi::Poll for Queue {
     }
 
     fn has_work(&self) -> bool {
-        self.rung.read() || self.rx_rung.read()
+        self.tx_pending.read() || self.rx_pending.read()
     }
 
-    fn chased(&self) {
-        self.count(Counter::TxChases, 1);
+    fn migrated(&self) {
+        self.count(Counter::TxMigrations, 1);
     }
 }

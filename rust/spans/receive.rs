@@ -15,7 +15,7 @@ use crate::net::{
 use spans_logic::{
     address::Address,
     arp::packet,
-    receive::{is_slow, judge, longest, room, Full, NoRoom, Recipient, Refused},
+    receive::{classify, is_slow, longest, room, OnFull, Recipient, RingFull, RxDrop},
     watchdog::{self, Look},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct RxRing {
     carrier: bool,
     frames: SkBuffList,
     slots: usize,
-    full: Full,
+    full: RingFull,
     watch: watchdog::Rx,
     /// No doorbell schedules a poll: a fault that the user has switched on.
     misses_irq: bool,
@@ -76,7 +76,7 @@ impl RxRing {
             carrier: false,
             frames: SkBuffList::default(),
             slots,
-            full: Full::default(),
+            full: RingFull::default(),
             watch: watchdog::Rx::default(),
             misses_irq: false,
         }
@@ -111,7 +111,7 @@ impl Queue {
 
     /// The watchdog looks, a second after it did last, or after the doorbell that armed it. Has
     /// the ring polled if it stands and no poll is due. A poll that is slow is under way, one that
-    /// the user defers is due: [`Full`] is about those.
+    /// the user defers is due: [`RingFull`] is about those.
     pub(super) fn look_rx(queue: &Napi<Self>, bh: &LocalBhDisabled) -> RxLook {
         let (look, frames) = {
             let mut rx = queue.rx.lock(bh);
@@ -119,7 +119,7 @@ impl Queue {
             let look = rx.watch.look(frames == 0, queue.rx_done.read());
             if look == Look::Stands {
                 // Under the lock, before the poll is scheduled: what rang may be what was lost.
-                queue.rx_rung.write(true);
+                queue.rx_pending.write(true);
             }
             (look, frames)
         };
@@ -140,21 +140,21 @@ impl Queue {
         rx.open
             && rx.carrier
             && room(rx.frames.len(), rx.slots, 1) == 0
-            && self.no_room(&mut rx, patience) == NoRoom::Wait
+            && self.on_full(&mut rx, patience) == OnFull::Backpressure
     }
 
     /// There is no room for a frame of a sender with so much patience.
-    fn no_room(&self, rx: &mut RxRing, patience: u64) -> NoRoom {
+    fn on_full(&self, rx: &mut RxRing, patience: u64) -> OnFull {
         if self.rx_slow.read() {
-            return NoRoom::Drop;
+            return OnFull::Drop;
         }
-        rx.full.no_room(ktime_get(), patience, self.rx_done.read())
+        rx.full.on_full(ktime_get(), patience, self.rx_done.read())
     }
 
     /// Puts frames from the segment into the receive ring of `port`, as many as there is room
     /// for. The others stay in `frames` if they are to wait, as their sender has so much
     /// `patience` in nanoseconds, or are dropped. Answers whether the doorbell is to be rung.
-    pub(super) fn offer(
+    pub(super) fn enqueue_rx(
         &self,
         port: &Port,
         frames: &mut SkBuffList,
@@ -173,12 +173,12 @@ impl Queue {
         let taken = room(rx.frames.len(), rx.slots, frames.len());
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
-        self.rx_rung.write(true);
+        self.rx_pending.write(true);
         if taken > 0 && rx.watch.doorbell() {
             port.watch();
         }
         let rings = taken > 0 && !rx.misses_irq;
-        if !frames.is_empty() && self.no_room(&mut rx, patience) == NoRoom::Drop {
+        if !frames.is_empty() && self.on_full(&mut rx, patience) == OnFull::Drop {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }
@@ -187,14 +187,14 @@ impl Queue {
 
     /// Gives at most a budget of frames from the receive ring to the stack.
     pub(super) fn poll_rx(&self, context: &PollContext<'_, Self>) -> usize {
-        if !self.rx_rung.read() {
+        if !self.rx_pending.read() {
             return 0;
         }
         let (frames, full) = {
             let mut rx = self.rx.lock(context.bh());
             let full = room(rx.frames.len(), rx.slots, 1) == 0;
             let frames = rx.frames.take_front(context.budget());
-            self.rx_rung.write(!rx.frames.is_empty());
+            self.rx_pending.write(!rx.frames.is_empty());
             (frames, full)
         };
         if frames.is_empty() {
@@ -217,7 +217,7 @@ impl Queue {
         let mut rx = self.rx.lock(context.bh());
         rest.append(&mut rx.frames);
         rx.frames = rest;
-        self.rx_rung.write(true);
+        self.rx_pending.write(true);
         context.budget()
     }
 
@@ -233,7 +233,7 @@ impl Queue {
     pub(super) fn purge_rx(&self, bh: &LocalBhDisabled) {
         let mut received = {
             let mut rx = self.rx.lock(bh);
-            rx.full = Full::default();
+            rx.full = RingFull::default();
             rx.watch.emptied();
             rx.misses_irq = false;
             self.rx_slow.write(false);
@@ -265,7 +265,7 @@ impl Queue {
         let offloads = device.offloads();
         // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
-        let (mut packets, mut bytes, mut groups) = (0u64, 0u64, 0u64);
+        let (mut packets, mut bytes, mut multicasts) = (0u64, 0u64, 0u64);
         let mut count = 0usize;
         let mut done = self.rx_done.read();
         let begin = jiffies();
@@ -279,14 +279,14 @@ impl Queue {
             // As soon as it is taken up, and by this poll alone.
             self.rx_done.write(done);
             let len = skb.len();
-            let judgement = match skb.header(header_len) {
-                Ok(header) => judge(medium, header, own, filter),
+            let verdict = match skb.header(header_len) {
+                Ok(header) => classify(medium, header, own, filter),
                 Err(reason) => {
                     self.headless(skb, reason);
                     continue;
                 }
             };
-            let accepted = match judgement {
+            let accepted = match verdict {
                 Ok(accepted) => accepted,
                 Err(refused) => {
                     self.refuse(skb, refused);
@@ -302,7 +302,7 @@ impl Queue {
             }
             if accepted.protocol == packet::ETHERTYPE && accepted.recipient != Recipient::OtherHost
             {
-                skb = match self.judge_arp(context, skb, own) {
+                skb = match self.validate_arp(context, skb, own) {
                     Some(skb) => skb,
                     None => continue,
                 };
@@ -332,7 +332,7 @@ impl Queue {
             if given {
                 packets = packets.wrapping_add(1);
                 bytes = bytes.wrapping_add(len as u64);
-                groups = groups.wrapping_add(u64::from(accepted.recipient.is_group()));
+                multicasts = multicasts.wrapping_add(u64::from(accepted.recipient.is_group()));
             }
         }
 
@@ -340,8 +340,8 @@ impl Queue {
             self.count(Counter::RxPackets, packets);
             self.count(Counter::RxBytes, bytes);
         }
-        if groups > 0 {
-            self.count(Counter::RxMulticast, groups);
+        if multicasts > 0 {
+            self.count(Counter::RxMulticast, multicasts);
         }
         (count, frames)
     }
@@ -380,7 +380,7 @@ impl Queue {
     /// Drops an ARP packet that is not to be believed. Other ones come back: the stack answers
     /// them, and the table learns from them where the stack does, behind its filters. What is for
     /// the device that this one belongs to (a bridge, say) always comes back.
-    fn judge_arp(
+    fn validate_arp(
         &self,
         context: &PollContext<'_, Self>,
         mut skb: SkBuff,
@@ -393,10 +393,10 @@ impl Queue {
             return Some(skb);
         }
         let header_len = medium.header_len();
-        let judgement = match skb.header(header_len.saturating_add(packet::len(medium))) {
+        let verdict = match skb.header(header_len.saturating_add(packet::len(medium))) {
             Ok(bytes) => {
                 let body = bytes.get(header_len..).unwrap_or(&[]);
-                packet::judge(medium, body, medium.source(bytes), own)
+                packet::validate(medium, body, medium.source(bytes), own)
             }
             Err(_) if device.has_rx_handler() => return Some(skb),
             Err(reason) => {
@@ -404,17 +404,17 @@ impl Queue {
                 return None;
             }
         };
-        match judgement {
+        match verdict {
             Ok(_) => Some(skb),
             Err(_) if device.has_rx_handler() => Some(skb),
-            Err(packet::Refused::Malformed) => {
+            Err(packet::Invalid::Malformed) => {
                 self.drop_frame(skb, Counter::RxErrorArp, DropReason::DEV_HDR);
                 None
             }
             Err(
-                packet::Refused::BroadcastSender
-                | packet::Refused::OwnSender
-                | packet::Refused::ForeignSender,
+                packet::Invalid::BroadcastSender
+                | packet::Invalid::OwnSender
+                | packet::Invalid::ForeignSender,
             ) => {
                 self.drop_frame(skb, Counter::RxDropArp, DropReason::DEV_HDR);
                 None
@@ -426,11 +426,11 @@ impl Queue {
         self.drop_headless(skb, reason, Counter::RxErrorShort, Counter::RxDropNoMemory);
     }
 
-    fn refuse(&self, skb: SkBuff, refused: Refused) {
+    fn refuse(&self, skb: SkBuff, refused: RxDrop) {
         let (counter, reason) = match refused {
-            Refused::Malformed => (Counter::RxErrorMalformed, DropReason::DEV_HDR),
-            Refused::Bridged => (Counter::RxDropBridged, DropReason::UNHANDLED_PROTO),
-            Refused::OtherHost => (Counter::RxDropOtherHost, DropReason::OTHERHOST),
+            RxDrop::Malformed => (Counter::RxErrorMalformed, DropReason::DEV_HDR),
+            RxDrop::Bridged => (Counter::RxDropBridged, DropReason::UNHANDLED_PROTO),
+            RxDrop::OtherHost => (Counter::RxDropOtherHost, DropReason::OTHERHOST),
         };
         self.drop_frame(skb, counter, reason);
     }

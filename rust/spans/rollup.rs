@@ -63,14 +63,14 @@ impl Rollup {
     }
 
     /// Flushes at once what it was to flush later, as the settings have changed.
-    pub(super) fn hurry(rollup: &Napi<Self>) {
+    pub(super) fn flush_now(rollup: &Napi<Self>) {
         if rollup.has_work() {
             rollup.schedule();
         }
     }
 
     /// Forgets all bits. The poll is not running any more, and no stage is armed.
-    pub(super) fn forget(&self) {
+    pub(super) fn clear(&self) {
         for word in self.armed.iter() {
             word.store(0, Relaxed);
         }

@@ -7,12 +7,12 @@
 //! a change publishes a new one. The ancestor of this is DragonFly's
 //! `ifnet_array` (`sys/net/if.c`).
 
-mod carry;
+mod forward;
 
-pub(super) use carry::Carried;
+pub(super) use forward::Forwarded;
 
 use super::{
-    carrier::Lines,
+    carrier::LinkStates,
     port::Port, //
 };
 use crate::net::{
@@ -33,14 +33,14 @@ use spans_logic::{
 };
 
 /// An address on a segment, and who has it.
-struct Station {
+struct FdbEntry {
     address: Address,
     port: Arc<Port>,
     /// It is the address of its device, who may have others.
-    own: bool,
+    primary: bool,
 }
 
-impl Member for Station {
+impl Member for FdbEntry {
     fn address(&self) -> Address {
         self.address
     }
@@ -57,24 +57,24 @@ fn interface(port: &Port) -> usize {
 
 /// How many devices can be up on a segment, as a bridge's ports (`BR_MAX_PORTS`):
 /// a broadcast is work for each of them.
-const MAX_STATIONS: usize = 1024;
+const MAX_MEMBERS: usize = 1024;
 
 /// How many addresses they can have. With more, those who have more than one hear what is
 /// for others, too, so that a change stays short.
-const MAX_ADDRESSES: usize = 2 * MAX_STATIONS;
+const MAX_ADDRESSES: usize = 2 * MAX_MEMBERS;
 
 /// Who is on a segment, for those who send.
 #[derive(Default)]
-struct Stations {
+struct Fdb {
     /// In order.
-    addresses: KVec<Station>,
+    addresses: KVec<FdbEntry>,
     /// Those who hear everything.
     promiscuous: KVec<Arc<Port>>,
     /// How many devices there are.
     count: usize,
 }
 
-impl Stations {
+impl Fdb {
     /// Their addresses and filters do not change meanwhile, as RTNL is held.
     fn of(ports: &[Arc<Port>], _: &Rtnl) -> Result<Self> {
         let (mut addresses, mut promiscuous) = (0usize, 0usize);
@@ -94,18 +94,22 @@ impl Stations {
             count: ports.len(),
         };
         for port in ports {
-            let own = port.address();
+            let primary = port.address();
             let bh = local_bh_disable();
             let filter = port.filter(&bh);
-            let mut insert = |address, own| {
+            let mut insert = |address, primary| {
                 let port = port.clone();
-                let station = Station { address, port, own };
-                let pushed = this.addresses.push_within_capacity(station);
+                let entry = FdbEntry {
+                    address,
+                    port,
+                    primary,
+                };
+                let pushed = this.addresses.push_within_capacity(entry);
                 pushed.map_err(|_| ENOMEM)
             };
-            insert(own, true)?;
+            insert(primary, true)?;
             let others = if crowded { &[] } else { filter.unicast() };
-            for other in others.iter().filter(|other| **other != own) {
+            for other in others.iter().filter(|other| **other != primary) {
                 insert(*other, false)?;
             }
             if filter.is_promiscuous() || crowded && !filter.unicast().is_empty() {
@@ -119,20 +123,20 @@ impl Stations {
 }
 
 /// Who is on the segment, for those who change it.
-struct Roster {
+struct Members {
     ports: KVec<Arc<Port>>,
     /// An empty list, so that the last one can always leave.
-    nobody: Option<RcuBox<Stations>>,
+    empty: Option<RcuBox<Fdb>>,
 }
 
-impl Roster {
+impl Members {
     /// What is to be published.
-    fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Stations>> {
-        RcuBox::new(Stations::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
+    fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Fdb>> {
+        RcuBox::new(Fdb::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
     }
 
     fn insert(&mut self, port: Arc<Port>) -> Result {
-        if self.ports.len() >= MAX_STATIONS {
+        if self.ports.len() >= MAX_MEMBERS {
             return Err(ENOSPC);
         }
         self.ports.push(port, GFP_KERNEL_ACCOUNT)?;
@@ -157,11 +161,11 @@ impl Roster {
 pub(crate) struct Segment {
     id: [u8; 8],
     medium: &'static Medium,
-    stations: Rcu<Stations>,
+    fdb: Rcu<Fdb>,
     #[pin]
-    roster: Mutex<Roster>,
+    members: Mutex<Members>,
     #[pin]
-    lines: Lines,
+    link_states: LinkStates,
 }
 
 impl Segment {
@@ -171,15 +175,15 @@ impl Segment {
             try_pin_init!(Self {
                 id: get_random_bytes(),
                 medium,
-                stations: Rcu::new(RcuBox::new(Stations::default(), GFP_KERNEL_ACCOUNT)?),
-                roster <- new_mutex!(
-                    Roster {
+                fdb: Rcu::new(RcuBox::new(Fdb::default(), GFP_KERNEL_ACCOUNT)?),
+                members <- new_mutex!(
+                    Members {
                         ports: KVec::new(),
-                        nobody: None,
+                        empty: None,
                     },
                     "spans_segment"
                 ),
-                lines <- Lines::new(),
+                link_states <- LinkStates::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -197,32 +201,32 @@ impl Segment {
         self.medium
     }
 
-    pub(super) fn lines(&self) -> &Lines {
-        &self.lines
+    pub(super) fn link_states(&self) -> &LinkStates {
+        &self.link_states
     }
 
     /// How many stations there are. May be out of date at once.
     pub(super) fn len(&self, bh: &LocalBhDisabled) -> usize {
-        self.stations.read(bh).count
+        self.fdb.read(bh).count
     }
 
     /// Puts a port on the segment, under its present address. Process context.
     /// Fails with `ENOSPC` when the segment is full.
     pub(super) fn join(self: &Arc<Self>, port: Arc<Port>, rtnl: &Rtnl) -> Result<Membership> {
-        let mut roster = self.roster.lock();
-        if roster.nobody.is_none() {
-            let nobody = RcuBox::new(Stations::default(), GFP_KERNEL_ACCOUNT)?;
-            roster.nobody = Some(nobody);
+        let mut members = self.members.lock();
+        if members.empty.is_none() {
+            let empty = RcuBox::new(Fdb::default(), GFP_KERNEL_ACCOUNT)?;
+            members.empty = Some(empty);
         }
-        roster.insert(port.clone())?;
-        match roster.snapshot(rtnl) {
-            Ok(snapshot) => self.stations.replace(snapshot, rtnl),
+        members.insert(port.clone())?;
+        match members.snapshot(rtnl) {
+            Ok(snapshot) => self.fdb.replace(snapshot, rtnl),
             Err(error) => {
-                roster.remove(&port);
+                members.remove(&port);
                 return Err(error);
             }
         }
-        drop(roster);
+        drop(members);
         Ok(Membership {
             segment: self.clone(),
             port,
@@ -232,27 +236,27 @@ impl Segment {
     /// Takes a port off the segment. Cannot fail: if there is no memory for a new
     /// list, readers see the port a little longer, with its rings closed.
     fn leave(&self, port: &Port, rtnl: &Rtnl) {
-        let mut roster = self.roster.lock();
-        let left = roster.remove(port);
-        let snapshot = match roster.snapshot(rtnl) {
+        let mut members = self.members.lock();
+        let left = members.remove(port);
+        let snapshot = match members.snapshot(rtnl) {
             Ok(snapshot) => Some(snapshot),
             // The last one must not stay: port and segment would hold on to each other.
-            Err(_) if roster.ports.is_empty() => roster.nobody.take(),
+            Err(_) if members.ports.is_empty() => members.empty.take(),
             Err(_) => None,
         };
         if let Some(snapshot) = snapshot {
-            self.stations.replace(snapshot, rtnl);
+            self.fdb.replace(snapshot, rtnl);
         }
-        drop(roster);
+        drop(members);
         drop(left);
     }
 
     /// Has a port reached under the address that it has by now, and under those that
     /// its filter holds. Does nothing for one that is not up. Process context.
     pub(super) fn update(&self, port: &Port, rtnl: &Rtnl) -> Result {
-        let roster = self.roster.lock();
-        if roster.position(port).is_some() {
-            self.stations.replace(roster.snapshot(rtnl)?, rtnl);
+        let members = self.members.lock();
+        if members.position(port).is_some() {
+            self.fdb.replace(members.snapshot(rtnl)?, rtnl);
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
     let Some(txq) = device.tx_queue(queue.index()) else {
         return false;
     };
-    match queue.tick(txq, bh) {
+    match queue.watchdog_check(txq, bh) {
         TxLook::Idle => return false,
         TxLook::Busy => {}
         TxLook::Reset { frames, age } => {

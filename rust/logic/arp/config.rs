@@ -7,44 +7,44 @@ use core::ops::RangeInclusive;
 
 /// A number that the user can set. The names are those of the files in sysfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knob {
+pub enum Param {
     /// A tick of aging, in milliseconds.
     TickMs,
     /// Ticks that an entry is believed after it was heard of last.
     Ticks,
     /// Between two requests, in milliseconds.
-    RetryMs,
+    RetransMs,
     /// Requests before it is given up.
-    Tries,
+    Probes,
     /// How long nobody is asked who did not answer, in milliseconds.
     HoldMs,
     /// Entries.
-    Limit,
+    MaxEntries,
 }
 
 const DAY_MS: u32 = 24 * 60 * 60 * 1000;
 const MS: u64 = 1_000_000;
 
-impl Knob {
+impl Param {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::TickMs,
         Self::Ticks,
-        Self::RetryMs,
-        Self::Tries,
+        Self::RetransMs,
+        Self::Probes,
         Self::HoldMs,
-        Self::Limit,
+        Self::MaxEntries,
     ];
 
     /// What it can be set to.
     pub const fn range(self) -> RangeInclusive<u32> {
         match self {
-            Self::TickMs | Self::RetryMs => 10..=DAY_MS,
+            Self::TickMs | Self::RetransMs => 10..=DAY_MS,
             Self::Ticks => 1..=10_000,
-            Self::Tries => 1..=100,
+            Self::Probes => 1..=100,
             Self::HoldMs => 0..=DAY_MS,
             // Growing takes a moment for each, in which no packet is looked at.
-            Self::Limit => 1..=1 << 17,
+            Self::MaxEntries => 1..=1 << 17,
         }
     }
 
@@ -54,52 +54,52 @@ impl Knob {
             // FreeBSD `spans_cls.h`: SPANSARP_AGING, SPANSARP_MAXAGE, SPANSARP_RETRY.
             Self::TickMs => 60_000,
             Self::Ticks => 20,
-            Self::RetryMs => 3_000,
+            Self::RetransMs => 3_000,
             // Net/3 `if_ether.c`: arp_maxtries, arpt_down.
-            Self::Tries => 5,
+            Self::Probes => 5,
             Self::HoldMs => 20_000,
             // `gc_thresh3` of the kernel's table, where the user has not changed that.
-            Self::Limit => 1024,
+            Self::MaxEntries => 1024,
         }
     }
 }
 
 /// All that can be set. By default as the user finds it on a new device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config([u32; Knob::ALL.len()]);
+pub struct Config([u32; Param::ALL.len()]);
 
 impl Default for Config {
     fn default() -> Self {
-        Self(Knob::ALL.map(Knob::default))
+        Self(Param::ALL.map(Param::default))
     }
 }
 
 impl Config {
     /// The value of a knob.
-    pub fn get(&self, knob: Knob) -> u32 {
-        self.0.get(knob as usize).copied().unwrap_or(0)
+    pub fn get(&self, param: Param) -> u32 {
+        self.0.get(param as usize).copied().unwrap_or(0)
     }
 
     /// Sets a knob. Out of range nothing is changed.
-    pub fn set(&mut self, knob: Knob, value: u32) -> Result<(), OutOfRange> {
-        if !knob.range().contains(&value) {
+    pub fn set(&mut self, param: Param, value: u32) -> Result<(), OutOfRange> {
+        if !param.range().contains(&value) {
             return Err(OutOfRange);
         }
-        *self.0.get_mut(knob as usize).ok_or(OutOfRange)? = value;
+        *self.0.get_mut(param as usize).ok_or(OutOfRange)? = value;
         Ok(())
     }
 
     /// What follows for the table.
     pub fn settings(&self) -> Settings {
-        let ns = |knob| u64::from(self.get(knob)) * MS;
-        let tick = ns(Knob::TickMs);
+        let ns = |param| u64::from(self.get(param)) * MS;
+        let tick = ns(Param::TickMs);
         Settings {
-            lifetime: tick.saturating_mul(self.get(Knob::Ticks).into()),
+            lifetime: tick.saturating_mul(self.get(Param::Ticks).into()),
             tick,
-            retry: ns(Knob::RetryMs),
-            tries: self.get(Knob::Tries) as u8,
-            hold: ns(Knob::HoldMs),
-            limit: self.get(Knob::Limit) as usize,
+            retry: ns(Param::RetransMs),
+            tries: self.get(Param::Probes) as u8,
+            hold: ns(Param::HoldMs),
+            limit: self.get(Param::MaxEntries) as usize,
         }
     }
 }
@@ -135,15 +135,15 @@ mod tests {
 
     #[test]
     fn knobs_keep_their_ranges() {
-        for knob in Knob::ALL {
+        for param in Param::ALL {
             let mut config = Config::default();
-            assert!(knob.range().contains(&config.get(knob)));
-            for value in [*knob.range().start(), *knob.range().end()] {
-                assert_eq!(config.set(knob, value), Ok(()));
-                assert_eq!(config.get(knob), value);
+            assert!(param.range().contains(&config.get(param)));
+            for value in [*param.range().start(), *param.range().end()] {
+                assert_eq!(config.set(param, value), Ok(()));
+                assert_eq!(config.get(param), value);
             }
             let before = config.clone();
-            assert_eq!(config.set(knob, knob.range().end() + 1), Err(OutOfRange));
+            assert_eq!(config.set(param, param.range().end() + 1), Err(OutOfRange));
             assert_eq!(config, before);
         }
     }

@@ -7,22 +7,22 @@ use core::net::Ipv4Addr;
 
 /// What the interface knows about the ends of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct AddressInfo {
     /// What kind of IPv4 address the sender has.
-    pub sender: Sender,
+    pub sender: SenderType,
     /// The target is one of our addresses.
     pub for_us: bool,
 }
 
 /// What kind of IPv4 address somebody has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
+pub enum SenderType {
     /// One of a single host.
     Host,
     /// One of ours.
-    Us,
+    Own,
     /// None that a host can have: broadcast, multicast, none at all.
-    Nobody,
+    Invalid,
 }
 
 /// What the kernel says of a neighbour.
@@ -48,25 +48,25 @@ pub enum Neighbour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// Ask everybody.
-    Ask,
+    Request,
     /// It was asked for already: `MAP_PROCEEDING`.
     Wait,
     /// It is known, and about to be told: `MAP_VALID`.
     Known,
     /// The same, and it is to be asked whether it is still there, by unicast: its entry ends
     /// soon, and it was only heard of until now.
-    Ending(Address),
+    Verify(Address),
     /// Nobody answered not long ago, which is about to be told.
-    Held,
+    HeldDown,
     /// There is no room to remember that it was asked for, or the interface is down.
     NoRoom,
 }
 
 /// What a packet has taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum RxOutcome {
     /// Nothing: neither is its sender known nor are we meant, or it is not a host's.
-    Nothing,
+    Ignored,
     /// Its sender has one of our addresses. If it asked for it, it shall hear that it is
     /// taken.
     Duplicate {
@@ -76,9 +76,9 @@ pub enum Heard {
     /// Its sender is new.
     New,
     /// Its sender is what was asked for.
-    Answer,
+    Resolved,
     /// Its sender is still there.
-    Same,
+    Confirmed,
     /// Its sender has another link address now.
     Changed {
         /// The one it had.
@@ -92,7 +92,7 @@ pub enum Heard {
 
 /// What the kernel is to be told of a neighbour, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Update {
     /// It has this address: `MAP_VALID`, `MAP_CHANGED`.
     Valid(Address),
     /// The same of a host that nobody here has asked for: that a packet is sent to it is to be
@@ -101,25 +101,25 @@ pub enum News {
     /// It does not answer: `MAP_FAILED`.
     Failed,
     /// Nothing is known of it any more: `MAP_INVALID`.
-    Gone(End),
+    Removed(RemoveReason),
 }
 
 /// Why an entry is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum RemoveReason {
     /// It was not heard of for too long.
     Expired,
     /// It did not answer, and may be asked for again.
-    Forgiven,
+    RetryAllowed,
     /// It made room for somebody whom this one wants.
-    Evicted(Wish),
+    Evicted(Requester),
 }
 
 /// Who wants an entry, and who has to make room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Requester {
     /// Somebody on the segment: only others that nobody asked for.
-    Stranger,
+    Unsolicited,
     /// A packet to be sent: those, and what has not answered.
     Packet,
     /// The user: all but what the user has set.
@@ -130,7 +130,7 @@ pub enum Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Ask everybody for this address.
-    Ask(Ipv4Addr),
+    Request(Ipv4Addr),
     /// Ask this host whether it is still there.
     Verify(Ipv4Addr, Address),
 }

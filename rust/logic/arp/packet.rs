@@ -20,7 +20,7 @@
 
 use crate::{
     address::Address,
-    medium::{Cast, Medium},
+    medium::{AddressClass, Medium},
 };
 use core::net::Ipv4Addr;
 
@@ -64,7 +64,7 @@ pub struct Packet {
 
 /// Why a packet teaches nothing and is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum Invalid {
     /// It is not ARP for IPv4 on this medium, or neither request nor reply.
     Malformed,
     /// Its sender says to be everybody, or a group.
@@ -83,26 +83,26 @@ pub const fn len(medium: &Medium) -> usize {
 impl Packet {
     /// Reads a packet as it is on the wire. What is behind it does not matter: short
     /// frames are padded.
-    pub fn parse(medium: &Medium, bytes: &[u8]) -> Result<Self, Refused> {
-        let bytes = bytes.get(..len(medium)).ok_or(Refused::Malformed)?;
+    pub fn parse(medium: &Medium, bytes: &[u8]) -> Result<Self, Invalid> {
+        let bytes = bytes.get(..len(medium)).ok_or(Invalid::Malformed)?;
         let [hardware, protocol, lengths, operation] =
             [0, 2, 4, 6].map(|at| u16::from_be_bytes(field(bytes, at)));
         let hardware = match hardware {
             IEEE_802 if medium.has_lengths => medium.hardware_type,
             other => other,
         };
-        let constant = (
+        let fixed = (
             medium.hardware_type,
             0x0800,
             u16::from_be_bytes([medium.address_len, 4]),
         );
-        if (hardware, protocol, lengths) != constant {
-            return Err(Refused::Malformed);
+        if (hardware, protocol, lengths) != fixed {
+            return Err(Invalid::Malformed);
         }
         let operation = match operation {
             1 => Operation::Request,
             2 => Operation::Reply,
-            _ => return Err(Refused::Malformed),
+            _ => return Err(Invalid::Malformed),
         };
         let address_len = usize::from(medium.address_len);
         let host = |at| Host {
@@ -147,20 +147,20 @@ impl Packet {
 /// Judges a packet that came to the interface `own` in a frame of `source`, in the
 /// order of the ancestor (FreeBSD `spans_arp.c`, `spansarp_input`), which looked
 /// neither at lengths and operation nor at the frame's source.
-pub fn judge(
+pub fn validate(
     medium: &Medium,
     bytes: &[u8],
     source: Address,
     own: Address,
-) -> Result<Packet, Refused> {
+) -> Result<Packet, Invalid> {
     let packet = Packet::parse(medium, bytes)?;
     let sender = packet.sender.hardware;
-    if medium.cast(sender) != Cast::Unicast {
-        Err(Refused::BroadcastSender)
+    if medium.address_class(sender) != AddressClass::Unicast {
+        Err(Invalid::BroadcastSender)
     } else if sender == own {
-        Err(Refused::OwnSender)
+        Err(Invalid::OwnSender)
     } else if sender != source && !medium.foreign_arp {
-        Err(Refused::ForeignSender)
+        Err(Invalid::ForeignSender)
     } else {
         Ok(packet)
     }
@@ -221,7 +221,7 @@ mod tests {
             padded.extend([0xff; 20]);
             assert_eq!(Packet::parse(medium, &padded), Ok(packet));
             let cut = &bytes[..bytes.len() - 1];
-            assert_eq!(Packet::parse(medium, cut), Err(Refused::Malformed));
+            assert_eq!(Packet::parse(medium, cut), Err(Invalid::Malformed));
             // On each of the others it is nothing.
             for other in MEDIA.iter().filter(|other| *other != medium) {
                 assert!(Packet::parse(other, &padded).is_err());
@@ -243,14 +243,17 @@ mod tests {
     fn the_sender_is_judged() {
         let spans = &MEDIA[0];
         let mut bytes = REQUEST;
-        assert!(judge(spans, &bytes, PEER, OWN).is_ok());
-        assert_eq!(judge(spans, &bytes, OWN, OWN), Err(Refused::ForeignSender));
+        assert!(validate(spans, &bytes, PEER, OWN).is_ok());
+        assert_eq!(
+            validate(spans, &bytes, OWN, OWN),
+            Err(Invalid::ForeignSender)
+        );
         bytes[8..16].copy_from_slice(OWN.as_bytes());
-        assert_eq!(judge(spans, &bytes, PEER, OWN), Err(Refused::OwnSender));
+        assert_eq!(validate(spans, &bytes, PEER, OWN), Err(Invalid::OwnSender));
         bytes[8..16].copy_from_slice(spans.broadcast.as_bytes());
         assert_eq!(
-            judge(spans, &bytes, PEER, OWN),
-            Err(Refused::BroadcastSender)
+            validate(spans, &bytes, PEER, OWN),
+            Err(Invalid::BroadcastSender)
         );
     }
 
@@ -259,11 +262,11 @@ mod tests {
         let ethernet = &MEDIA[1];
         let mut bytes = OTHERS[0].to_vec();
         let router = Address::new([0, 0, 0x5e, 0, 1, 1, 0, 0]);
-        assert!(judge(ethernet, &bytes, router, OWN).is_ok());
+        assert!(validate(ethernet, &bytes, router, OWN).is_ok());
         bytes[8] |= 1;
         assert_eq!(
-            judge(ethernet, &bytes, router, OWN),
-            Err(Refused::BroadcastSender)
+            validate(ethernet, &bytes, router, OWN),
+            Err(Invalid::BroadcastSender)
         );
     }
 }

@@ -19,16 +19,16 @@ const NONE: Index = Index::MAX;
 
 /// Which of its queues an entry is linked into by a [`Link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chain {
+pub(super) enum ListId {
     /// One of those that a deadline is for.
     Age,
     /// Those that were only heard of, or those that packets were sent to.
     Use,
     /// Those that the neighbour framework is to be told about.
-    Tell,
+    Update,
 }
 
-const CHAINS: usize = 3;
+const LISTS: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -50,7 +50,7 @@ pub(super) struct Entry<S> {
     pub(super) since: u64,
     pub(super) state: S,
     /// Nobody here has asked for it: it may go when there is no room.
-    pub(super) heard: bool,
+    pub(super) unsolicited: bool,
     /// The neighbour framework is still to be told.
     pub(super) locked: bool,
 }
@@ -61,7 +61,7 @@ pub struct Slot<S> {
     entry: Option<Entry<S>>,
     /// The next one in its bucket, or the next free one.
     after: Index,
-    links: [Link; CHAINS],
+    links: [Link; LISTS],
 }
 
 impl<S> Default for Slot<S> {
@@ -69,7 +69,7 @@ impl<S> Default for Slot<S> {
         Self {
             entry: None,
             after: NONE,
-            links: [UNLINKED; CHAINS],
+            links: [UNLINKED; LISTS],
         }
     }
 }
@@ -137,14 +137,14 @@ impl Default for Bucket {
 
 /// Entries, oldest first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Queue {
-    chain: Chain,
+pub(super) struct List {
+    chain: ListId,
     first: Index,
     last: Index,
 }
 
-impl Queue {
-    pub(super) const fn new(chain: Chain) -> Self {
+impl List {
+    pub(super) const fn new(chain: ListId) -> Self {
         Self {
             chain,
             first: NONE,
@@ -154,14 +154,14 @@ impl Queue {
 
     /// The oldest entry.
     #[inline]
-    pub(super) fn first(&self) -> Option<Place> {
-        (self.first != NONE).then_some(Place(self.first))
+    pub(super) fn first(&self) -> Option<SlotId> {
+        (self.first != NONE).then_some(SlotId(self.first))
     }
 }
 
 /// An entry that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(Index);
+pub(super) struct SlotId(Index);
 
 /// All slots of a table.
 #[derive(Debug)]
@@ -249,12 +249,12 @@ where
 
     /// Where the entry of an address is.
     #[inline]
-    pub(super) fn find(&self, ip: Ipv4Addr) -> Option<Place> {
+    pub(super) fn find(&self, ip: Ipv4Addr) -> Option<SlotId> {
         let mut index = self.buckets.get(self.bucket(ip))?.0;
         // Ends with NONE, which is no slot.
         while let Some(slot) = self.slot(index) {
             if slot.entry.as_ref().is_some_and(|entry| entry.ip == ip) {
-                return Some(Place(index));
+                return Some(SlotId(index));
             }
             index = slot.after;
         }
@@ -262,18 +262,18 @@ where
     }
 
     #[inline]
-    pub(super) fn get(&self, place: Place) -> Option<&Entry<S>> {
-        self.slot(place.0)?.entry.as_ref()
+    pub(super) fn get(&self, id: SlotId) -> Option<&Entry<S>> {
+        self.slot(id.0)?.entry.as_ref()
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Entry<S>> {
-        self.slot_mut(place.0)?.entry.as_mut()
+    pub(super) fn get_mut(&mut self, id: SlotId) -> Option<&mut Entry<S>> {
+        self.slot_mut(id.0)?.entry.as_mut()
     }
 
     /// Adds an entry, on no queue, for an address that has none; `None` if no slot is free, and
     /// there is no memory for more.
-    pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<Place> {
+    pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<SlotId> {
         if self.slot(self.free).is_none() {
             let first = self.slots.count();
             self.slots.extend();
@@ -287,18 +287,18 @@ where
         *slot = Slot {
             entry: Some(entry),
             after: first,
-            links: [UNLINKED; CHAINS],
+            links: [UNLINKED; LISTS],
         };
         self.free = free;
         self.buckets.get_mut(number)?.0 = index;
         self.used = self.used.saturating_add(1);
-        Some(Place(index))
+        Some(SlotId(index))
     }
 
     /// Takes out an entry that is on no queue.
-    pub(super) fn remove(&mut self, place: Place) -> Option<()> {
-        let Place(index) = place;
-        let number = self.bucket(self.get(place)?.ip);
+    pub(super) fn remove(&mut self, id: SlotId) -> Option<()> {
+        let SlotId(index) = id;
+        let number = self.bucket(self.get(id)?.ip);
         let after = self.slot(index)?.after;
         let mut before = self.buckets.get(number)?.0;
         if before == index {
@@ -320,48 +320,48 @@ where
     }
 
     #[inline]
-    fn link(&mut self, index: Index, chain: Chain) -> Option<&mut Link> {
+    fn link(&mut self, index: Index, chain: ListId) -> Option<&mut Link> {
         self.slot_mut(index)?.links.get_mut(chain as usize)
     }
 
     /// Puts an entry, which is on no other queue of this chain, behind all others.
     #[inline]
-    pub(super) fn push(&mut self, queue: &mut Queue, place: Place) {
-        let Place(index) = place;
-        if let Some(link) = self.link(index, queue.chain) {
+    pub(super) fn push(&mut self, list: &mut List, id: SlotId) {
+        let SlotId(index) = id;
+        if let Some(link) = self.link(index, list.chain) {
             *link = Link {
-                previous: queue.last,
+                previous: list.last,
                 next: NONE,
             };
         }
-        match self.link(queue.last, queue.chain) {
+        match self.link(list.last, list.chain) {
             Some(link) => link.next = index,
-            None => queue.first = index,
+            None => list.first = index,
         }
-        queue.last = index;
+        list.last = index;
     }
 
     /// Takes an entry out of the queue that it is on.
     #[inline]
-    pub(super) fn unlink(&mut self, queue: &mut Queue, place: Place) {
-        let Some(link) = self.link(place.0, queue.chain) else {
+    pub(super) fn unlink(&mut self, list: &mut List, id: SlotId) {
+        let Some(link) = self.link(id.0, list.chain) else {
             return;
         };
         let Link { previous, next } = core::mem::replace(link, UNLINKED);
-        match self.link(previous, queue.chain) {
+        match self.link(previous, list.chain) {
             Some(link) => link.next = next,
-            None => queue.first = next,
+            None => list.first = next,
         }
-        match self.link(next, queue.chain) {
+        match self.link(next, list.chain) {
             Some(link) => link.previous = previous,
-            None => queue.last = previous,
+            None => list.last = previous,
         }
     }
 
     /// The entries of a queue, oldest first.
-    pub(super) fn queued(&self, queue: &Queue) -> impl Iterator<Item = &Entry<S>> {
-        let chain = queue.chain;
-        core::iter::successors(self.slot(queue.first), move |slot| {
+    pub(super) fn iter(&self, list: &List) -> impl Iterator<Item = &Entry<S>> {
+        let chain = list.chain;
+        core::iter::successors(self.slot(list.first), move |slot| {
             self.slot(slot.links.get(chain as usize)?.next)
         })
         .filter_map(|slot| slot.entry.as_ref())
@@ -389,7 +389,7 @@ where
         );
         self.free_from(first);
         for index in 0..first as Index {
-            let Some(ip) = self.get(Place(index)).map(|entry| entry.ip) else {
+            let Some(ip) = self.get(SlotId(index)).map(|entry| entry.ip) else {
                 continue;
             };
             let number = self.bucket(ip);

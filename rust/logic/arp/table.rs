@@ -25,7 +25,7 @@
 //!
 //! What the ancestor calls waiters are the neighbours of the kernel: one that is
 //! incomplete holds packets back and has asked us with [`Table::resolve`]. Whatever it
-//! has to be told is in [`Table::tell`], in order and one at a time; an entry for
+//! has to be told is in [`Table::next_update`], in order and one at a time; an entry for
 //! which there is something to tell is locked, as the ancestor's `SAF_LOCKED`: it does
 //! not go before that is told.
 //!
@@ -38,9 +38,9 @@ mod room;
 
 use super::{
     config::Settings,
-    event::{Due, End, Ends, Heard, News, Resolution, Sender, Wish},
+    event::{AddressInfo, Due, RemoveReason, Requester, Resolution, RxOutcome, SenderType, Update},
     packet::{Operation, Packet},
-    slots::{Bucket, Chain, Entry, Place, Queue, Slots, Store},
+    slots::{Bucket, Entry, List, ListId, SlotId, Slots, Store},
 };
 use crate::address::Address;
 use aging::Waits;
@@ -71,7 +71,7 @@ pub enum State {
     /// Believed.
     Valid,
     /// Believed, but not much longer.
-    Ending,
+    Expiring,
     /// Said with doubt, and not used yet: its first packet has it verified.
     Unverified,
     /// Did not answer.
@@ -80,9 +80,9 @@ pub enum State {
     Permanent,
     /// Set by the user, and the kernel has forgotten it, as it does whenever a device
     /// goes down: to be [restored](Table::forgotten).
-    Forgotten,
+    Unrestored,
     /// Not there any more, and the neighbour framework does not know yet.
-    Gone(End),
+    Removed(RemoveReason),
 }
 
 impl State {
@@ -90,7 +90,7 @@ impl State {
     pub const fn is_valid(self) -> bool {
         matches!(
             self,
-            Self::Valid | Self::Ending | Self::Permanent | Self::Forgotten
+            Self::Valid | Self::Expiring | Self::Permanent | Self::Unrestored
         )
     }
 
@@ -105,27 +105,27 @@ pub type Slot = super::slots::Slot<State>;
 
 /// The queues in which entries grow old.
 #[derive(Debug)]
-struct Queues {
-    asking: [Queue; PACES],
-    valid: Queue,
-    ending: Queue,
-    unverified: Queue,
-    failed: Queue,
-    permanent: Queue,
-    forgotten: Queue,
+struct Lists {
+    asking: [List; PACES],
+    valid: List,
+    expiring: List,
+    unverified: List,
+    failed: List,
+    permanent: List,
+    unrestored: List,
 }
 
-impl Queues {
-    fn of(&mut self, state: State) -> Option<&mut Queue> {
+impl Lists {
+    fn of(&mut self, state: State) -> Option<&mut List> {
         match state {
             State::Incomplete { pace, .. } => self.asking.get_mut(usize::from(pace)),
             State::Valid => Some(&mut self.valid),
-            State::Ending => Some(&mut self.ending),
+            State::Expiring => Some(&mut self.expiring),
             State::Unverified => Some(&mut self.unverified),
             State::Failed => Some(&mut self.failed),
             State::Permanent => Some(&mut self.permanent),
-            State::Forgotten => Some(&mut self.forgotten),
-            State::Gone(_) => None,
+            State::Unrestored => Some(&mut self.unrestored),
+            State::Removed(_) => None,
         }
     }
 }
@@ -134,7 +134,7 @@ impl Queues {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     /// It was only heard of.
-    Heard,
+    Unsolicited,
     /// Packets were sent to it.
     Sent,
     /// Packets are to be sent to it, and it did not answer the first request.
@@ -144,10 +144,10 @@ enum Use {
 }
 
 impl Use {
-    fn of((state, heard): (State, bool)) -> Self {
+    fn of((state, unsolicited): (State, bool)) -> Self {
         match state {
-            _ if heard => Self::Heard,
-            State::Valid | State::Ending => Self::Sent,
+            _ if unsolicited => Self::Unsolicited,
+            State::Valid | State::Expiring => Self::Sent,
             State::Incomplete { tries, .. } if tries > 1 => Self::Unanswered,
             _ => Self::None,
         }
@@ -156,7 +156,7 @@ impl Use {
 
 /// What has happened since the table was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct Stats {
     /// Addresses that were asked for, each try.
     pub requests: u64,
     /// Entries that were learned from hosts that nobody here had asked for.
@@ -179,7 +179,7 @@ pub struct Totals {
 
 /// An entry, for those who look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct EntryInfo {
     /// Its IPv4 address.
     pub ip: Ipv4Addr,
     /// Its link address, if there is one.
@@ -189,7 +189,7 @@ pub struct View {
     /// The kernel is still to be told.
     pub locked: bool,
     /// Nobody here has asked for it.
-    pub heard: bool,
+    pub unsolicited: bool,
     /// How long it has been so, in nanoseconds.
     pub age: u64,
 }
@@ -202,28 +202,28 @@ where
     B: DerefMut<Target = [Bucket]>,
 {
     slots: Slots<State, E, B>,
-    queues: Queues,
+    lists: Lists,
     /// Entries that nobody has asked for.
-    heard: Queue,
+    unsolicited: List,
     /// Valid entries that packets were sent to, least recently used first, as far as is known.
-    sent: Queue,
+    sent: List,
     /// Entries that were asked for more than once.
-    unanswered: Queue,
+    unanswered: List,
     /// Entries that are locked.
-    tell: Queue,
+    updates: List,
     /// What was told last, which the kernel may be taking in just now.
-    told: Option<Ipv4Addr>,
+    last_update: Option<Ipv4Addr>,
     /// The hosts whose packets were refused last, one for each CPU that may hear one at this
     /// moment, most often.
     refused: [Option<Ipv4Addr>; REFUSED],
     /// Entries that are gone.
-    gone: usize,
+    removed: usize,
     up: bool,
     /// When the line was mended last. Requests from before were for nothing.
-    mended: u64,
+    carrier_since: u64,
     settings: Settings,
     waits: Waits,
-    totals: Totals,
+    stats: Stats,
 }
 
 impl<E, B> Table<E, B>
@@ -234,36 +234,36 @@ where
     /// The empty table of an interface that is down. There should be
     /// [`SPARE_SLOTS`] slots more than entries, and about as many buckets.
     pub fn new(slots: E, buckets: B, secret: u32, settings: Settings) -> Self {
-        let queue = Queue::new(Chain::Age);
+        let list = List::new(ListId::Age);
         Self {
             slots: Slots::new(slots, buckets, secret),
-            queues: Queues {
-                asking: [queue; PACES],
-                valid: queue,
-                ending: queue,
-                unverified: queue,
-                failed: queue,
-                permanent: queue,
-                forgotten: queue,
+            lists: Lists {
+                asking: [list; PACES],
+                valid: list,
+                expiring: list,
+                unverified: list,
+                failed: list,
+                permanent: list,
+                unrestored: list,
             },
-            heard: Queue::new(Chain::Use),
-            sent: Queue::new(Chain::Use),
-            unanswered: Queue::new(Chain::Use),
-            tell: Queue::new(Chain::Tell),
-            told: None,
+            unsolicited: List::new(ListId::Use),
+            sent: List::new(ListId::Use),
+            unanswered: List::new(ListId::Use),
+            updates: List::new(ListId::Update),
+            last_update: None,
             refused: [None; REFUSED],
-            gone: 0,
+            removed: 0,
             up: false,
-            mended: 0,
+            carrier_since: 0,
             waits: Waits::new(&settings),
             settings,
-            totals: Totals::default(),
+            stats: Stats::default(),
         }
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.slots.len().saturating_sub(self.gone)
+        self.slots.len().saturating_sub(self.removed)
     }
 
     /// Whether there are none.
@@ -282,8 +282,8 @@ where
     }
 
     /// What has happened.
-    pub fn totals(&self) -> Totals {
-        self.totals
+    pub fn stats(&self) -> Stats {
+        self.stats
     }
 
     /// What is set.
@@ -306,120 +306,120 @@ where
     }
 
     /// A packet is to be sent to somebody whose link address the kernel does not know:
-    /// the ancestor's `svcout`. `dice` is random.
-    pub fn resolve(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Resolution {
+    /// the ancestor's `svcout`. `random` is random.
+    pub fn resolve(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Resolution {
         if !self.up {
             return Resolution::NoRoom;
         }
-        let Some((place, entry)) = self.known(ip) else {
-            let Some(place) = self.add(ip, Wish::Packet) else {
+        let Some((id, entry)) = self.live(ip) else {
+            let Some(id) = self.add(ip, Requester::Packet) else {
                 return Resolution::NoRoom;
             };
-            return self.ask(place, 0, now, dice);
+            return self.request(id, 0, now, random);
         };
         let age = now.saturating_sub(entry.since);
         match entry.state {
             State::Incomplete { .. } => Resolution::Wait,
-            State::Valid | State::Ending if age >= self.settings.lifetime => {
-                self.totals.expired = self.totals.expired.wrapping_add(1);
-                self.ask(place, 0, now, dice)
+            State::Valid | State::Expiring if age >= self.settings.lifetime => {
+                self.stats.expired = self.stats.expired.wrapping_add(1);
+                self.request(id, 0, now, random)
             }
-            State::Valid | State::Ending | State::Forgotten => {
-                let verify = self.first_use(place);
-                self.lock(place);
-                verify.map_or(Resolution::Known, Resolution::Ending)
+            State::Valid | State::Expiring | State::Unrestored => {
+                let verify = self.first_use(id);
+                self.lock(id);
+                verify.map_or(Resolution::Known, Resolution::Verify)
             }
             State::Failed if age < self.settings.hold => {
-                self.lock(place);
-                Resolution::Held
+                self.lock(id);
+                Resolution::HeldDown
             }
             // What is gone is not known. For one that is permanent the kernel does not ask: the
             // user has just made it something else.
-            State::Failed | State::Unverified | State::Gone(_) | State::Permanent => {
-                self.ask(place, 0, now, dice)
+            State::Failed | State::Unverified | State::Removed(_) | State::Permanent => {
+                self.request(id, 0, now, random)
             }
         }
     }
 
     /// The kernel sends to a host whose link address it has without having asked. Answers what is
-    /// to be done. `dice` is random.
-    pub fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Option<Due> {
-        match self.known(ip).filter(|_| self.up) {
-            Some((place, entry)) if entry.state == State::Unverified => {
-                self.ask(place, 0, now, dice);
-                Some(Due::Ask(ip))
+    /// to be done. `random` is random.
+    pub fn used(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Option<Due> {
+        match self.live(ip).filter(|_| self.up) {
+            Some((id, entry)) if entry.state == State::Unverified => {
+                self.request(id, 0, now, random);
+                Some(Due::Request(ip))
             }
-            Some((place, _)) => Some(Due::Verify(ip, self.first_use(place)?)),
+            Some((id, _)) => Some(Due::Verify(ip, self.first_use(id)?)),
             None => None,
         }
     }
 
     /// A packet is sent to a host. If it was only heard of until now, and its entry is looked at no
     /// more, answers its address: it is to be asked whether it is still there.
-    fn first_use(&mut self, place: Place) -> Option<Address> {
-        let entry = self.slots.get(place)?;
-        let (heard, state, address) = (entry.heard, entry.state, entry.address);
-        self.set_heard(place, false);
-        (heard && state == State::Ending).then_some(address)
+    fn first_use(&mut self, id: SlotId) -> Option<Address> {
+        let entry = self.slots.get(id)?;
+        let (unsolicited, state, address) = (entry.unsolicited, entry.state, entry.address);
+        self.set_unsolicited(id, false);
+        (unsolicited && state == State::Expiring).then_some(address)
     }
 
     /// A packet has come in.
-    pub fn hear(&mut self, packet: &Packet, ends: Ends, now: u64) -> Heard {
+    pub fn process(&mut self, packet: &Packet, ends: AddressInfo, now: u64) -> RxOutcome {
         if !self.up {
-            return Heard::Nothing;
+            return RxOutcome::Ignored;
         }
         match ends.sender {
-            Sender::Nobody => return Heard::Nothing,
-            Sender::Us => {
-                self.totals.duplicates = self.totals.duplicates.wrapping_add(1);
-                return Heard::Duplicate {
+            SenderType::Invalid => return RxOutcome::Ignored,
+            SenderType::Own => {
+                self.stats.duplicates = self.stats.duplicates.wrapping_add(1);
+                return RxOutcome::Duplicate {
                     asked: packet.operation == Operation::Request,
                 };
             }
-            Sender::Host => (),
+            SenderType::Host => (),
         }
         let ip = packet.sender.ip;
         let address = packet.sender.hardware;
-        let Some((place, entry)) = self.known(ip) else {
+        let Some((id, entry)) = self.live(ip) else {
             if !ends.for_us {
-                return Heard::Nothing;
+                return RxOutcome::Ignored;
             }
-            let Some(place) = self.add(ip, Wish::Stranger) else {
+            let Some(id) = self.add(ip, Requester::Unsolicited) else {
                 let mut last = Some(ip);
                 for refused in &mut self.refused {
                     core::mem::swap(refused, &mut last);
                 }
-                return Heard::NoRoom;
+                return RxOutcome::NoRoom;
             };
-            self.totals.learned = self.totals.learned.wrapping_add(1);
-            self.believe(place, address, now);
-            self.set_heard(place, true);
-            self.lock(place);
-            return Heard::New;
+            self.stats.learned = self.stats.learned.wrapping_add(1);
+            self.confirm(id, address, now);
+            self.set_unsolicited(id, true);
+            self.lock(id);
+            return RxOutcome::New;
         };
         match entry.state {
-            State::Permanent | State::Forgotten => return Heard::Permanent,
-            State::Valid | State::Ending | State::Unverified if entry.address == address => {
-                self.believe(place, address, now);
+            State::Permanent | State::Unrestored => return RxOutcome::Permanent,
+            State::Valid | State::Expiring | State::Unverified if entry.address == address => {
+                self.confirm(id, address, now);
                 // The last one to make room.
-                if entry.heard {
-                    self.set_heard(place, false);
-                    self.set_heard(place, true);
+                if entry.unsolicited {
+                    self.set_unsolicited(id, false);
+                    self.set_unsolicited(id, true);
                 }
-                return Heard::Same;
+                return RxOutcome::Confirmed;
             }
             _ => (),
         }
-        self.believe(place, address, now);
-        self.lock(place);
+        self.confirm(id, address, now);
+        self.lock(id);
         if entry.state.has_address() {
-            self.totals.changed = self.totals.changed.wrapping_add(1);
-            Heard::Changed {
+            self.stats.changed = self.stats.changed.wrapping_add(1);
+            RxOutcome::Changed {
                 from: entry.address,
             }
         } else {
-            self.totals.resolved = self.totals.resolved.wrapping_add(1);
-            Heard::Answer
+            self.stats.resolved = self.stats.resolved.wrapping_add(1);
+            RxOutcome::Resolved
         }
     }
 
@@ -435,187 +435,198 @@ where
     }
 
     /// Whether there is something to tell.
-    pub fn has_news(&self) -> bool {
-        self.tell.first().is_some()
+    pub fn has_updates(&self) -> bool {
+        self.updates.first().is_some()
     }
 
     /// Whoever tells stops for now, having told the last one.
-    pub fn pause(&mut self) {
-        self.told = None;
+    pub fn pause_updates(&mut self) {
+        self.last_update = None;
     }
 
     /// What the kernel is to be told next. Whoever asks must have told the last one;
     /// there may be only one who tells.
-    pub fn tell(&mut self) -> Option<(Ipv4Addr, News)> {
-        self.told = None;
-        while let Some(place) = self.tell.first() {
+    pub fn next_update(&mut self) -> Option<(Ipv4Addr, Update)> {
+        self.last_update = None;
+        while let Some(id) = self.updates.first() {
             let &Entry {
                 ip,
                 state,
                 address,
-                heard,
+                unsolicited,
                 ..
-            } = self.slots.get(place)?;
-            self.unlock(place);
-            let news = match state {
-                State::Valid | State::Ending if heard => News::Learned(address),
-                State::Valid | State::Ending | State::Permanent | State::Forgotten => {
-                    News::Valid(address)
+            } = self.slots.get(id)?;
+            self.unlock(id);
+            let update = match state {
+                State::Valid | State::Expiring if unsolicited => Update::Learned(address),
+                State::Valid | State::Expiring | State::Permanent | State::Unrestored => {
+                    Update::Valid(address)
                 }
-                State::Failed => News::Failed,
-                State::Gone(end) => {
-                    self.gone = self.gone.saturating_sub(1);
-                    self.slots.remove(place);
-                    News::Gone(end)
+                State::Failed => Update::Failed,
+                State::Removed(end) => {
+                    self.removed = self.removed.saturating_sub(1);
+                    self.slots.remove(id);
+                    Update::Removed(end)
                 }
                 // Never locked.
                 State::Incomplete { .. } | State::Unverified => continue,
             };
-            if !matches!(news, News::Valid(_) | News::Learned(_)) {
-                self.told = Some(ip);
+            if !matches!(update, Update::Valid(_) | Update::Learned(_)) {
+                self.last_update = Some(ip);
             }
-            return Some((ip, news));
+            return Some((ip, update));
         }
         None
     }
 
     /// The entries of some slots, in no order.
-    pub fn views(&self, first: usize, slots: usize, now: u64) -> impl Iterator<Item = View> + '_ {
+    pub fn entries(
+        &self,
+        first: usize,
+        slots: usize,
+        now: u64,
+    ) -> impl Iterator<Item = EntryInfo> + '_ {
         self.slots
             .entries_from(first, slots)
-            .filter(|entry| !matches!(entry.state, State::Gone(_)))
-            .map(move |entry| View {
+            .filter(|entry| !matches!(entry.state, State::Removed(_)))
+            .map(move |entry| EntryInfo {
                 ip: entry.ip,
                 address: entry.state.has_address().then_some(entry.address),
                 state: entry.state,
                 locked: entry.locked,
-                heard: entry.heard,
+                unsolicited: entry.unsolicited,
                 age: now.saturating_sub(entry.since),
             })
     }
 
     /// The entry of an address, unless it is gone.
-    fn known(&self, ip: Ipv4Addr) -> Option<(Place, Entry<State>)> {
-        let place = self.slots.find(ip)?;
-        let entry = *self.slots.get(place)?;
-        (!matches!(entry.state, State::Gone(_))).then_some((place, entry))
+    fn live(&self, ip: Ipv4Addr) -> Option<(SlotId, Entry<State>)> {
+        let id = self.slots.find(ip)?;
+        let entry = *self.slots.get(id)?;
+        (!matches!(entry.state, State::Removed(_))).then_some((id, entry))
     }
 
-    fn ask(&mut self, place: Place, tries: u8, now: u64, dice: u32) -> Resolution {
-        self.totals.requests = self.totals.requests.wrapping_add(1);
-        self.set_heard(place, false);
+    fn request(&mut self, id: SlotId, tries: u8, now: u64, random: u32) -> Resolution {
+        self.stats.requests = self.stats.requests.wrapping_add(1);
+        self.set_unsolicited(id, false);
         // It waits for an answer, as its neighbour does: whatever was to be told is over.
-        self.unlock(place);
-        self.enter(
-            place,
+        self.unlock(id);
+        self.set_state(
+            id,
             State::Incomplete {
                 tries: tries.saturating_add(1),
-                pace: (dice % PACES as u32) as u8,
+                pace: (random % PACES as u32) as u8,
             },
             now,
         );
-        Resolution::Ask
+        Resolution::Request
     }
 
-    fn believe(&mut self, place: Place, address: Address, now: u64) {
-        self.enter(place, State::Valid, now);
-        self.set_address(place, address);
+    fn confirm(&mut self, id: SlotId, address: Address, now: u64) {
+        self.set_state(id, State::Valid, now);
+        self.set_address(id, address);
     }
 
     /// It has an address that is to be verified when it is used.
-    fn doubt(&mut self, place: Place, address: Address, now: u64) {
-        self.unlock(place);
-        self.enter(place, State::Unverified, now);
-        self.set_address(place, address);
-        self.set_heard(place, true);
+    fn set_unverified(&mut self, id: SlotId, address: Address, now: u64) {
+        self.unlock(id);
+        self.set_state(id, State::Unverified, now);
+        self.set_address(id, address);
+        self.set_unsolicited(id, true);
     }
 
-    fn set_address(&mut self, place: Place, address: Address) {
-        if let Some(entry) = self.slots.get_mut(place) {
+    fn set_address(&mut self, id: SlotId, address: Address) {
+        if let Some(entry) = self.slots.get_mut(id) {
             entry.address = address;
         }
     }
 
     /// Nothing is known any more, which the kernel is to be told.
-    fn go(&mut self, place: Place, end: End) {
-        self.set_heard(place, false);
-        self.enter(place, State::Gone(end), 0);
-        self.lock(place);
+    fn mark_removed(&mut self, id: SlotId, end: RemoveReason) {
+        self.set_unsolicited(id, false);
+        self.set_state(id, State::Removed(end), 0);
+        self.lock(id);
     }
 
     /// Changes the state of an entry.
     #[inline]
-    fn enter(&mut self, place: Place, state: State, since: u64) {
-        let Some(entry) = self.slots.get_mut(place) else {
+    fn set_state(&mut self, id: SlotId, state: State, since: u64) {
+        let Some(entry) = self.slots.get_mut(id) else {
             return;
         };
         entry.since = since;
-        let (before, heard) = (core::mem::replace(&mut entry.state, state), entry.heard);
-        match self.queues.of(before) {
-            Some(queue) => self.slots.unlink(queue, place),
-            None => self.gone = self.gone.saturating_sub(1),
+        let (before, unsolicited) = (
+            core::mem::replace(&mut entry.state, state),
+            entry.unsolicited,
+        );
+        match self.lists.of(before) {
+            Some(list) => self.slots.unlink(list, id),
+            None => self.removed = self.removed.saturating_sub(1),
         }
-        match self.queues.of(state) {
-            Some(queue) => self.slots.push(queue, place),
-            None => self.gone = self.gone.saturating_add(1),
+        match self.lists.of(state) {
+            Some(list) => self.slots.push(list, id),
+            None => self.removed = self.removed.saturating_add(1),
         }
-        self.use_changes(place, (before, heard), (state, heard));
+        self.use_changes(id, (before, unsolicited), (state, unsolicited));
     }
 
-    fn set_heard(&mut self, place: Place, heard: bool) {
-        let Some(entry) = self.slots.get_mut(place) else {
+    fn set_unsolicited(&mut self, id: SlotId, unsolicited: bool) {
+        let Some(entry) = self.slots.get_mut(id) else {
             return;
         };
-        let (state, before) = (entry.state, core::mem::replace(&mut entry.heard, heard));
-        self.use_changes(place, (state, before), (state, heard));
+        let (state, before) = (
+            entry.state,
+            core::mem::replace(&mut entry.unsolicited, unsolicited),
+        );
+        self.use_changes(id, (state, before), (state, unsolicited));
     }
 
     /// Has an entry whose state, or of which it was known that it was only heard of, changes on
     /// the queue for that.
-    fn use_changes(&mut self, place: Place, before: (State, bool), after: (State, bool)) {
+    fn use_changes(&mut self, id: SlotId, before: (State, bool), after: (State, bool)) {
         let (before, after) = (Use::of(before), Use::of(after));
         if before == after {
             return;
         }
         match before {
-            Use::Heard => self.slots.unlink(&mut self.heard, place),
-            Use::Sent => self.slots.unlink(&mut self.sent, place),
-            Use::Unanswered => self.slots.unlink(&mut self.unanswered, place),
+            Use::Unsolicited => self.slots.unlink(&mut self.unsolicited, id),
+            Use::Sent => self.slots.unlink(&mut self.sent, id),
+            Use::Unanswered => self.slots.unlink(&mut self.unanswered, id),
             Use::None => (),
         }
         match after {
-            Use::Heard => self.slots.push(&mut self.heard, place),
-            Use::Sent => self.slots.push(&mut self.sent, place),
-            Use::Unanswered => self.slots.push(&mut self.unanswered, place),
+            Use::Unsolicited => self.slots.push(&mut self.unsolicited, id),
+            Use::Sent => self.slots.push(&mut self.sent, id),
+            Use::Unanswered => self.slots.push(&mut self.unanswered, id),
             Use::None => (),
         }
     }
 
     /// The kernel is to be told.
-    fn lock(&mut self, place: Place) {
-        let Some(entry) = self.slots.get_mut(place) else {
+    fn lock(&mut self, id: SlotId) {
+        let Some(entry) = self.slots.get_mut(id) else {
             return;
         };
         if !core::mem::replace(&mut entry.locked, true) {
-            self.slots.push(&mut self.tell, place);
+            self.slots.push(&mut self.updates, id);
         }
     }
 
-    fn unlock(&mut self, place: Place) {
-        let Some(entry) = self.slots.get_mut(place) else {
+    fn unlock(&mut self, id: SlotId) {
+        let Some(entry) = self.slots.get_mut(id) else {
             return;
         };
         if core::mem::replace(&mut entry.locked, false) {
-            self.slots.unlink(&mut self.tell, place);
+            self.slots.unlink(&mut self.updates, id);
         }
     }
 
     /// Forgets an entry at once: there is nobody to tell.
-    fn release(&mut self, place: Place) {
-        self.set_heard(place, false);
-        self.unlock(place);
-        self.enter(place, State::Gone(End::Expired), 0);
-        self.gone = self.gone.saturating_sub(1);
-        self.slots.remove(place);
+    fn remove(&mut self, id: SlotId) {
+        self.set_unsolicited(id, false);
+        self.unlock(id);
+        self.set_state(id, State::Removed(RemoveReason::Expired), 0);
+        self.removed = self.removed.saturating_sub(1);
+        self.slots.remove(id);
     }
 }

@@ -11,7 +11,7 @@ use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
-        event::{Ends, Heard, Neighbour, Sender},
+        event::{AddressInfo, Neighbour, RxOutcome, SenderType},
         packet::{Host, Operation, Packet},
         slots::Bucket,
         table::{Slot, Table, SPARE_SLOTS},
@@ -40,7 +40,7 @@ const QUARTER: u64 = 1 << 40;
 const RETRY: u64 = 16_000_000;
 const HOLD: u64 = 20_000_000;
 
-/// Until those are asked again that a [`dice`] of 0 has put into the fastest queue.
+/// Until those are asked again that a [`random`] of 0 has put into the fastest queue.
 const WAIT: u64 = RETRY / 16 * 13;
 
 fn settings(entries: usize) -> Settings {
@@ -55,7 +55,7 @@ fn settings(entries: usize) -> Settings {
 }
 
 /// Throws what keeps those together that are asked together.
-fn dice() -> u32 {
+fn random() -> u32 {
     black_box(0)
 }
 
@@ -169,15 +169,15 @@ impl Rig {
         cost.without = cost.without.into_iter().chain([without]).min();
     }
 
-    fn hear(&mut self, name: &str, packets: &[Packet]) {
+    fn process(&mut self, name: &str, packets: &[Packet]) {
         self.measure(name, packets, |table, packet, now| {
-            black_box(hear(table, packet, now));
+            black_box(process(table, packet, now));
         });
     }
 
     fn resolve(&mut self, name: &str, ips: &[Ipv4Addr]) {
         self.measure(name, ips, |table, ip, now| {
-            black_box(table.resolve(*ip, now, dice()));
+            black_box(table.resolve(*ip, now, random()));
         });
     }
 
@@ -188,11 +188,11 @@ impl Rig {
         });
     }
 
-    fn tell(&mut self, name: &str, ips: &[Ipv4Addr]) {
+    fn next_update(&mut self, name: &str, ips: &[Ipv4Addr]) {
         self.measure(name, ips, |table, _, _| {
-            black_box(table.tell());
+            black_box(table.next_update());
         });
-        assert!(!self.table.has_news());
+        assert!(!self.table.has_updates());
     }
 
     /// Ticks, in each of which so many are due.
@@ -204,16 +204,16 @@ impl Rig {
             let out = |due| {
                 black_box(due);
             };
-            black_box(table.tick(*now, black_box(usize::MAX), dice, out));
+            black_box(table.tick(*now, black_box(usize::MAX), random, out));
         });
     }
 
     /// The ones that stay have just been heard of.
     fn refresh_residents(&mut self) {
         for packet in &self.residents {
-            hear(&mut self.table, packet, self.now);
+            process(&mut self.table, packet, self.now);
         }
-        while self.table.tell().is_some() {}
+        while self.table.next_update().is_some() {}
     }
 
     /// What is done to one entry.
@@ -222,8 +222,8 @@ impl Rig {
         self.refresh_residents();
 
         self.resolve("insert-resolve", strangers);
-        self.hear("answer", &news);
-        self.tell("tell-valid", strangers);
+        self.process("answer", &news);
+        self.next_update("tell-valid", strangers);
         // Some of the oldest and some of the newest.
         let all = [strangers, residents].concat();
         let some: Vec<Ipv4Addr> = all.chunks_exact(all.len() / BATCH).map(|c| c[0]).collect();
@@ -233,26 +233,26 @@ impl Rig {
         self.measure("lookup-miss", never, |table, ip, _| {
             black_box(table.lookup(*ip));
         });
-        self.hear("refresh", &news);
+        self.process("refresh", &news);
         self.resolve("resolve-known", strangers);
-        self.tell("tell-valid", strangers);
-        self.table.pause();
+        self.next_update("tell-valid", strangers);
+        self.table.pause_updates();
         self.remove("remove", strangers);
         assert_eq!(self.table.len(), residents.len());
 
-        self.hear("insert-hear", &news);
-        self.tell("tell-valid", strangers);
-        self.hear("refresh-unasked", &news);
+        self.process("insert-process", &news);
+        self.next_update("tell-valid", strangers);
+        self.process("refresh-unasked", &news);
         self.remove("remove-unasked", strangers);
         assert_eq!(self.table.len(), residents.len());
 
         self.measure("tick-0", strangers, |table, _, now| {
-            black_box(table.tick(now, black_box(usize::MAX), dice, |due| {
+            black_box(table.tick(now, black_box(usize::MAX), random, |due| {
                 black_box(due);
             }));
         });
         self.measure("tell-nothing", strangers, |table, _, _| {
-            black_box(table.tell());
+            black_box(table.next_update());
         });
         self.measure("next-timeout", strangers, |table, _, _| {
             black_box(table.next_timeout());
@@ -266,8 +266,8 @@ impl Rig {
         for (ips, packets) in strangers.chunks(each).zip(news.chunks(each)) {
             self.now += STEP;
             for (ip, packet) in ips.iter().zip(packets) {
-                self.table.resolve(*ip, self.now, dice());
-                hear(&mut self.table, packet, self.now);
+                self.table.resolve(*ip, self.now, random());
+                process(&mut self.table, packet, self.now);
             }
         }
         // The others are heard of later, and nothing becomes of them.
@@ -278,34 +278,34 @@ impl Rig {
         self.now = begin + STEP + 4 * QUARTER;
         self.tick("expire", each);
         assert_eq!(self.table.len(), self.residents.len());
-        self.tell("tell-gone", strangers);
+        self.next_update("tell-gone", strangers);
 
         let begin = self.now + BATCH as u64 * STEP;
         for (group, ips) in strangers.chunks(each).enumerate() {
             for ip in ips {
                 let now = begin + group as u64 * STEP;
-                self.table.resolve(*ip, now, dice());
+                self.table.resolve(*ip, now, random());
             }
         }
         self.now = begin + WAIT;
         self.tick("retry", each);
         self.now += WAIT;
         self.tick("give-up", each);
-        self.tell("tell-failed", strangers);
+        self.next_update("tell-failed", strangers);
         self.now += HOLD;
         self.tick("forget", each);
         assert_eq!(self.table.len(), self.residents.len());
-        self.tell("tell-gone", strangers);
+        self.next_update("tell-gone", strangers);
         self.now += BATCH as u64 * STEP;
     }
 }
 
-fn hear(table: &mut Arp, packet: &Packet, now: u64) -> Heard {
-    let ends = Ends {
-        sender: Sender::Host,
+fn process(table: &mut Arp, packet: &Packet, now: u64) -> RxOutcome {
+    let ends = AddressInfo {
+        sender: SenderType::Host,
         for_us: true,
     };
-    table.hear(packet, black_box(ends), now)
+    table.process(packet, black_box(ends), now)
 }
 
 fn main() {

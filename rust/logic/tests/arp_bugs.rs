@@ -23,8 +23,8 @@ use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
-        event::{Due, Ends, Heard, Neighbour, News, Resolution, Sender},
-        packet::{judge, Operation, Refused},
+        event::{AddressInfo, Due, Neighbour, Resolution, RxOutcome, SenderType, Update},
+        packet::{validate, Invalid, Operation},
         slots::Bucket,
         table::{Slot, State, Table},
     },
@@ -51,7 +51,9 @@ fn bug_01_retry_follows_its_own_chain() {
         }
         let mut asked = BTreeMap::<Ipv4Addr, usize>::new();
         for (_, due) in rig.pass(SLOWEST) {
-            let Due::Ask(ip) = due else { panic!("{due:?}") };
+            let Due::Request(ip) = due else {
+                panic!("{due:?}")
+            };
             *asked.entry(ip).or_default() += 1;
         }
         assert_eq!(asked, (102..132).map(|last| (ip(last), 1)).collect());
@@ -68,31 +70,31 @@ fn bug_02_slots_that_were_used_are_clean() {
     old.neighbour(ip(2), Neighbour::Permanent(hw(2)), 5);
     old.resolve(ip(3), 6, 3);
     let heard = packet(Operation::Reply, (ip(3), hw(3)));
-    let ends = Ends {
-        sender: Sender::Host,
+    let ends = AddressInfo {
+        sender: SenderType::Host,
         for_us: true,
     };
-    old.hear(&heard, ends, 7);
-    old.hear(&packet(Operation::Reply, (ip(4), hw(4))), ends, 8);
+    old.process(&heard, ends, 7);
+    old.process(&packet(Operation::Reply, (ip(4), hw(4))), ends, 8);
     assert_eq!(old.len(), 3);
 
     let mut new = Table::new(&mut *slots, &mut *buckets, 1, SETTINGS);
     new.up();
     assert_eq!((new.len(), new.next_timeout()), (0, None));
-    assert_eq!(new.tell(), None);
-    assert_eq!(new.views(0, 8, 9).count(), 0);
+    assert_eq!(new.next_update(), None);
+    assert_eq!(new.entries(0, 8, 9).count(), 0);
     for last in 2..10 {
         assert_eq!(new.lookup(ip(last)), None);
-        assert_eq!(new.resolve(ip(last), 9, 0), Resolution::Ask);
+        assert_eq!(new.resolve(ip(last), 9, 0), Resolution::Request);
     }
     // Nor is anything left of who had a slot before in the same table.
     let mut rig = Rig::with(SETTINGS, 1, 1);
-    rig.hear(ip(2), hw(2), true);
+    rig.process(ip(2), hw(2), true);
     rig.neighbour(ip(2), Neighbour::Failed);
     rig.incomplete(ip(3));
-    let view = rig.view(ip(3)).unwrap();
+    let entry = rig.entry(ip(3)).unwrap();
     assert_eq!(
-        (view.address, view.locked, view.heard),
+        (entry.address, entry.locked, entry.unsolicited),
         (None, false, false)
     );
 }
@@ -111,7 +113,7 @@ fn bug_03_retries_end_and_do_not_come_at_once() {
         assert!(burst <= 10, "{burst} requests at once");
     }
     assert_eq!(rig.pass(1000 * SECOND), []);
-    assert_eq!(rig.table.totals().requests, 40 * 5);
+    assert_eq!(rig.table.stats().requests, 40 * 5);
     assert!(rig.table.is_empty());
 }
 
@@ -124,7 +126,7 @@ fn bug_04_what_is_said_to_be_known_has_an_address() {
     rig.neighbour(ip(2), Neighbour::Dead);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.resolve(ip(2)), Resolution::Known);
-    assert_eq!(rig.tell(), [(ip(2), News::Valid(hw(2)))]);
+    assert_eq!(rig.next_update(), [(ip(2), Update::Valid(hw(2)))]);
 }
 
 /// The target's hardware address of a request is what was in memory.
@@ -148,27 +150,27 @@ fn bug_06_no_byte_on_the_wire_is_left_over() {
 fn bug_07_lengths_operation_and_source_are_checked() {
     let good = packet(Operation::Request, (ip(2), hw(2)));
     let bytes = good.to_bytes(SPANS);
-    assert_eq!(judge(SPANS, &bytes, hw(2), OWN), Ok(good));
+    assert_eq!(validate(SPANS, &bytes, hw(2), OWN), Ok(good));
     let with = |at: usize, value: u8| {
         let mut bytes = bytes;
         bytes[at] = value;
-        judge(SPANS, &bytes, hw(2), OWN)
+        validate(SPANS, &bytes, hw(2), OWN)
     };
     for value in (0..=255).filter(|value| *value != 8) {
-        assert_eq!(with(4, value), Err(Refused::Malformed));
+        assert_eq!(with(4, value), Err(Invalid::Malformed));
     }
     for value in (0..=255).filter(|value| *value != 4) {
-        assert_eq!(with(5, value), Err(Refused::Malformed));
+        assert_eq!(with(5, value), Err(Invalid::Malformed));
     }
     for value in 1..=255 {
-        assert_eq!(with(6, value), Err(Refused::Malformed));
+        assert_eq!(with(6, value), Err(Invalid::Malformed));
     }
     for value in (0..=255).filter(|value| !matches!(value, 1 | 2)) {
-        assert_eq!(with(7, value), Err(Refused::Malformed));
+        assert_eq!(with(7, value), Err(Invalid::Malformed));
     }
     assert_eq!(
-        judge(SPANS, &bytes, hw(3), OWN),
-        Err(Refused::ForeignSender)
+        validate(SPANS, &bytes, hw(3), OWN),
+        Err(Invalid::ForeignSender)
     );
 }
 
@@ -178,11 +180,11 @@ fn bug_08_a_new_address_is_told() {
     let mut rig = Rig::new();
     rig.valid(ip(2), hw(2));
     assert_eq!(
-        rig.hear(ip(2), hw(66), false),
-        Heard::Changed { from: hw(2) }
+        rig.process(ip(2), hw(66), false),
+        RxOutcome::Changed { from: hw(2) }
     );
-    assert_eq!(rig.table.totals().changed, 1);
-    assert_eq!(rig.tell(), [(ip(2), News::Valid(hw(66)))]);
+    assert_eq!(rig.table.stats().changed, 1);
+    assert_eq!(rig.next_update(), [(ip(2), Update::Valid(hw(66)))]);
 }
 
 /// Each source that asks for us gets an entry, as many as there are.
@@ -198,20 +200,20 @@ fn bug_10_a_flood_finds_a_limit_and_harms_nobody() {
     for flood in 0..10_000_u32 {
         let source = Ipv4Addr::from(0xac10_0000 + flood);
         assert!(matches!(
-            rig.hear(source, hw(9), true),
-            Heard::New | Heard::NoRoom
+            rig.process(source, hw(9), true),
+            RxOutcome::New | RxOutcome::NoRoom
         ));
         assert!(rig.table.len() <= SETTINGS.limit);
         if flood % 100 == 0 {
-            rig.tell();
+            rig.next_update();
         }
     }
     assert_eq!(rig.table.len(), SETTINGS.limit);
     assert!((2..52).all(|last| rig.table.lookup(ip(last)) == Some(hw(last))));
     assert!((52..60).all(|last| rig.is_incomplete(ip(last))));
     // Nor does it keep anybody from being asked for.
-    rig.tell();
-    assert_eq!(rig.resolve(ip(60)), Resolution::Ask);
+    rig.next_update();
+    assert_eq!(rig.resolve(ip(60)), Resolution::Request);
 }
 
 /// The age of a permanent entry is what was in memory, and one that has ended still
@@ -220,12 +222,12 @@ fn bug_10_a_flood_finds_a_limit_and_harms_nobody() {
 fn bug_12_what_is_shown_is_so() {
     let mut rig = Rig::new();
     rig.gone(ip(2), hw(2));
-    assert_eq!(rig.resolve(ip(2)), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(2)), Resolution::Request);
     rig.permanent(ip(3), hw(3));
     rig.now += MINUTE;
-    assert_eq!(rig.view(ip(2)).unwrap().address, None);
+    assert_eq!(rig.entry(ip(2)).unwrap().address, None);
     assert_eq!(rig.table.lookup(ip(2)), None);
-    assert_eq!(rig.view(ip(3)).unwrap().age, MINUTE);
+    assert_eq!(rig.entry(ip(3)).unwrap().age, MINUTE);
 }
 
 /// Who is told calls back and changes the list that is just being walked.
@@ -234,18 +236,18 @@ fn bug_13_between_two_news_anything_may_happen() {
     let mut rig = Rig::new();
     for last in 2..10 {
         rig.incomplete(ip(last));
-        rig.hear(ip(last), hw(last), true);
+        rig.process(ip(last), hw(last), true);
     }
     let mut told = Vec::new();
-    while let Some((it, news)) = rig.table.tell() {
+    while let Some((it, news)) = rig.table.next_update() {
         told.push((it, news));
         match it.octets()[3] {
             // The next one goes, the one behind it has another address, and this one
             // has to be told again.
             2 => {
                 rig.neighbour(ip(3), Neighbour::Failed);
-                rig.hear(ip(4), hw(44), true);
-                rig.hear(ip(2), hw(22), true);
+                rig.process(ip(4), hw(44), true);
+                rig.process(ip(2), hw(22), true);
             }
             // The one that is told, as it is told, and the last one.
             5 => {
@@ -256,7 +258,7 @@ fn bug_13_between_two_news_anything_may_happen() {
             // All that are left.
             7 => {
                 rig.table.down();
-                rig.table.drop_some(usize::MAX, true);
+                rig.table.flush_some(usize::MAX, true);
             }
             _ => {}
         }
@@ -264,7 +266,7 @@ fn bug_13_between_two_news_anything_may_happen() {
     assert_eq!(
         told,
         [(2, 2), (4, 44), (5, 5), (6, 6), (7, 7)]
-            .map(|(last, address)| (ip(last), News::Valid(hw(address))))
+            .map(|(last, address)| (ip(last), Update::Valid(hw(address))))
     );
 }
 
@@ -275,11 +277,11 @@ fn bug_14_who_waits_stops_nobody() {
     rig.permanent(ip(2), hw(2));
     rig.incomplete(ip(3));
     rig.incomplete(ip(4));
-    rig.hear(ip(4), hw(4), true);
+    rig.process(ip(4), hw(4), true);
     rig.table.down();
-    assert!(!rig.table.drop_some(usize::MAX, true));
+    assert!(!rig.table.flush_some(usize::MAX, true));
     assert!(rig.table.is_empty());
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
     // Waiting again while the table itself goes.
     rig.table.up();
     rig.incomplete(ip(3));
@@ -316,9 +318,9 @@ fn bug_16_what_is_in_use_is_asked_for_before_it_ends() {
         assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
         // The one who is asked answers a second later.
         rig.now += SECOND;
-        assert_eq!(rig.hear(ip(2), hw(2), true), Heard::Same);
+        assert_eq!(rig.process(ip(2), hw(2), true), RxOutcome::Confirmed);
     }
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// A circuit that came in has no address of its own, and closes somebody else's.
@@ -351,20 +353,20 @@ fn bug_18_many_cost_no_more_each() {
     let began = Instant::now();
     let in_time = || assert!(began.elapsed() < Duration::from_secs(10));
     for ip in all() {
-        assert_eq!(rig.resolve(ip), Resolution::Ask);
+        assert_eq!(rig.resolve(ip), Resolution::Request);
         in_time();
     }
     // Asked five times, given up, told, held down, gone, told.
     let (mut asked, mut told) = (0, 0);
     while let Some(next) = rig.table.next_timeout() {
         rig.now = rig.now.max(next);
-        let dice = &mut rig.dice;
+        let random = &mut rig.random;
         let throw = || {
-            *dice = dice.wrapping_add(1);
-            *dice
+            *random = random.wrapping_add(1);
+            *random
         };
         rig.table.tick(rig.now, 64, throw, |_| asked += 1);
-        while rig.table.tell().is_some() {
+        while rig.table.next_update().is_some() {
             told += 1;
         }
         in_time();
@@ -379,11 +381,11 @@ fn bug_20_who_does_not_answer_is_left_alone() {
     let mut rig = Rig::new();
     rig.failed(ip(2));
     for _ in 0..10 {
-        assert_eq!(rig.resolve(ip(2)), Resolution::Held);
+        assert_eq!(rig.resolve(ip(2)), Resolution::HeldDown);
         // The packet that waits has to be told, too.
-        assert_eq!(rig.tell(), [(ip(2), News::Failed)]);
+        assert_eq!(rig.next_update(), [(ip(2), Update::Failed)]);
     }
-    assert_eq!(rig.table.totals().requests, 5);
+    assert_eq!(rig.table.stats().requests, 5);
 }
 
 /// The retry timer is not stopped with the interface.
@@ -399,7 +401,7 @@ fn bug_21_nothing_is_due_when_all_is_down() {
     assert_eq!(rig.table.next_timeout(), None);
     rig.now += SLOWEST;
     assert_eq!(rig.tick(), []);
-    rig.table.drop_some(usize::MAX, false);
+    rig.table.flush_some(usize::MAX, false);
     rig.table.up();
     assert_eq!(rig.table.next_timeout(), None);
     assert_eq!(rig.state(ip(2)), Some(State::Permanent));

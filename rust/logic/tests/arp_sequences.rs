@@ -82,13 +82,13 @@ fn refused_without_memory() {
     table.up();
     for number in 0..7 {
         let wanted = if number < 5 {
-            Resolution::Ask
+            Resolution::Request
         } else {
             Resolution::NoRoom
         };
         assert_eq!(table.resolve(Ipv4Addr::from(number), 0, 0), wanted);
     }
-    assert_eq!(table.totals().refused, 2);
+    assert_eq!(table.stats().refused, 2);
     assert_eq!((table.len(), table.capacity()), (5, 5));
 }
 

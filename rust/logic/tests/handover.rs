@@ -257,7 +257,7 @@ impl Queue {
         let arrival = Arrival {
             class: Class::Norm,
             more: false,
-            at_home: cpu == home,
+            is_local: cpu == home,
             cpu: cpu as u32,
             qdisc: false,
         };
@@ -565,7 +565,7 @@ impl Homed {
         self.home.load(Ordering::Relaxed)
     }
 
-    fn send_message(&self) -> bool {
+    fn send_csd(&self) -> bool {
         let home = self.home();
         if !self.online[home] {
             return false;
@@ -582,7 +582,7 @@ impl Homed {
 
     fn schedule(&self, cpu: usize) {
         self.work.store(true, Ordering::Relaxed);
-        if !self.state.schedule_prep() || self.home() != cpu && self.send_message() {
+        if !self.state.schedule_prep() || self.home() != cpu && self.send_csd() {
             return;
         }
         self.put(cpu);
@@ -598,7 +598,7 @@ impl Homed {
         }
         if self.home() != cpu {
             self.chases.fetch_add(1, Ordering::Relaxed);
-            if self.send_message() {
+            if self.send_csd() {
                 return true;
             }
         }
@@ -616,7 +616,7 @@ impl Homed {
         }
         if self.home() != cpu {
             self.chases.fetch_add(1, Ordering::Relaxed);
-            if self.send_message() {
+            if self.send_csd() {
                 return true;
             }
         }
@@ -670,7 +670,7 @@ fn chase(online: [bool; CPUS]) -> Option<&'static str> {
         while rounds < 10 && (0..CPUS).any(|cpu| napi.interrupt(cpu) || napi.softirq(cpu)) {
             rounds += 1;
         }
-        expect(rounds < 10, "chased for ever");
+        expect(rounds < 10, "migrated for ever");
         napi.expect_done();
     })
 }
@@ -704,7 +704,7 @@ fn inv_20_one_message_at_most_is_under_way() {
         }
         while napi.interrupt(1) || napi.softirq(1) {}
         napi.expect_done();
-        expect(napi.chases.load(Ordering::Relaxed) == 0, "chased");
+        expect(napi.chases.load(Ordering::Relaxed) == 0, "migrated");
     });
     assert_eq!(wrong, None);
 }

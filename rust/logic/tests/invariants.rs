@@ -9,12 +9,12 @@ mod common;
 use common::{leave, End, List, Pkt, World, CPUS, QUEUES, RETRY};
 use spans_logic::{
     class::Class,
-    config::{Config, Knob},
+    config::{Config, Param},
     cpus::{ring_count2, Mapping},
     ring::Again,
     stage::{self, Armed, Decision, Flush, Stage},
     subqueue::{Enqueued, Limits, Subqueue, PRIO_RUN},
-    transmit::{Refusal, Tick, WATCHDOG_SECONDS},
+    transmit::{TxDrop, WatchdogCheck, WATCHDOG_SECONDS},
 };
 use std::rc::Rc;
 
@@ -82,7 +82,7 @@ fn inv_02_the_interlock_has_one_owner() {
 #[test]
 fn inv_04_a_packet_behind_the_interlock_is_found() {
     let mut world = World::new(0);
-    world.set(Knob::DelayUsecs, 1);
+    world.set(Param::DelayUsecs, 1);
     world.send(0, 0);
     assert!(world.kick(0));
     let doorbells = world.queues[0].doorbells.len();
@@ -106,7 +106,7 @@ fn inv_05_what_is_owned_is_scheduled() {
     // Whatever happens before.
     world.send(1, 0);
     world.rollup(1);
-    world.set(Knob::StageCount, 4);
+    world.set(Param::StageCount, 4);
     assert!(world.queues[0].poll && world.queues[0].tx.started());
     world.drain();
 }
@@ -116,7 +116,7 @@ fn inv_07_a_full_ring_is_left_to_completion() {
     let mut world = full_ring(1, false);
     assert!(world.queues[0].tx.oactive());
     let doorbells = world.queues[0].doorbells.len();
-    world.set(Knob::StageCount, 8);
+    world.set(Param::StageCount, 8);
     let taken = world.ledger.borrow().taken;
     world.poll(0, 0);
     for _ in 0..4 {
@@ -180,8 +180,8 @@ fn inv_08_a_packet_is_started_or_covered_or_staged() {
 fn inv_09_a_full_queue_is_started_by_force() {
     let mut world = World::new(64);
     // Full by its bytes: staging does not count on that.
-    world.set(Knob::QueueBytes, 1000);
-    world.set(Knob::StageBytes, 1 << 20);
+    world.set(Param::QueueBytes, 1000);
+    world.set(Param::StageBytes, 1 << 20);
     for _ in 0..50 {
         world.transmit(ELSEWHERE, 0, Class::Norm, 300, true);
         world.check();
@@ -195,15 +195,15 @@ fn inv_09_a_full_queue_is_started_by_force() {
 fn inv_09_what_cannot_be_taken_leaves_no_stage_behind() {
     // W5: a packet that is refused does not count.
     let mut world = full_ring(0, false);
-    world.set(Knob::StageCount, 8);
-    world.set(Knob::QueueLen, 1);
+    world.set(Param::StageCount, 8);
+    world.set(Param::QueueLen, 1);
     world.poll(0, 0);
     for _ in 0..50 {
         world.send(1, 0);
         world.check();
         assert!(world.queues[0].stages[1].count() < 8);
     }
-    assert!(world.queues[0].count(End::Refused(Refusal::Full)) > 0);
+    assert!(world.queues[0].count(End::Refused(TxDrop::Full)) > 0);
     world.drain();
 }
 
@@ -254,7 +254,7 @@ fn inv_11_a_start_is_put_off_only_below_both_bounds() {
     let mut stage = begun(&[60]);
     assert_eq!(
         stage.add(&settings, 60, false, false),
-        Decision::Start(Flush::Hint)
+        Decision::Start(Flush::XmitEnd)
     );
     // Nobody is in the way of a lone one.
     let mut stage = begun(&[]);
@@ -268,7 +268,7 @@ fn inv_11_a_start_is_put_off_only_below_both_bounds() {
 fn inv_12_the_last_of_a_stage_empties_it() {
     for cpu in 0..CPUS {
         let mut world = World::new(4);
-        world.set(Knob::StageUsecs, 100);
+        world.set(Param::StageUsecs, 100);
         for sent in 1..=3 {
             world.send(cpu, 0);
             assert_eq!(world.queues[0].stages[cpu].count(), sent);
@@ -362,9 +362,9 @@ fn inv_17_nothing_is_started_unless_the_device_runs() {
         world.check();
         assert_eq!(world.queues[0].inside(), 0);
         let why = if carrier {
-            Refusal::Down
+            TxDrop::Down
         } else {
-            Refusal::NoCarrier
+            TxDrop::NoCarrier
         };
         assert_eq!(world.queues[0].count(End::Refused(why)), 1);
         world.drain();
@@ -481,7 +481,7 @@ fn inv_26_what_was_changed_starts_again() {
     world.drain();
     // A reset.
     let mut world = full_ring(20, false);
-    while !world.tick(0) {}
+    while !world.watchdog_check(0) {}
     assert!(world.queues[0].poll && world.queues[0].tx.started());
     world.drain();
     assert_eq!(world.queues[0].count(End::Expired), 16);
@@ -578,7 +578,7 @@ fn inv_31_company_is_waited_for_until_the_round_ends() {
     world.softirq();
     assert_eq!(world.queues[0].delivered().len(), 1);
     // W8: or as long as the user says, whatever the context.
-    world.set(Knob::StageUsecs, 100);
+    world.set(Param::StageUsecs, 100);
     world.send(ELSEWHERE, 0);
     world.softirq();
     assert_eq!(world.queues[0].delivered().len(), 1);
@@ -592,7 +592,7 @@ fn inv_31_company_is_waited_for_until_the_round_ends() {
 #[test]
 fn inv_31_a_doorbell_does_not_end_the_time() {
     let mut world = World::new(16);
-    world.set(Knob::StageUsecs, 100);
+    world.set(Param::StageUsecs, 100);
     // A full frame does not wait. Neither at home nor elsewhere does its doorbell have what
     // comes next leave when the round ends.
     for cpu in [0, ELSEWHERE] {
@@ -626,7 +626,7 @@ fn inv_32_a_start_of_nothing_is_harmless() {
         assert_eq!(completed.again, Again::Never);
         assert!(!completed.wake && completed.posted == 0 && completed.left == 0);
         assert!(!tx.started() && tx.covered().is_none());
-        assert!(matches!(tx.tick(|| 0), Tick::Idle));
+        assert!(matches!(tx.watchdog_check(|| 0), WatchdogCheck::Idle));
     }
     world.send(0, 0);
     world.drain();
@@ -714,15 +714,15 @@ fn inv_36_prio_never_evicts_prio() {
 fn inv_36_who_is_evicted_is_counted() {
     // W2.
     let mut world = full_ring(0, false);
-    world.set(Knob::QueueLen, 4);
+    world.set(Param::QueueLen, 4);
     world.poll(0, 0);
     for class in [Class::Norm, Class::Prio] {
         for _ in 0..6 {
             world.transmit(1, 0, class, 60, false);
         }
     }
-    assert_eq!(world.queues[0].count(End::Refused(Refusal::Head)), 2);
-    assert_eq!(world.queues[0].count(End::Refused(Refusal::Full)), 2 + 4);
+    assert_eq!(world.queues[0].count(End::Refused(TxDrop::PrioEvict)), 2);
+    assert_eq!(world.queues[0].count(End::Refused(TxDrop::Full)), 2 + 4);
     world.drain();
 }
 
@@ -773,8 +773,8 @@ fn inv_38_norm_is_not_starved() {
 #[test]
 fn inv_38_norm_is_not_starved_where_all_fit_into_the_ring() {
     let mut world = World::new(256);
-    world.set(Knob::StageUsecs, 1000);
-    world.set(Knob::StageBytes, 1 << 20);
+    world.set(Param::StageUsecs, 1000);
+    world.set(Param::StageBytes, 1 << 20);
     let norm = world.send(0, 0);
     for _ in 0..100 {
         world.transmit(0, 0, Class::Prio, 60, false);
@@ -792,13 +792,13 @@ fn inv_38_norm_is_not_starved_where_all_fit_into_the_ring() {
 fn with_a_qdisc_lower_limits_lose_nothing() {
     let mut world = World::new(256);
     world.queues[0].qdisc = true;
-    world.set(Knob::StageUsecs, 1000);
-    world.set(Knob::StageBytes, 1 << 20);
+    world.set(Param::StageUsecs, 1000);
+    world.set(Param::StageBytes, 1 << 20);
     for _ in 0..200 {
         world.send(0, 0);
     }
-    world.set(Knob::QueueLen, 1);
-    world.set(Knob::StageCount, 0);
+    world.set(Param::QueueLen, 1);
+    world.set(Param::StageCount, 0);
     assert!(world.queues[0].stopped);
     world.settle();
     assert!(!world.queues[0].stopped);
@@ -810,7 +810,7 @@ fn a_queue_that_was_stopped_goes_on_without_its_qdisc() {
     let mut world = full_ring(44, true);
     assert!(world.queues[0].stopped);
     world.queues[0].qdisc = false;
-    world.tick(0);
+    world.watchdog_check(0);
     assert!(!world.queues[0].stopped);
     world.drain();
 }
@@ -890,9 +890,9 @@ fn inv_43_purge_leaves_nothing_and_cuts_at_once() {
 fn inv_45_staging_by_itself_fills_no_queue() {
     for count in [2, 16, 256] {
         let mut world = World::new(count);
-        world.set(Knob::QueueLen, 1);
-        world.set(Knob::StageUsecs, 1000);
-        world.set(Knob::StageBytes, 1 << 20);
+        world.set(Param::QueueLen, 1);
+        world.set(Param::StageUsecs, 1000);
+        world.set(Param::StageBytes, 1 << 20);
         world.set_slots(1024);
         for cpu in 0..CPUS {
             for _ in 1..count {
@@ -913,9 +913,9 @@ fn inv_45_limits_follow_the_stages() {
     // W4.
     let mut config = Config::default();
     let packets = |config: &Config| config.settings(1500, 28, 4).limits.packets;
-    config.set(Knob::QueueLen, 10).unwrap();
+    config.set(Param::QueueLen, 10).unwrap();
     for count in [0, 1, 16, 256] {
-        config.set(Knob::StageCount, count).unwrap();
+        config.set(Param::StageCount, count).unwrap();
         assert_eq!(packets(&config), 10 + 4 * count as usize);
     }
 }
@@ -948,9 +948,9 @@ fn inv_49_a_queue_always_holds_something() {
     let limits = Limits::new(0, 0, 0, 0, 0);
     assert!(limits.packets >= 1);
     let mut config = Config::default();
-    assert!(config.set(Knob::QueueLen, 0).is_err());
-    config.set(Knob::QueueLen, 1).unwrap();
-    config.set(Knob::StageCount, 0).unwrap();
+    assert!(config.set(Param::QueueLen, 0).is_err());
+    config.set(Param::QueueLen, 1).unwrap();
+    config.set(Param::StageCount, 0).unwrap();
     let limits = config.settings(0, 0, 0).limits;
     assert!(limits.packets >= 1 && limits.bytes >= 1);
     let limits = Limits::new(usize::MAX, 0, 2, 2, usize::MAX);
@@ -966,7 +966,7 @@ fn inv_50_nobody_watches_an_empty_ring() {
         world.send(0, 0);
         world.softirq();
         for _ in 0..3 {
-            assert!(!world.tick(0));
+            assert!(!world.watchdog_check(0));
         }
     }
     // Nor a line that is cut, whatever came back.
@@ -979,7 +979,7 @@ fn inv_50_nobody_watches_an_empty_ring() {
     assert_eq!(world.queues[0].count(End::Purged), 1);
     assert_eq!(world.queues[0].tx.ring().used(), 0);
     for _ in 0..2 * WATCHDOG_SECONDS {
-        assert!(!world.tick(0));
+        assert!(!world.watchdog_check(0));
         world.check();
     }
     world.drain();
@@ -992,9 +992,9 @@ fn inv_51_a_ring_that_hangs_is_reset_after_five_seconds() {
     assert!(world.queues[0].stopped);
     for _ in 1..5 {
         world.softirq();
-        assert!(!world.tick(0));
+        assert!(!world.watchdog_check(0));
     }
-    assert!(world.tick(0));
+    assert!(world.watchdog_check(0));
     world.drain();
     assert_eq!(world.queues[0].count(End::Expired), 16);
 }
@@ -1004,7 +1004,7 @@ fn inv_51_a_ring_that_is_slow_does_not_hang() {
     let mut world = full_ring(10, false);
     for _ in 0..4 {
         for _ in 1..WATCHDOG_SECONDS {
-            assert!(!world.tick(0));
+            assert!(!world.watchdog_check(0));
         }
         world.poll(0, 1);
     }
@@ -1018,12 +1018,12 @@ fn inv_51_frames_that_come_back_are_watched() {
     world.send(0, 0);
     world.begin_poll(0, 1);
     // All are carried: there is nothing to reset.
-    while !world.tick(0) {}
+    while !world.watchdog_check(0) {}
     world.end_poll(0, 1);
     for _ in 1..WATCHDOG_SECONDS {
-        assert!(!world.tick(0));
+        assert!(!world.watchdog_check(0));
     }
-    assert!(world.tick(0));
+    assert!(world.watchdog_check(0));
     assert_eq!(world.queues[0].count(End::Expired), 1);
     world.drain();
 }
@@ -1049,7 +1049,7 @@ fn without_a_qdisc_nothing_stops() {
         world.send(0, 0);
     }
     assert!(!world.queues[0].stopped);
-    assert!(world.queues[0].count(End::Refused(Refusal::Full)) > 0);
+    assert!(world.queues[0].count(End::Refused(TxDrop::Full)) > 0);
     world.drain();
 }
 
@@ -1058,8 +1058,8 @@ fn without_a_qdisc_nothing_stops() {
 #[test]
 fn a_line_has_a_rate_and_a_delay() {
     let mut world = World::new(0);
-    world.set(Knob::RateMbit, 8); // a byte in a microsecond
-    world.set(Knob::DelayUsecs, 500);
+    world.set(Param::RateMbit, 8); // a byte in a microsecond
+    world.set(Param::DelayUsecs, 500);
     for _ in 0..3 {
         world.transmit(0, 0, Class::Norm, 1000, false);
     }
@@ -1080,11 +1080,11 @@ fn a_line_has_a_rate_and_a_delay() {
 #[test]
 fn a_new_time_counts_at_once() {
     let mut world = World::new(16);
-    world.set(Knob::StageUsecs, 1_000_000);
+    world.set(Param::StageUsecs, 1_000_000);
     world.send(1, 0);
     world.softirq();
     assert_eq!(world.queues[0].delivered().len(), 0);
-    world.set(Knob::StageUsecs, 0);
+    world.set(Param::StageUsecs, 0);
     world.softirq();
     world.send(1, 0);
     world.softirq();

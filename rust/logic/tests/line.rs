@@ -8,10 +8,10 @@ mod common;
 use common::{leave, Ledger, List, Pkt, World};
 use spans_logic::{
     class::Class,
-    config::Knob,
+    config::Param,
     line::{Line, Occupancy},
     ring::{Again, Ring},
-    transmit::{Tick, WATCHDOG_SECONDS},
+    transmit::{WatchdogCheck, WATCHDOG_SECONDS},
 };
 use std::{cell::RefCell, rc::Rc};
 
@@ -214,8 +214,8 @@ fn a_turn_is_not_saved_up() {
 /// A world whose line has this rate and delay.
 fn world(rate: u32, delay: u32) -> World {
     let mut world = World::new(0);
-    world.set(Knob::RateMbit, rate);
-    world.set(Knob::DelayUsecs, delay);
+    world.set(Param::RateMbit, rate);
+    world.set(Param::DelayUsecs, delay);
     world
 }
 
@@ -312,7 +312,7 @@ fn another_rate_is_for_frames_that_wait_for_their_time() {
         world.softirq();
         // The first one has left, if no poll has seen it.
         world.pass(3 * SECOND);
-        world.set(Knob::RateMbit, rate);
+        world.set(Param::RateMbit, rate);
         let end = 3 * SECOND + 5 * each;
         world.softirq();
         while let Some(next) = world.next_timer().filter(|next| *next <= end) {
@@ -380,9 +380,9 @@ fn waiting_for_a_turn_is_no_hang() {
     for second in 0..18 {
         for queue in 0..2 {
             let now = world.now;
-            let tick = world.queues[queue].tx.tick(|| now);
+            let tick = world.queues[queue].tx.watchdog_check(|| now);
             assert!(
-                matches!(tick, Tick::Busy | Tick::Idle),
+                matches!(tick, WatchdogCheck::Busy | WatchdogCheck::Idle),
                 "after {second} seconds"
             );
         }
@@ -403,7 +403,7 @@ fn waiting_for_a_turn_is_no_hang() {
     for _ in 0..WATCHDOG_SECONDS {
         world.pass(SECOND);
         world.softirq();
-        world.tick(0);
+        world.watchdog_check(0);
     }
     assert!(world.queues[0].tx.ring().used() == 0);
     world.drain();

@@ -9,7 +9,7 @@ use common::{leave, List, Pkt, World, CPUS, QUEUES};
 use proptest::{collection::vec, prelude::*};
 use spans_logic::{
     class::Class,
-    config::Knob,
+    config::Param,
     line::{Line, Occupancy},
     ring::{Again, Ring},
     stage::{self, Decision, Stage},
@@ -39,12 +39,12 @@ enum Op {
     Softirq,
     Pass(u64),
     Kick(usize),
-    Set(Knob, u32),
+    Set(Param, u32),
     Slots(u32),
     Qdisc(usize, bool),
     Home(usize, usize),
     Stall(usize, bool),
-    Tick(usize, usize),
+    WatchdogCheck(usize, usize),
     Carrier(bool),
     Reset,
     Up(bool),
@@ -54,17 +54,17 @@ fn class() -> impl Strategy<Value = Class> {
     prop_oneof![Just(Class::Prio), Just(Class::Norm), Just(Class::Norm)]
 }
 
-fn knob() -> impl Strategy<Value = Op> {
+fn param() -> impl Strategy<Value = Op> {
     prop_oneof![
-        (Just(Knob::StageCount), 0..20u32),
-        (Just(Knob::StageBytes), 0..4000u32),
-        (Just(Knob::StageUsecs), 0..3u32),
-        (Just(Knob::QueueLen), 1..20u32),
-        (Just(Knob::QueueBytes), 0..20_000u32),
-        (Just(Knob::RateMbit), 0..3u32),
-        (Just(Knob::DelayUsecs), 0..50u32),
+        (Just(Param::StageCount), 0..20u32),
+        (Just(Param::StageBytes), 0..4000u32),
+        (Just(Param::StageUsecs), 0..3u32),
+        (Just(Param::QueueLen), 1..20u32),
+        (Just(Param::QueueBytes), 0..20_000u32),
+        (Just(Param::RateMbit), 0..3u32),
+        (Just(Param::DelayUsecs), 0..50u32),
     ]
-    .prop_map(|(knob, value)| Op::Set(knob, value))
+    .prop_map(|(param, value)| Op::Set(param, value))
 }
 
 fn send() -> impl Strategy<Value = Op> {
@@ -82,12 +82,12 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Softirq),
         2 => (0..200_000u64).prop_map(Op::Pass),
         1 => (0..QUEUES).prop_map(Op::Kick),
-        2 => knob(),
+        2 => param(),
         1 => (4..7u32).prop_map(|log| Op::Slots(1 << log)),
         1 => (0..QUEUES, any::<bool>()).prop_map(|(queue, on)| Op::Qdisc(queue, on)),
         1 => (0..QUEUES, 0..CPUS).prop_map(|(queue, cpu)| Op::Home(queue, cpu)),
         1 => (0..QUEUES, any::<bool>()).prop_map(|(queue, on)| Op::Stall(queue, on)),
-        1 => (0..QUEUES, 1..7usize).prop_map(|(queue, count)| Op::Tick(queue, count)),
+        1 => (0..QUEUES, 1..7usize).prop_map(|(queue, count)| Op::WatchdogCheck(queue, count)),
         1 => any::<bool>().prop_map(Op::Carrier),
         1 => Just(Op::Reset),
         1 => any::<bool>().prop_map(Op::Up),
@@ -110,7 +110,7 @@ fn happen(world: &mut World, op: &Op) {
         Op::Softirq => world.softirq(),
         Op::Pass(nanoseconds) => world.pass(nanoseconds),
         Op::Kick(queue) => drop(world.kick(queue)),
-        Op::Set(knob, value) => world.set(knob, value),
+        Op::Set(param, value) => world.set(param, value),
         Op::Slots(slots) => world.set_slots(slots),
         Op::Qdisc(queue, qdisc) => {
             let queue = &mut world.queues[queue];
@@ -126,9 +126,9 @@ fn happen(world: &mut World, op: &Op) {
                 world.kick(queue);
             }
         }
-        Op::Tick(queue, count) => {
+        Op::WatchdogCheck(queue, count) => {
             for _ in 0..count {
-                world.tick(queue);
+                world.watchdog_check(queue);
                 world.check();
             }
         }
@@ -233,8 +233,8 @@ proptest! {
         sections in 1..4,
     ) {
         let mut world = World::new(count);
-        world.set(Knob::StageBytes, 1 << 20);
-        world.set(Knob::StageUsecs, wait);
+        world.set(Param::StageBytes, 1 << 20);
+        world.set(Param::StageUsecs, wait);
         let wanted = k.div_ceil(count.max(1) as usize);
         for _ in 0..sections {
             let before = world.queues[0].doorbells.len();
@@ -286,10 +286,10 @@ proptest! {
             until(&mut world, &latest, next);
             world.pass(next - world.now);
             if number % 20 == 0 {
-                world.set(Knob::StageUsecs, usecs[number / 20 % usecs.len()]);
+                world.set(Param::StageUsecs, usecs[number / 20 % usecs.len()]);
                 until(&mut world, &latest, next);
             }
-            latest.push(world.now + u64::from(world.config.get(Knob::StageUsecs)) * 1000);
+            latest.push(world.now + u64::from(world.config.get(Param::StageUsecs)) * 1000);
             world.transmit(cpu, queue, class, len, more);
         }
         until(&mut world, &latest, u64::MAX);

@@ -3,7 +3,7 @@
 //! A device that is being made.
 
 use super::{drop_data, private, vtable::VTable, Device, Operations, Private};
-use crate::net::{bindings, log, neighbour, rtnl::Rtnl, word::Word};
+use crate::net::{bindings, log, neighbour, rtnl::Rtnl, word::RelaxedCell};
 use core::{marker::PhantomData, ops::RangeInclusive};
 use kernel::{
     error::to_result,
@@ -80,7 +80,7 @@ impl<T: Operations> Setup<'_, T> {
         // comes with `ndo_init`, when it has been asked for the last time.
         dev.type_ = bindings::ARPHRD_NONE as u16;
         // SAFETY: By the type invariant the area is a `Private<T>`, and nobody else uses it.
-        unsafe { (*private::<T>(self.dev)).msg_enable = Word::new(log::DEFAULT) };
+        unsafe { (*private::<T>(self.dev)).msg_enable = RelaxedCell::new(log::DEFAULT) };
         // Netpoll, which netconsole stands on, would send and poll with interrupts off: in the
         // middle of a section that a `LocalBhDisabled` seems to protect.
         //

@@ -69,7 +69,7 @@ impl<T: Operations> VTable<T> {
         let running =
             unsafe { core::mem::replace(&mut (*device.private()).running, core::ptr::null_mut()) };
         // SAFETY: `open_callback` put it there with `into_foreign()`, and it was just taken out.
-        if let Some(running) = unsafe { T::Running::try_from_foreign(running) } {
+        if let Some(running) = unsafe { T::OpenState::try_from_foreign(running) } {
             T::stop(device, running, &rtnl);
         }
         0

@@ -14,45 +14,45 @@ use kernel::prelude::*;
 impl notifier::Events for Spans {
     /// Net/3 announces each address that is set (`in_ifinit()`, `arpwhohas()`); the
     /// kernel does so when it is told to. The user may tell it otherwise.
-    fn came(dev: &Device<Self>, rtnl: &Rtnl) {
+    fn register(dev: &Device<Self>, rtnl: &Rtnl) {
         dev.set_arp_notify(true, rtnl);
         dev.set_arp_parameters(&PARAMETERS, rtnl);
     }
 
     /// Addresses mean something else in another namespace.
-    fn goes(dev: &Device<Self>, _: &Rtnl) {
-        dev.data().arp().forget(true);
+    fn unregister(dev: &Device<Self>, _: &Rtnl) {
+        dev.data().arp().flush(true);
     }
 
     fn up(dev: &Device<Self>, rtnl: &Rtnl) {
         restore(dev, rtnl);
-        dev.data().segment().lines().report(rtnl);
+        dev.data().segment().link_states().report(rtnl);
     }
 
     /// That it is down itself is known by its flags.
     fn down(dev: &Device<Self>, rtnl: &Rtnl) {
-        dev.data().segment().lines().report(rtnl);
+        dev.data().segment().link_states().report(rtnl);
     }
 
     /// The next packet to each host asks for it, which tells it the new address.
-    fn readdressed(dev: &Device<Self>, rtnl: &Rtnl) {
-        dev.data().arp().forget(false);
+    fn change_addr(dev: &Device<Self>, rtnl: &Rtnl) {
+        dev.data().arp().flush(false);
         restore(dev, rtnl);
     }
 
-    fn changed(dev: &Device<Self>, rtnl: &Rtnl) {
+    fn change(dev: &Device<Self>, rtnl: &Rtnl) {
         let port = dev.data();
         if !dev.does_arp() {
-            port.arp().forget(false);
+            port.arp().flush(false);
         } else if !dev.carrier_ok() {
-            port.arp().is_mended(false);
+            port.arp().update_carrier(false);
             if dev.arp_evict_nocarrier(rtnl) {
-                port.arp().forget(false);
+                port.arp().flush(false);
             }
-        } else if port.arp().is_mended(true) {
+        } else if port.arp().update_carrier(true) {
             // A host that was asked over a line that was cut could not answer.
-            port.arp().mend();
-            Arp::tell(port.arp(), dev, &local_bh_disable());
+            port.arp().carrier_on();
+            Arp::sync(port.arp(), dev, &local_bh_disable());
         }
         restore(dev, rtnl);
     }
@@ -67,7 +67,7 @@ impl notifier::Events for Spans {
     /// interface.
     fn address_removed(dev: &Device<Self>, rtnl: &Rtnl) {
         if !dev.has_addresses(rtnl) {
-            dev.data().arp().forget(false);
+            dev.data().arp().flush(false);
         }
         restore(dev, rtnl);
     }
@@ -86,7 +86,7 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
     for _ in 0..capacity {
         // Each on its own: there may be many.
         let bh = local_bh_disable();
-        let Some((ip, address)) = arp.shared.lock(&bh).table.forgotten() else {
+        let Some((ip, address)) = arp.shared.lock(&bh).table.next_unrestored() else {
             return;
         };
         if dev.inet_addr_type(ip, &bh) != AddressType::Unicast {

@@ -2,11 +2,11 @@
 
 //! How entries grow old.
 
-use super::{Bucket, Queue, Queues, State, Store, Table, PACES};
+use super::{Bucket, List, Lists, State, Store, Table, PACES};
 use crate::arp::{
     config::Settings,
-    event::{Due, End},
-    slots::{Entry, Place},
+    event::{Due, RemoveReason},
+    slots::{Entry, SlotId},
 };
 use core::ops::DerefMut;
 
@@ -15,7 +15,7 @@ use core::ops::DerefMut;
 pub(super) struct Waits {
     asking: [u64; PACES],
     valid: u64,
-    ending: u64,
+    expiring: u64,
     unverified: u64,
     failed: u64,
 }
@@ -27,7 +27,7 @@ impl Waits {
         Self {
             asking: core::array::from_fn(|pace| sixteenth.saturating_mul(13 + 2 * pace as u64)),
             valid: settings.lifetime.saturating_sub(settings.lead()),
-            ending: settings.lifetime,
+            expiring: settings.lifetime,
             unverified: settings.lifetime,
             failed: settings.hold,
         }
@@ -41,17 +41,17 @@ where
 {
     /// The line is mended: hosts that are being asked for are asked at once, as if for the
     /// first time.
-    pub fn mend(&mut self, now: u64) {
-        self.mended = now;
+    pub fn carrier_on(&mut self, now: u64) {
+        self.carrier_since = now;
     }
 
     /// Time has passed: does at most `budget` of what is due, which goes to `out`.
-    /// `dice` throws random numbers. Answers whether there is more.
+    /// `random` throws random numbers. Answers whether there is more.
     pub fn tick(
         &mut self,
         now: u64,
         budget: usize,
-        mut dice: impl FnMut() -> u32,
+        mut random: impl FnMut() -> u32,
         mut out: impl FnMut(Due),
     ) -> bool {
         // What is still there is about to be dropped.
@@ -61,35 +61,35 @@ where
         let (settings, waits) = (self.settings, self.waits);
         let mut left = budget;
         for (pace, wait) in waits.asking.into_iter().enumerate() {
-            while let Some(place) = self.due_request(pace, wait, now) {
+            while let Some(id) = self.due_request(pace, wait, now) {
                 let Some(rest) = left.checked_sub(1) else {
                     return true;
                 };
                 left = rest;
                 let Some(&Entry {
                     ip, state, since, ..
-                }) = self.slots.get(place)
+                }) = self.slots.get(id)
                 else {
                     break;
                 };
                 match state {
-                    State::Incomplete { .. } if since < self.mended => {
-                        self.ask(place, 0, now, dice());
-                        out(Due::Ask(ip));
+                    State::Incomplete { .. } if since < self.carrier_since => {
+                        self.request(id, 0, now, random());
+                        out(Due::Request(ip));
                     }
                     State::Incomplete { tries, .. } if tries < settings.tries => {
-                        self.ask(place, tries, now, dice());
-                        out(Due::Ask(ip));
+                        self.request(id, tries, now, random());
+                        out(Due::Request(ip));
                     }
                     _ => {
-                        self.totals.failed = self.totals.failed.wrapping_add(1);
-                        self.enter(place, State::Failed, now);
-                        self.lock(place);
+                        self.stats.failed = self.stats.failed.wrapping_add(1);
+                        self.set_state(id, State::Failed, now);
+                        self.lock(id);
                     }
                 }
             }
         }
-        while let Some(place) = self.due(|queues| Some(&queues.valid), waits.valid, now) {
+        while let Some(id) = self.due(|lists| Some(&lists.valid), waits.valid, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
@@ -98,41 +98,41 @@ where
                 ip,
                 address,
                 since,
-                heard,
+                unsolicited,
                 ..
-            }) = self.slots.get(place)
+            }) = self.slots.get(id)
             else {
                 break;
             };
-            self.enter(place, State::Ending, since);
+            self.set_state(id, State::Expiring, since);
             // Some readers of the kernel's neighbours do not tell that they use them (flow tables,
             // bpf_fib_lookup()), so that a packet was ever sent counts for all of its life.
-            if !heard && now.saturating_sub(since) < settings.lifetime {
+            if !unsolicited && now.saturating_sub(since) < settings.lifetime {
                 out(Due::Verify(ip, address));
             }
         }
-        while let Some(place) = self.due(|queues| Some(&queues.ending), waits.ending, now) {
+        while let Some(id) = self.due(|lists| Some(&lists.expiring), waits.expiring, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
             left = rest;
-            self.totals.expired = self.totals.expired.wrapping_add(1);
-            self.go(place, End::Expired);
+            self.stats.expired = self.stats.expired.wrapping_add(1);
+            self.mark_removed(id, RemoveReason::Expired);
         }
-        while let Some(place) = self.due(|queues| Some(&queues.unverified), waits.unverified, now) {
+        while let Some(id) = self.due(|lists| Some(&lists.unverified), waits.unverified, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
             left = rest;
-            self.totals.expired = self.totals.expired.wrapping_add(1);
-            self.go(place, End::Expired);
+            self.stats.expired = self.stats.expired.wrapping_add(1);
+            self.mark_removed(id, RemoveReason::Expired);
         }
-        while let Some(place) = self.due(|queues| Some(&queues.failed), waits.failed, now) {
+        while let Some(id) = self.due(|lists| Some(&lists.failed), waits.failed, now) {
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
             left = rest;
-            self.go(place, End::Forgiven);
+            self.mark_removed(id, RemoveReason::RetryAllowed);
         }
         false
     }
@@ -142,34 +142,34 @@ where
         if !self.up {
             return None;
         }
-        let (queues, waits) = (&self.queues, &self.waits);
-        let asking = queues.asking.iter().zip(waits.asking);
-        let asking = asking.map(|(queue, wait)| (queue, self.answer_wait(queue, wait)));
+        let (lists, waits) = (&self.lists, &self.waits);
+        let asking = lists.asking.iter().zip(waits.asking);
+        let asking = asking.map(|(list, wait)| (list, self.answer_wait(list, wait)));
         let others = [
-            (&queues.valid, waits.valid),
-            (&queues.ending, waits.ending),
-            (&queues.unverified, waits.unverified),
-            (&queues.failed, waits.failed),
+            (&lists.valid, waits.valid),
+            (&lists.expiring, waits.expiring),
+            (&lists.unverified, waits.unverified),
+            (&lists.failed, waits.failed),
         ];
         asking
             .chain(others)
-            .filter_map(|(queue, wait)| {
-                let entry = self.slots.get(queue.first()?)?;
+            .filter_map(|(list, wait)| {
+                let entry = self.slots.get(list.first()?)?;
                 Some(entry.since.saturating_add(wait))
             })
             .min()
     }
 
     /// The first host of a queue that is to be asked again.
-    fn due_request(&self, pace: usize, wait: u64, now: u64) -> Option<Place> {
-        let wait = self.answer_wait(self.queues.asking.get(pace)?, wait);
-        self.due(|queues| queues.asking.get(pace), wait, now)
+    fn due_request(&self, pace: usize, wait: u64, now: u64) -> Option<SlotId> {
+        let wait = self.answer_wait(self.lists.asking.get(pace)?, wait);
+        self.due(|lists| lists.asking.get(pace), wait, now)
     }
 
     /// How long the first host of a queue may take to answer, if it could hear the request.
-    fn answer_wait(&self, queue: &Queue, wait: u64) -> u64 {
-        let first = queue.first().and_then(|place| self.slots.get(place));
-        if first.is_some_and(|entry| entry.since < self.mended) {
+    fn answer_wait(&self, list: &List, wait: u64) -> u64 {
+        let first = list.first().and_then(|id| self.slots.get(id));
+        if first.is_some_and(|entry| entry.since < self.carrier_since) {
             0
         } else {
             wait
@@ -180,12 +180,12 @@ where
     #[inline]
     fn due(
         &self,
-        queue: impl FnOnce(&Queues) -> Option<&Queue>,
+        list: impl FnOnce(&Lists) -> Option<&List>,
         wait: u64,
         now: u64,
-    ) -> Option<Place> {
-        let place = queue(&self.queues)?.first()?;
-        let entry = self.slots.get(place)?;
-        (now >= entry.since.saturating_add(wait)).then_some(place)
+    ) -> Option<SlotId> {
+        let id = list(&self.lists)?.first()?;
+        let entry = self.slots.get(id)?;
+        (now >= entry.since.saturating_add(wait)).then_some(id)
     }
 }

@@ -6,8 +6,8 @@ use super::{Bucket, State, Store, Table};
 use crate::{
     address::Address,
     arp::{
-        event::{Neighbour, Wish},
-        slots::Place,
+        event::{Neighbour, Requester},
+        slots::SlotId,
     },
 };
 use core::{net::Ipv4Addr, ops::DerefMut};
@@ -26,73 +26,75 @@ where
             Neighbour::Permanent(address) => self.set_permanent(ip, address, now),
             Neighbour::Reachable(address)
             | Neighbour::Stale(address)
-            | Neighbour::Probing(address) => self.has_address(ip, address, neighbour, now),
+            | Neighbour::Probing(address) => self.set_resolved(ip, address, neighbour, now),
             Neighbour::Unresolved | Neighbour::Failed | Neighbour::Dead => {
-                self.has_none(ip, neighbour);
+                self.set_unresolved(ip, neighbour);
             }
         }
     }
 
     fn set_permanent(&mut self, ip: Ipv4Addr, address: Address, now: u64) {
-        let place = match self.known(ip) {
-            Some((place, _)) => Some(place),
-            None => self.add(ip, Wish::User),
+        let id = match self.live(ip) {
+            Some((id, _)) => Some(id),
+            None => self.add(ip, Requester::User),
         };
-        if let Some(place) = place {
-            self.enter(place, State::Permanent, now);
-            self.set_address(place, address);
-            self.set_heard(place, false);
+        if let Some(id) = id {
+            self.set_state(id, State::Permanent, now);
+            self.set_address(id, address);
+            self.set_unsolicited(id, false);
         }
     }
 
-    fn has_address(&mut self, ip: Ipv4Addr, address: Address, neighbour: Neighbour, now: u64) {
+    fn set_resolved(&mut self, ip: Ipv4Addr, address: Address, neighbour: Neighbour, now: u64) {
         // Only REACHABLE is said without doubt.
-        let doubted = !matches!(neighbour, Neighbour::Reachable(_));
-        let Some((place, entry)) = self.known(ip) else {
-            let wish = if doubted {
-                Wish::Stranger
+        let unverified = !matches!(neighbour, Neighbour::Reachable(_));
+        let Some((id, entry)) = self.live(ip) else {
+            let requester = if unverified {
+                Requester::Unsolicited
             } else {
-                Wish::Packet
+                Requester::Packet
             };
-            if let Some(place) = self.add(ip, wish) {
-                self.has(place, address, doubted, now);
+            if let Some(id) = self.add(ip, requester) {
+                self.learn(id, address, unverified, now);
             }
             return;
         };
         let same = entry.address == address;
         match entry.state {
             // What it was told last.
-            State::Forgotten if same => (),
-            State::Forgotten if self.up => self.lock(place),
-            State::Forgotten | State::Permanent => self.has(place, address, doubted, now),
+            State::Unrestored if same => (),
+            State::Unrestored if self.up => self.lock(id),
+            State::Unrestored | State::Permanent => self.learn(id, address, unverified, now),
             // It is to be told something else, or the same.
             _ if entry.locked => (),
             // An answer to a question that was not ours: no first packet will be noted.
-            State::Valid | State::Ending if same && !doubted => self.set_heard(place, false),
-            State::Valid | State::Ending if same => (),
-            State::Unverified if same && doubted => (),
+            State::Valid | State::Expiring if same && !unverified => {
+                self.set_unsolicited(id, false)
+            }
+            State::Valid | State::Expiring if same => (),
+            State::Unverified if same && unverified => (),
             // It is asked for already.
-            State::Incomplete { .. } if doubted => (),
-            _ => self.has(place, address, doubted, now),
+            State::Incomplete { .. } if unverified => (),
+            _ => self.learn(id, address, unverified, now),
         }
     }
 
-    fn has(&mut self, place: Place, address: Address, doubted: bool, now: u64) {
-        if doubted {
-            self.doubt(place, address, now);
+    fn learn(&mut self, id: SlotId, address: Address, unverified: bool, now: u64) {
+        if unverified {
+            self.set_unverified(id, address, now);
         } else {
-            self.believe(place, address, now);
-            self.set_heard(place, false);
+            self.confirm(id, address, now);
+            self.set_unsolicited(id, false);
         }
     }
 
-    fn has_none(&mut self, ip: Ipv4Addr, neighbour: Neighbour) {
-        let Some((place, entry)) = self.known(ip) else {
+    fn set_unresolved(&mut self, ip: Ipv4Addr, neighbour: Neighbour) {
+        let Some((id, entry)) = self.live(ip) else {
             return;
         };
         let ends = match (neighbour, entry.state) {
             (Neighbour::Dead, State::Permanent) => {
-                self.enter(place, State::Forgotten, entry.since);
+                self.set_state(id, State::Unrestored, entry.since);
                 false
             }
             (_, State::Permanent) => true,
@@ -100,34 +102,34 @@ where
             // What is known stays known.
             (Neighbour::Dead, state) => !state.is_valid(),
             // Unless it failed because it was told so, the user has deleted it.
-            (Neighbour::Failed, state) => state != State::Failed && self.told != Some(ip),
+            (Neighbour::Failed, state) => state != State::Failed && self.last_update != Some(ip),
             _ => false,
         };
         if ends {
-            self.release(place);
+            self.remove(id);
         }
     }
 
     /// Something that the user has set and the kernel has forgotten.
-    pub fn forgotten(&self) -> Option<(Ipv4Addr, Address)> {
-        let entry = self.slots.get(self.queues.forgotten.first()?)?;
+    pub fn next_unrestored(&self) -> Option<(Ipv4Addr, Address)> {
+        let entry = self.slots.get(self.lists.unrestored.first()?)?;
         Some((entry.ip, entry.address))
     }
 
     /// The kernel cannot have it any more.
     pub fn not_restored(&mut self, ip: Ipv4Addr) {
-        if let Some((place, entry)) = self.known(ip) {
-            if entry.state == State::Forgotten {
-                self.release(place);
+        if let Some((id, entry)) = self.live(ip) {
+            if entry.state == State::Unrestored {
+                self.remove(id);
             }
         }
     }
 
     /// The kernel has it again.
     pub fn restored(&mut self, ip: Ipv4Addr) {
-        if let Some((place, entry)) = self.known(ip) {
-            if entry.state == State::Forgotten {
-                self.enter(place, State::Permanent, entry.since);
+        if let Some((id, entry)) = self.live(ip) {
+            if entry.state == State::Unrestored {
+                self.set_state(id, State::Permanent, entry.since);
             }
         }
     }

@@ -2,12 +2,12 @@
 
 //! Room for entries, and who has to make it.
 
-use super::{Bucket, Queue, State, Store, Table, Use};
+use super::{Bucket, List, State, Store, Table, Use};
 use crate::{
     address::Address,
     arp::{
-        event::{End, Wish},
-        slots::{Entry, Place},
+        event::{RemoveReason, Requester},
+        slots::{Entry, SlotId},
     },
 };
 use core::{net::Ipv4Addr, ops::DerefMut};
@@ -23,9 +23,9 @@ where
 {
     /// Whether an entry for this address is there or could be made for a packet.
     pub fn has_room(&self, ip: Ipv4Addr) -> bool {
-        self.known(ip).is_some()
+        self.live(ip).is_some()
             || self.has_slot(ip)
-                && (self.len() < self.settings.limit || self.victim(Wish::Packet).is_some())
+                && (self.len() < self.settings.limit || self.victim(Requester::Packet).is_some())
     }
 
     /// The same, before the kernel makes a neighbour: that there is no room is counted, but
@@ -33,9 +33,9 @@ where
     /// that packet next.
     pub fn admits(&mut self, ip: Ipv4Addr) -> bool {
         let has_room = self.has_room(ip);
-        let heard = self.refused.iter_mut().find(|it| **it == Some(ip));
-        if !has_room && heard.and_then(Option::take).is_none() {
-            self.totals.refused = self.totals.refused.wrapping_add(1);
+        let same = self.refused.iter_mut().find(|it| **it == Some(ip));
+        if !has_room && same.and_then(Option::take).is_none() {
+            self.stats.refused = self.stats.refused.wrapping_add(1);
         }
         has_room
     }
@@ -52,33 +52,33 @@ where
     /// it [was](Self::in_use), others come before it the next time.
     pub fn least_recently_used(&self, budget: usize) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.slots
-            .queued(&self.sent)
+            .iter(&self.sent)
             .take(budget)
             .map(|entry| entry.ip)
     }
 
     /// Packets were sent to a host of late.
     pub fn in_use(&mut self, ip: Ipv4Addr) {
-        if let Some(place) = self.sent_to(ip) {
-            self.slots.unlink(&mut self.sent, place);
-            self.slots.push(&mut self.sent, place);
+        if let Some(id) = self.sent_to(ip) {
+            self.slots.unlink(&mut self.sent, id);
+            self.slots.push(&mut self.sent, id);
         }
     }
 
     /// Has a host that packets were sent to make room for a packet to another one. Answers
     /// whether it has.
     pub fn evict(&mut self, ip: Ipv4Addr) -> bool {
-        let place = self.sent_to(ip);
-        if let Some(place) = place {
-            self.totals.evicted = self.totals.evicted.wrapping_add(1);
-            self.go(place, End::Evicted(Wish::Packet));
+        let id = self.sent_to(ip);
+        if let Some(id) = id {
+            self.stats.evicted = self.stats.evicted.wrapping_add(1);
+            self.mark_removed(id, RemoveReason::Evicted(Requester::Packet));
         }
-        place.is_some()
+        id.is_some()
     }
 
-    fn sent_to(&self, ip: Ipv4Addr) -> Option<Place> {
-        let (place, entry) = self.known(ip)?;
-        (Use::of((entry.state, entry.heard)) == Use::Sent).then_some(place)
+    fn sent_to(&self, ip: Ipv4Addr) -> Option<SlotId> {
+        let (id, entry) = self.live(ip)?;
+        (Use::of((entry.state, entry.unsolicited)) == Use::Sent).then_some(id)
     }
 
     /// Moves to another store and other buckets, and gives the old ones back. A store in which
@@ -92,10 +92,10 @@ where
 
     /// Gives at most so many of those that did not answer another chance. Answers whether
     /// there are more.
-    pub fn forgive(&mut self, budget: usize) -> bool {
+    pub fn retry_failed(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
-            match self.queues.failed.first() {
-                Some(place) => self.go(place, End::Forgiven),
+            match self.lists.failed.first() {
+                Some(id) => self.mark_removed(id, RemoveReason::RetryAllowed),
                 None => return false,
             }
         }
@@ -105,63 +105,63 @@ where
     /// Forgets at most so many entries, but none that the user has set unless `all`
     /// shall go, and tells nobody: the kernel forgets them, too. Answers whether there
     /// are more.
-    pub fn drop_some(&mut self, budget: usize, all: bool) -> bool {
+    pub fn flush_some(&mut self, budget: usize, all: bool) -> bool {
         let mut left = budget;
         loop {
-            let set = self.queues.permanent.first();
-            let set = set.or(self.queues.forgotten.first()).filter(|_| all);
-            let asking = self.queues.asking.iter().find_map(Queue::first);
+            let set = self.lists.permanent.first();
+            let set = set.or(self.lists.unrestored.first()).filter(|_| all);
+            let asking = self.lists.asking.iter().find_map(List::first);
             let first = asking
-                .or(self.queues.valid.first())
-                .or(self.queues.ending.first())
-                .or(self.queues.unverified.first())
-                .or(self.queues.failed.first())
+                .or(self.lists.valid.first())
+                .or(self.lists.expiring.first())
+                .or(self.lists.unverified.first())
+                .or(self.lists.failed.first())
                 .or(set);
-            let Some(place) = first else {
+            let Some(id) = first else {
                 return false;
             };
             let Some(rest) = left.checked_sub(1) else {
                 return true;
             };
             left = rest;
-            self.release(place);
+            self.remove(id);
         }
     }
 
     /// An entry for an address of which nothing is known. It is gone until it enters
     /// another state. There may have to be made room; if none can be, that is counted.
-    pub(super) fn add(&mut self, ip: Ipv4Addr, wish: Wish) -> Option<Place> {
+    pub(super) fn add(&mut self, ip: Ipv4Addr, requester: Requester) -> Option<SlotId> {
         if !self.has_slot(ip) {
-            self.totals.refused = self.totals.refused.wrapping_add(1);
+            self.stats.refused = self.stats.refused.wrapping_add(1);
             return None;
         }
         if self.len() >= self.settings.limit {
-            if let Some(victim) = self.victim(wish) {
-                self.totals.evicted = self.totals.evicted.wrapping_add(1);
-                self.go(victim, End::Evicted(wish));
+            if let Some(victim) = self.victim(requester) {
+                self.stats.evicted = self.stats.evicted.wrapping_add(1);
+                self.mark_removed(victim, RemoveReason::Evicted(requester));
             } else {
-                self.totals.refused = self.totals.refused.wrapping_add(1);
+                self.stats.refused = self.stats.refused.wrapping_add(1);
                 return None;
             }
         }
-        if let Some(place) = self.slots.find(ip) {
-            return Some(place);
+        if let Some(id) = self.slots.find(ip) {
+            return Some(id);
         }
-        let place = self.slots.insert(Entry {
+        let id = self.slots.insert(Entry {
             ip,
             address: Address::NONE,
             since: 0,
-            state: State::Gone(End::Expired),
-            heard: false,
+            state: State::Removed(RemoveReason::Expired),
+            unsolicited: false,
             locked: false,
         });
         // Or there is no memory for it.
-        let Some(place) = place else {
-            self.totals.refused = self.totals.refused.wrapping_add(1);
+        let Some(id) = id else {
+            self.stats.refused = self.stats.refused.wrapping_add(1);
             return None;
         };
-        self.gone = self.gone.saturating_add(1);
-        Some(place)
+        self.removed = self.removed.saturating_add(1);
+        Some(id)
     }
 
     /// Whether there is a slot for an entry, however many entries there may be.
@@ -170,18 +170,18 @@ where
     }
 
     /// Who has to make room.
-    fn victim(&self, wish: Wish) -> Option<Place> {
-        let heard = self.heard.first();
-        if wish == Wish::Stranger || heard.is_some() {
-            return heard;
+    fn victim(&self, requester: Requester) -> Option<SlotId> {
+        let unsolicited = self.unsolicited.first();
+        if requester == Requester::Unsolicited || unsolicited.is_some() {
+            return unsolicited;
         }
-        let failed = self.queues.failed.first();
+        let failed = self.lists.failed.first();
         let silent = failed.or(self.unanswered.first());
-        if wish == Wish::Packet || silent.is_some() {
+        if requester == Requester::Packet || silent.is_some() {
             return silent;
         }
-        let asking = self.queues.asking.iter().find_map(Queue::first);
-        let known = self.queues.ending.first().or(self.queues.valid.first());
+        let asking = self.lists.asking.iter().find_map(List::first);
+        let known = self.lists.expiring.first().or(self.lists.valid.first());
         asking.or(known)
     }
 }

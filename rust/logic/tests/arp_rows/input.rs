@@ -11,12 +11,12 @@ const PEER: (Ipv4Addr, Address) = (IT, ITS);
 #[test]
 fn input_hardware_type_and_protocol_must_fit() {
     let good = packet(Operation::Request, PEER).to_bytes(SPANS);
-    assert!(judge(SPANS, &good, ITS, OWN).is_ok());
+    assert!(validate(SPANS, &good, ITS, OWN).is_ok());
     for at in 0..4 {
         for bit in 0..8 {
             let mut bytes = good;
             bytes[at] ^= 1 << bit;
-            assert_eq!(judge(SPANS, &bytes, ITS, OWN), Err(Refused::Malformed));
+            assert_eq!(validate(SPANS, &bytes, ITS, OWN), Err(Invalid::Malformed));
         }
     }
 }
@@ -25,15 +25,15 @@ fn input_hardware_type_and_protocol_must_fit() {
 fn input_of_a_broadcast_sender_is_refused() {
     let bytes = packet(Operation::Reply, (IT, SPANS.broadcast)).to_bytes(SPANS);
     assert_eq!(
-        judge(SPANS, &bytes, SPANS.broadcast, OWN),
-        Err(Refused::BroadcastSender)
+        validate(SPANS, &bytes, SPANS.broadcast, OWN),
+        Err(Invalid::BroadcastSender)
     );
 }
 
 #[test]
 fn input_of_ourselves_is_refused() {
     let bytes = packet(Operation::Request, (ip(1), OWN)).to_bytes(SPANS);
-    assert_eq!(judge(SPANS, &bytes, OWN, OWN), Err(Refused::OwnSender));
+    assert_eq!(validate(SPANS, &bytes, OWN, OWN), Err(Invalid::OwnSender));
 }
 
 /// With a packet that is wrong in all ways, which are put right one after another.
@@ -42,24 +42,24 @@ fn input_is_judged_in_the_order_of_the_ancestor() {
     let mut it = packet(Operation::Reply, (IT, SPANS.broadcast));
     let mut bytes = it.to_bytes(SPANS);
     bytes[0] = 0;
-    assert_eq!(judge(SPANS, &bytes, ITS, OWN), Err(Refused::Malformed));
+    assert_eq!(validate(SPANS, &bytes, ITS, OWN), Err(Invalid::Malformed));
     assert_eq!(
-        judge(SPANS, &it.to_bytes(SPANS), ITS, SPANS.broadcast),
-        Err(Refused::BroadcastSender)
+        validate(SPANS, &it.to_bytes(SPANS), ITS, SPANS.broadcast),
+        Err(Invalid::BroadcastSender)
     );
     it.sender.hardware = OWN;
     assert_eq!(
-        judge(SPANS, &it.to_bytes(SPANS), ITS, OWN),
-        Err(Refused::OwnSender)
+        validate(SPANS, &it.to_bytes(SPANS), ITS, OWN),
+        Err(Invalid::OwnSender)
     );
     // The ancestor does not look at the frame's source (B7).
     it.sender.hardware = OTHER;
     assert_eq!(
-        judge(SPANS, &it.to_bytes(SPANS), ITS, OWN),
-        Err(Refused::ForeignSender)
+        validate(SPANS, &it.to_bytes(SPANS), ITS, OWN),
+        Err(Invalid::ForeignSender)
     );
     it.sender.hardware = ITS;
-    assert_eq!(judge(SPANS, &it.to_bytes(SPANS), ITS, OWN), Ok(it));
+    assert_eq!(validate(SPANS, &it.to_bytes(SPANS), ITS, OWN), Ok(it));
 }
 
 #[test]
@@ -67,17 +67,17 @@ fn input_while_down_teaches_nothing() {
     let mut rig = Rig::new();
     rig.permanent(ip(3), hw(3));
     rig.table.down();
-    assert_eq!(rig.hear(IT, ITS, true), Heard::Nothing);
+    assert_eq!(rig.process(IT, ITS, true), RxOutcome::Ignored);
     assert!(rig.is_none(IT));
-    let us = Ends {
-        sender: Sender::Us,
+    let us = AddressInfo {
+        sender: SenderType::Own,
         for_us: true,
     };
     assert_eq!(
         rig.hear_from(Operation::Request, ip(1), ITS, us),
-        Heard::Nothing
+        RxOutcome::Ignored
     );
-    assert_eq!(rig.table.totals().duplicates, 0);
+    assert_eq!(rig.table.stats().duplicates, 0);
 }
 
 /// The ancestor makes us the target, so that a request is answered; who answers here is
@@ -86,29 +86,29 @@ fn input_while_down_teaches_nothing() {
 fn input_from_our_own_ip_is_a_duplicate() {
     let mut rig = Rig::new();
     for for_us in [false, true] {
-        let ends = Ends {
-            sender: Sender::Us,
+        let ends = AddressInfo {
+            sender: SenderType::Own,
             for_us,
         };
         assert_eq!(
             rig.hear_from(Operation::Request, ip(1), ITS, ends),
-            Heard::Duplicate { asked: true }
+            RxOutcome::Duplicate { asked: true }
         );
         assert_eq!(
             rig.hear_from(Operation::Reply, ip(1), ITS, ends),
-            Heard::Duplicate { asked: false }
+            RxOutcome::Duplicate { asked: false }
         );
     }
     assert!(rig.is_none(ip(1)));
-    assert_eq!(rig.table.totals().duplicates, 4);
+    assert_eq!(rig.table.stats().duplicates, 4);
     // Not even if it is known by mistake.
     rig.permanent(ip(1), OTHER);
     rig.hear_from(
         Operation::Request,
         ip(1),
         ITS,
-        Ends {
-            sender: Sender::Us,
+        AddressInfo {
+            sender: SenderType::Own,
             for_us: true,
         },
     );
@@ -118,14 +118,14 @@ fn input_from_our_own_ip_is_a_duplicate() {
 #[test]
 fn input_from_nobody_teaches_nothing() {
     let mut rig = Rig::new();
-    let ends = Ends {
-        sender: Sender::Nobody,
+    let ends = AddressInfo {
+        sender: SenderType::Invalid,
         for_us: true,
     };
     for ip in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST] {
         assert_eq!(
             rig.hear_from(Operation::Request, ip, ITS, ends),
-            Heard::Nothing
+            RxOutcome::Ignored
         );
         assert!(rig.is_none(ip));
     }
@@ -139,24 +139,24 @@ fn input_from_nobody_teaches_nothing() {
 fn input_none_for_us_is_learned() {
     for operation in [Operation::Request, Operation::Reply] {
         let mut rig = Rig::new();
-        let ends = Ends {
-            sender: Sender::Host,
+        let ends = AddressInfo {
+            sender: SenderType::Host,
             for_us: true,
         };
-        assert_eq!(rig.hear_from(operation, IT, ITS, ends), Heard::New);
+        assert_eq!(rig.hear_from(operation, IT, ITS, ends), RxOutcome::New);
         assert_eq!(rig.state(IT), Some(State::Valid));
         assert_eq!(rig.table.lookup(IT), Some(ITS));
-        assert!(rig.view(IT).unwrap().heard);
-        assert_eq!(rig.tell(), [(IT, News::Learned(ITS))]);
-        assert_eq!(rig.table.totals().learned, 1);
-        assert_eq!(rig.table.totals().requests, 0);
+        assert!(rig.entry(IT).unwrap().unsolicited);
+        assert_eq!(rig.next_update(), [(IT, Update::Learned(ITS))]);
+        assert_eq!(rig.table.stats().learned, 1);
+        assert_eq!(rig.table.stats().requests, 0);
     }
 }
 
 #[test]
 fn input_none_for_others_teaches_nothing() {
     let mut rig = Rig::new();
-    assert_eq!(rig.hear(IT, ITS, false), Heard::Nothing);
+    assert_eq!(rig.process(IT, ITS, false), RxOutcome::Ignored);
     assert!(rig.is_none(IT));
 }
 
@@ -167,15 +167,15 @@ fn input_incomplete_is_the_answer() {
         let mut rig = Rig::new();
         rig.incomplete(IT);
         rig.now += SECOND;
-        assert_eq!(rig.hear(IT, ITS, for_us), Heard::Answer);
+        assert_eq!(rig.process(IT, ITS, for_us), RxOutcome::Resolved);
         assert_eq!(rig.state(IT), Some(State::Valid));
-        assert_eq!(rig.view(IT).unwrap().age, 0);
-        assert!(rig.view(IT).unwrap().locked);
-        assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
-        assert!(!rig.view(IT).unwrap().locked);
+        assert_eq!(rig.entry(IT).unwrap().age, 0);
+        assert!(rig.entry(IT).unwrap().locked);
+        assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
+        assert!(!rig.entry(IT).unwrap().locked);
         // Off the retry chain.
         assert_eq!(rig.pass(10 * MINUTE), []);
-        assert_eq!(rig.table.totals().resolved, 1);
+        assert_eq!(rig.table.stats().resolved, 1);
     }
 }
 
@@ -185,9 +185,9 @@ fn input_valid_refreshes_without_a_word() {
         let mut rig = Rig::new();
         rig.valid(IT, ITS);
         rig.pass(19 * MINUTE);
-        assert_eq!(rig.hear(IT, ITS, for_us), Heard::Same);
+        assert_eq!(rig.process(IT, ITS, for_us), RxOutcome::Confirmed);
         assert_eq!(rig.state(IT), Some(State::Valid));
-        assert_eq!(rig.tell(), []);
+        assert_eq!(rig.next_update(), []);
         rig.pass(20 * MINUTE - 1);
         assert_eq!(rig.table.lookup(IT), Some(ITS));
     }
@@ -199,21 +199,24 @@ fn input_valid_with_another_address_is_told() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.now += MINUTE;
-    assert_eq!(rig.hear(IT, OTHER, false), Heard::Changed { from: ITS });
-    assert_eq!(rig.view(IT).unwrap().age, 0);
-    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
-    assert_eq!(rig.table.totals().changed, 1);
+    assert_eq!(
+        rig.process(IT, OTHER, false),
+        RxOutcome::Changed { from: ITS }
+    );
+    assert_eq!(rig.entry(IT).unwrap().age, 0);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(OTHER))]);
+    assert_eq!(rig.table.stats().changed, 1);
 }
 
 #[test]
 fn input_permanent_is_ignored() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
-    assert_eq!(rig.hear(IT, OTHER, true), Heard::Permanent);
-    assert_eq!(rig.hear(IT, ITS, true), Heard::Permanent);
+    assert_eq!(rig.process(IT, OTHER, true), RxOutcome::Permanent);
+    assert_eq!(rig.process(IT, ITS, true), RxOutcome::Permanent);
     assert_eq!(rig.state(IT), Some(State::Permanent));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// The ancestor has no such state. Who speaks is there.
@@ -221,8 +224,8 @@ fn input_permanent_is_ignored() {
 fn input_failed_is_the_answer() {
     let mut rig = Rig::new();
     rig.failed(IT);
-    assert_eq!(rig.hear(IT, ITS, false), Heard::Answer);
-    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.process(IT, ITS, false), RxOutcome::Resolved);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
     assert_eq!(rig.resolve(IT), Resolution::Known);
 }
 
@@ -231,9 +234,9 @@ fn input_failed_is_the_answer() {
 fn input_gone_is_learned_only_for_us() {
     let mut rig = Rig::new();
     rig.gone(IT, ITS);
-    assert_eq!(rig.hear(IT, OTHER, false), Heard::Nothing);
-    assert_eq!(rig.hear(IT, OTHER, true), Heard::New);
-    assert_eq!(rig.tell(), [(IT, News::Learned(OTHER))]);
+    assert_eq!(rig.process(IT, OTHER, false), RxOutcome::Ignored);
+    assert_eq!(rig.process(IT, OTHER, true), RxOutcome::New);
+    assert_eq!(rig.next_update(), [(IT, Update::Learned(OTHER))]);
     assert_eq!(rig.table.len(), 1);
 }
 

@@ -9,11 +9,11 @@
 //! | `svcout` | `resolve()` |
 //! | `svcactive` | `neighbour(Valid)`: the kernel believes in an address |
 //! | `vcclose` | `neighbour(Dead)` |
-//! | ARP input | `judge()`, then `hear()` |
+//! | ARP input | `validate()`, then `process()` |
 //! | aging and retry tick | `tick()` |
 //! | `ADD_ARP` | `neighbour(Permanent)` |
 //! | `DEL_ARP` | `neighbour(Failed)` |
-//! | `INF_ARP` | `views()` |
+//! | `INF_ARP` | `entries()` |
 //! | activation | `up()` |
 //! | deactivation | `down()`, then `drop_some()` |
 //!
@@ -34,8 +34,11 @@ use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
-        event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
-        packet::{judge, len, Operation, Refused},
+        event::{
+            AddressInfo, Due, Neighbour, RemoveReason, Requester, Resolution, RxOutcome,
+            SenderType, Update,
+        },
+        packet::{len, validate, Invalid, Operation},
         slots::Bucket,
         table::{Slot, State},
     },
@@ -51,7 +54,7 @@ const OTHER: Address = hw(99);
 fn requests(due: &[(u64, Due)], ip: Ipv4Addr) -> Vec<u64> {
     due.iter()
         .map(|(at, due)| {
-            assert_eq!(*due, Due::Ask(ip));
+            assert_eq!(*due, Due::Request(ip));
             *at
         })
         .collect()

@@ -19,21 +19,24 @@ fn two(slots: usize) -> Rig {
 #[test]
 fn room_is_made_by_the_oldest_stranger() {
     let mut rig = two(66);
-    rig.hear(ip(2), hw(2), true);
-    rig.hear(ip(3), hw(3), true);
-    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    rig.process(ip(2), hw(2), true);
+    rig.process(ip(3), hw(3), true);
+    assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::New);
     assert_eq!(rig.table.lookup(ip(2)), None);
     assert_eq!(rig.table.len(), 2);
-    assert_eq!(rig.table.totals().evicted, 1);
+    assert_eq!(rig.table.stats().evicted, 1);
     assert_eq!(
-        rig.tell(),
+        rig.next_update(),
         [
-            (ip(2), News::Gone(End::Evicted(Wish::Stranger))),
-            (ip(3), News::Learned(hw(3))),
-            (ip(4), News::Learned(hw(4))),
+            (
+                ip(2),
+                Update::Removed(RemoveReason::Evicted(Requester::Unsolicited))
+            ),
+            (ip(3), Update::Learned(hw(3))),
+            (ip(4), Update::Learned(hw(4))),
         ]
     );
-    assert_eq!(rig.resolve(ip(5)), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(5)), Resolution::Request);
     assert_eq!(rig.table.lookup(ip(3)), None);
 }
 
@@ -41,16 +44,16 @@ fn room_is_made_by_the_oldest_stranger() {
 #[test]
 fn room_is_made_by_none_that_is_in_use() {
     let mut rig = two(66);
-    rig.hear(ip(2), hw(2), true);
-    rig.hear(ip(3), hw(3), true);
+    rig.process(ip(2), hw(2), true);
+    rig.process(ip(3), hw(3), true);
     assert_eq!(rig.resolve(ip(2)), Resolution::Known);
-    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::New);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.table.lookup(ip(3)), None);
     assert_eq!(rig.table.used(ip(4), rig.now, 0), None);
-    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
+    assert_eq!(rig.process(ip(5), hw(5), true), RxOutcome::NoRoom);
     assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
-    assert_eq!(rig.table.totals().refused, 2);
+    assert_eq!(rig.table.stats().refused, 2);
 }
 
 #[test]
@@ -58,12 +61,15 @@ fn room_for_a_packet_is_made_by_what_does_not_answer() {
     let mut rig = two(66);
     rig.failed(ip(2));
     rig.permanent(ip(3), hw(3));
-    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::NoRoom);
-    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::NoRoom);
+    assert_eq!(rig.resolve(ip(4)), Resolution::Request);
     assert_eq!(rig.state(ip(2)), None);
     assert_eq!(
-        rig.tell(),
-        [(ip(2), News::Gone(End::Evicted(Wish::Packet)))]
+        rig.next_update(),
+        [(
+            ip(2),
+            Update::Removed(RemoveReason::Evicted(Requester::Packet))
+        )]
     );
 }
 
@@ -81,11 +87,11 @@ fn room_for_the_user_is_made_by_all_but_the_users() {
     rig.failed(ip(2));
     rig.valid(ip(3), hw(3));
     rig.incomplete(ip(4));
-    rig.hear(ip(5), hw(5), true);
+    rig.process(ip(5), hw(5), true);
     for (new, old) in [(12, 5), (13, 2), (14, 4), (15, 3)] {
-        assert!(rig.view(ip(old)).is_some());
+        assert!(rig.entry(ip(old)).is_some());
         rig.permanent(ip(new), hw(new));
-        assert_eq!(rig.view(ip(old)), None);
+        assert_eq!(rig.entry(ip(old)), None);
         assert_eq!(rig.table.len(), 4);
     }
     rig.neighbour(ip(16), Neighbour::Permanent(hw(16)));
@@ -108,12 +114,12 @@ fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     rig.permanent(ip(4), hw(4));
     rig.valid(ip(5), hw(5));
     rig.valid(ip(6), hw(6));
-    rig.hear(ip(3), hw(3), true);
+    rig.process(ip(3), hw(3), true);
     let used = |rig: &Rig, budget| -> Vec<_> { rig.table.least_recently_used(budget).collect() };
     assert_eq!(used(&rig, 9), [ip(2), ip(5), ip(6)]);
     assert_eq!(used(&rig, 1), [ip(2)]);
     // Being heard of is no use.
-    rig.hear(ip(2), hw(2), true);
+    rig.process(ip(2), hw(2), true);
     rig.table.in_use(ip(2));
     assert_eq!(used(&rig, 9), [ip(5), ip(6), ip(2)]);
     assert_eq!(rig.resolve(ip(3)), Resolution::Known);
@@ -127,10 +133,13 @@ fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     assert!(rig.table.evict(ip(5)));
     assert!(!rig.table.evict(ip(5)));
     assert!(!rig.table.needs_eviction(ip(7)));
-    assert_eq!(rig.resolve(ip(7)), Resolution::Ask);
-    assert_eq!(rig.table.totals().evicted, 1);
-    let gone = (ip(5), News::Gone(End::Evicted(Wish::Packet)));
-    assert!(rig.tell().contains(&gone));
+    assert_eq!(rig.resolve(ip(7)), Resolution::Request);
+    assert_eq!(rig.table.stats().evicted, 1);
+    let gone = (
+        ip(5),
+        Update::Removed(RemoveReason::Evicted(Requester::Packet)),
+    );
+    assert!(rig.next_update().contains(&gone));
 }
 
 /// A scan throws out what it has asked for before, not a host that answered.
@@ -142,7 +151,7 @@ fn room_for_a_packet_is_made_by_what_did_not_answer_the_first_request() {
     assert!(rig.table.needs_eviction(ip(4)));
     rig.pass(SLOWEST);
     assert!(!rig.table.needs_eviction(ip(4)));
-    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(4)), Resolution::Request);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert!(rig.is_none(ip(3)) || rig.state(ip(3)).is_none());
 }
@@ -154,7 +163,7 @@ fn room_is_not_made_by_a_host_for_a_stranger() {
     rig.valid(ip(2), hw(2));
     rig.valid(ip(3), hw(3));
     for last in 4..10 {
-        assert_eq!(rig.hear(ip(last), hw(last), true), Heard::NoRoom);
+        assert_eq!(rig.process(ip(last), hw(last), true), RxOutcome::NoRoom);
     }
     for last in 4..10 {
         assert!(!rig.table.needs_eviction(ip(last)));
@@ -162,23 +171,23 @@ fn room_is_not_made_by_a_host_for_a_stranger() {
         // A packet of ours is another matter.
         assert!(rig.table.needs_eviction(ip(last)));
     }
-    assert_eq!(rig.table.totals().refused, 6);
+    assert_eq!(rig.table.stats().refused, 6);
 }
 
 /// What is gone keeps its slot until that is told.
 #[test]
 fn room_is_not_made_without_a_slot() {
     let mut rig = two(3);
-    rig.hear(ip(2), hw(2), true);
-    rig.hear(ip(3), hw(3), true);
-    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::New);
+    rig.process(ip(2), hw(2), true);
+    rig.process(ip(3), hw(3), true);
+    assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::New);
     assert!(!rig.table.has_room(ip(5)));
-    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::NoRoom);
+    assert_eq!(rig.process(ip(5), hw(5), true), RxOutcome::NoRoom);
     assert_eq!(rig.resolve(ip(5)), Resolution::NoRoom);
     assert_eq!(rig.table.len(), 2);
-    assert_eq!(rig.table.totals().evicted, 1);
-    rig.tell();
-    assert_eq!(rig.hear(ip(5), hw(5), true), Heard::New);
+    assert_eq!(rig.table.stats().evicted, 1);
+    rig.next_update();
+    assert_eq!(rig.process(ip(5), hw(5), true), RxOutcome::New);
 }
 
 #[test]
@@ -186,10 +195,10 @@ fn room_is_seen_where_there_is_some() {
     let mut rig = two(66);
     assert!(rig.table.has_room(ip(4)));
     rig.valid(ip(2), hw(2));
-    rig.hear(ip(3), hw(3), true);
+    rig.process(ip(3), hw(3), true);
     // A stranger would make room, and comes back in vain.
     assert!(rig.table.has_room(ip(4)));
-    assert_eq!(rig.resolve(ip(4)), Resolution::Ask);
+    assert_eq!(rig.resolve(ip(4)), Resolution::Request);
     for last in [3, 5] {
         assert!(!rig.table.has_room(ip(last)));
         assert_eq!(rig.resolve(ip(last)), Resolution::NoRoom);
@@ -204,14 +213,14 @@ fn refusals_are_counted_once() {
     let mut rig = two(66);
     rig.valid(ip(2), hw(2));
     rig.valid(ip(3), hw(3));
-    assert_eq!(rig.hear(ip(4), hw(4), true), Heard::NoRoom);
-    assert_eq!(rig.table.totals().refused, 1);
+    assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::NoRoom);
+    assert_eq!(rig.table.stats().refused, 1);
     // The stack has the same packet.
     assert!(!rig.table.admits(ip(4)));
-    assert_eq!(rig.table.totals().refused, 1);
+    assert_eq!(rig.table.stats().refused, 1);
     assert!(!rig.table.admits(ip(4)));
     assert!(!rig.table.admits(ip(5)));
-    assert_eq!(rig.table.totals().refused, 3);
+    assert_eq!(rig.table.stats().refused, 3);
     assert!(rig.table.admits(ip(2)));
-    assert_eq!(rig.table.totals().refused, 3);
+    assert_eq!(rig.table.stats().refused, 3);
 }

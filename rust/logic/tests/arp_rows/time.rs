@@ -29,14 +29,17 @@ fn aging_valid_ends_at_twenty_ticks() {
     rig.now += 20 * MINUTE - 1;
     rig.tick();
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
     rig.now += 1;
     rig.tick();
     assert_eq!(rig.table.lookup(IT), None);
     assert_eq!(rig.table.len(), 0);
     // MAP_INVALID.
-    assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
-    assert_eq!(rig.table.totals().expired, 1);
+    assert_eq!(
+        rig.next_update(),
+        [(IT, Update::Removed(RemoveReason::Expired))]
+    );
+    assert_eq!(rig.table.stats().expired, 1);
     assert_eq!(rig.table.next_timeout(), None);
 }
 
@@ -48,7 +51,10 @@ fn aging_valid_ends_after_a_long_sleep() {
     rig.now += 100 * MINUTE;
     // Asking for what is over would be of no use.
     assert_eq!(rig.tick(), []);
-    assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
+    assert_eq!(
+        rig.next_update(),
+        [(IT, Update::Removed(RemoveReason::Expired))]
+    );
 }
 
 /// The ancestor asks at once for an entry that has ended and has waiters. Here a
@@ -58,21 +64,21 @@ fn aging_valid_with_a_waiter_is_asked_for_again() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.now += 20 * MINUTE;
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     assert!(rig.is_incomplete(IT));
     assert_eq!(rig.table.lookup(IT), None);
-    assert_eq!(rig.tell(), []);
-    assert_eq!(rig.table.totals().expired, 1);
-    assert_eq!(rig.table.totals().requests, 2);
+    assert_eq!(rig.next_update(), []);
+    assert_eq!(rig.table.stats().expired, 1);
+    assert_eq!(rig.table.stats().requests, 2);
 }
 
 #[test]
 fn aging_ended_and_untold_is_asked_for_again() {
     let mut rig = Rig::new();
     rig.gone(IT, ITS);
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     // The neighbour has asked: it need not be told that it does not know.
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
     assert!(rig.is_incomplete(IT));
 }
 
@@ -84,7 +90,7 @@ fn aging_skips_permanent() {
     rig.now += 10_000 * MINUTE;
     assert_eq!(rig.tick(), []);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// B16: the ancestor throws away what is in use.
@@ -99,7 +105,7 @@ fn aging_asks_one_tick_before_the_end() {
     // Once.
     assert_eq!(rig.tick(), []);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+    assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
     let again = rig.now + 19 * MINUTE;
     assert_eq!(rig.pass(19 * MINUTE), [(again, Due::Verify(IT, ITS))]);
 }
@@ -112,14 +118,17 @@ fn aging_asks_whom_a_packet_was_ever_sent_to() {
     for _ in 0..10 {
         let due = rig.now + 19 * MINUTE;
         assert_eq!(rig.pass(19 * MINUTE), [(due, Due::Verify(IT, ITS))]);
-        assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+        assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
     }
     // Silence ends it.
     assert_eq!(rig.pass(20 * MINUTE).len(), 1);
-    assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
+    assert_eq!(
+        rig.next_update(),
+        [(IT, Update::Removed(RemoveReason::Expired))]
+    );
     // Strangers are left alone, until a packet is sent.
     for (sent, asked) in [(false, 0), (true, 1)] {
-        rig.hear(ip(3), hw(3), true);
+        rig.process(ip(3), hw(3), true);
         if sent {
             assert_eq!(rig.table.used(ip(3), rig.now, 0), None);
         }
@@ -132,17 +141,17 @@ fn aging_asks_whom_a_packet_was_ever_sent_to() {
 fn aging_asks_whom_a_packet_is_sent_to_in_the_last_tick() {
     for by_question in [false, true] {
         let mut rig = Rig::new();
-        rig.hear(IT, ITS, true);
+        rig.process(IT, ITS, true);
         assert_eq!(rig.pass(19 * MINUTE + SECOND), []);
         if by_question {
-            assert_eq!(rig.resolve(IT), Resolution::Ending(ITS));
+            assert_eq!(rig.resolve(IT), Resolution::Verify(ITS));
             assert_eq!(rig.resolve(IT), Resolution::Known);
         } else {
             let due = Some(Due::Verify(IT, ITS));
             assert_eq!(rig.table.used(IT, rig.now, 0), due);
             assert_eq!(rig.table.used(IT, rig.now, 0), None);
         }
-        assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+        assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
         assert_eq!(rig.pass(19 * MINUTE).len(), 1);
     }
 }
@@ -151,10 +160,10 @@ fn aging_asks_whom_a_packet_is_sent_to_in_the_last_tick() {
 #[test]
 fn aging_asks_a_host_that_the_kernel_found_reachable() {
     let mut rig = Rig::new();
-    rig.hear(IT, ITS, true);
-    rig.tell();
+    rig.process(IT, ITS, true);
+    rig.next_update();
     rig.neighbour(IT, Neighbour::Reachable(ITS));
-    assert!(!rig.view(IT).unwrap().heard);
+    assert!(!rig.entry(IT).unwrap().unsolicited);
     assert_eq!(rig.pass(19 * MINUTE).len(), 1);
 }
 
@@ -183,9 +192,9 @@ fn retry_incomplete_asks_again() {
     rig.now = next - 1;
     assert_eq!(rig.tick(), []);
     rig.now = next;
-    assert_eq!(rig.tick(), [Due::Ask(IT)]);
+    assert_eq!(rig.tick(), [Due::Request(IT)]);
     assert_eq!(rig.tick(), []);
-    assert_eq!(rig.table.totals().requests, 2);
+    assert_eq!(rig.table.stats().requests, 2);
 }
 
 #[test]
@@ -214,12 +223,12 @@ fn net3_gives_up_after_five_tries() {
         assert!((SETTINGS.retry / 16 * 13..=SLOWEST).contains(&between));
     }
     // The fifth has as long to be answered as the others.
-    let failed = rig.now - rig.view(IT).unwrap().age;
+    let failed = rig.now - rig.entry(IT).unwrap().age;
     assert!((SETTINGS.retry / 16 * 13..=SLOWEST).contains(&(failed - asked[4])));
     assert_eq!(rig.state(IT), Some(State::Failed));
-    assert_eq!(rig.tell(), [(IT, News::Failed)]);
-    assert_eq!(rig.table.totals().failed, 1);
-    assert_eq!(rig.table.totals().requests, 5);
+    assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
+    assert_eq!(rig.table.stats().failed, 1);
+    assert_eq!(rig.table.stats().requests, 5);
 }
 
 #[test]
@@ -230,17 +239,17 @@ fn net3_holds_down_for_twenty_seconds_and_counts_anew() {
         rig.now = rig.table.next_timeout().unwrap();
         rig.tick();
     }
-    assert_eq!(rig.tell(), [(IT, News::Failed)]);
+    assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
     let failed = rig.now;
     for after in [0, SECOND, 20 * SECOND - 1] {
         rig.now = failed + after;
-        assert_eq!(rig.resolve(IT), Resolution::Held);
+        assert_eq!(rig.resolve(IT), Resolution::HeldDown);
         // Each time: its neighbour has begun anew.
-        assert_eq!(rig.tell(), [(IT, News::Failed)]);
+        assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
     }
-    assert_eq!(rig.table.totals().requests, 5);
+    assert_eq!(rig.table.stats().requests, 5);
     rig.now = failed + 20 * SECOND;
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     assert_eq!(requests(&rig.pass(18 * SECOND), IT).len(), 4);
     assert_eq!(rig.state(IT), Some(State::Failed));
 }
@@ -250,14 +259,17 @@ fn net3_holds_down_for_twenty_seconds_and_counts_anew() {
 fn net3_hold_down_ends() {
     let mut rig = Rig::new();
     rig.failed(IT);
-    let failed = rig.now - rig.view(IT).unwrap().age;
+    let failed = rig.now - rig.entry(IT).unwrap().age;
     assert_eq!(rig.table.next_timeout(), Some(failed + 20 * SECOND));
     rig.now = failed + 20 * SECOND - 1;
     rig.tick();
     assert_eq!(rig.state(IT), Some(State::Failed));
     rig.now += 1;
     assert_eq!(rig.tick(), []);
-    assert_eq!(rig.tell(), [(IT, News::Gone(End::Forgiven))]);
+    assert_eq!(
+        rig.next_update(),
+        [(IT, Update::Removed(RemoveReason::RetryAllowed))]
+    );
     assert!(rig.is_none(IT));
 }
 
@@ -265,7 +277,7 @@ fn net3_hold_down_ends() {
 #[test]
 fn net3_keeps_for_twenty_minutes() {
     let mut rig = Rig::new();
-    rig.hear(IT, ITS, true);
+    rig.process(IT, ITS, true);
     rig.pass(1200 * SECOND - 1);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     rig.pass(1);
@@ -305,7 +317,7 @@ fn settings_lower_limit_drops_nothing() {
     });
     assert_eq!(rig.table.len(), 10);
     assert_eq!(rig.resolve(ip(20)), Resolution::NoRoom);
-    assert_eq!(rig.hear(ip(20), hw(20), true), Heard::NoRoom);
+    assert_eq!(rig.process(ip(20), hw(20), true), RxOutcome::NoRoom);
     rig.pass(20 * MINUTE);
     assert_eq!(rig.table.len(), 0);
 }

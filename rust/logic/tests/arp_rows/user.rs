@@ -12,9 +12,9 @@ fn add_none_is_permanent() {
     rig.neighbour(IT, Neighbour::Permanent(ITS));
     assert_eq!(rig.state(IT), Some(State::Permanent));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
     assert_eq!(rig.pass(10 * MINUTE), []);
-    assert_eq!(rig.table.totals().requests, 0);
+    assert_eq!(rig.table.stats().requests, 0);
 }
 
 /// Also while the interface is down: the kernel keeps that when it goes up.
@@ -35,7 +35,7 @@ fn add_incomplete_is_permanent_and_not_asked_for() {
     rig.permanent(IT, ITS);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.pass(10 * MINUTE), []);
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn add_valid_is_permanent() {
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
     assert_eq!(rig.pass(100 * MINUTE), []);
     assert_eq!(rig.state(IT), Some(State::Permanent));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn add_permanent_has_the_new_address() {
     rig.permanent(IT, OTHER);
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
     assert_eq!(rig.table.len(), 1);
-    assert_eq!(rig.view(IT).unwrap().age, 0);
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.entry(IT).unwrap().age, 0);
+    assert_eq!(rig.next_update(), []);
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn add_heard_is_the_users() {
         8,
         8,
     );
-    rig.hear(IT, ITS, true);
+    rig.process(IT, ITS, true);
     rig.permanent(IT, ITS);
-    assert!(!rig.view(IT).unwrap().heard);
-    assert_eq!(rig.hear(ip(3), hw(3), true), Heard::NoRoom);
+    assert!(!rig.entry(IT).unwrap().unsolicited);
+    assert_eq!(rig.process(ip(3), hw(3), true), RxOutcome::NoRoom);
     assert_eq!(rig.resolve(ip(3)), Resolution::NoRoom);
     rig.neighbour(ip(3), Neighbour::Permanent(hw(3)));
     assert_eq!(rig.state(ip(3)), None);
@@ -171,14 +171,14 @@ fn forgotten_is_changed_by_nobody_but_the_user() {
         rig.permanent(IT, ITS);
         rig.neighbour(IT, Neighbour::Dead);
         rig.neighbour(IT, neighbour);
-        assert_eq!(rig.state(IT), Some(State::Forgotten), "{neighbour:?}");
+        assert_eq!(rig.state(IT), Some(State::Unrestored), "{neighbour:?}");
         let news = if wrong {
-            vec![(IT, News::Valid(ITS))]
+            vec![(IT, Update::Valid(ITS))]
         } else {
             vec![]
         };
-        assert_eq!(rig.tell(), news, "{neighbour:?}");
-        assert_eq!(rig.hear(IT, OTHER, true), Heard::Permanent);
+        assert_eq!(rig.next_update(), news, "{neighbour:?}");
+        assert_eq!(rig.process(IT, OTHER, true), RxOutcome::Permanent);
         assert_eq!(rig.restore(), [(IT, ITS)]);
         assert_eq!(rig.state(IT), Some(State::Permanent));
     }
@@ -197,7 +197,7 @@ fn delete_forgotten() {
     rig.permanent(IT, ITS);
     rig.neighbour(IT, Neighbour::Dead);
     rig.resolve(IT);
-    rig.tell();
+    rig.next_update();
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
     assert_eq!(rig.restore(), []);
@@ -215,10 +215,10 @@ fn replace_while_down() {
         rig.permanent(IT, ITS);
         rig.down();
         rig.neighbour(IT, Neighbour::Reachable(ITS));
-        assert_eq!(rig.state(IT), Some(State::Forgotten));
+        assert_eq!(rig.state(IT), Some(State::Unrestored));
         rig.neighbour(IT, neighbour);
         assert_eq!(rig.up(), []);
-        assert_eq!(rig.view(IT).unwrap().address, Some(OTHER));
+        assert_eq!(rig.entry(IT).unwrap().address, Some(OTHER));
         let doubted = neighbour != Neighbour::Reachable(OTHER);
         assert_eq!(rig.state(IT) == Some(State::Unverified), doubted);
     }
@@ -237,10 +237,10 @@ fn permanent_ends_by_the_users_wish() {
         for locked in [false, true] {
             let mut rig = Rig::new();
             if locked {
-                rig.hear(IT, OTHER, true);
+                rig.process(IT, OTHER, true);
             }
             rig.permanent(IT, ITS);
-            assert_eq!(rig.view(IT).unwrap().locked, locked);
+            assert_eq!(rig.entry(IT).unwrap().locked, locked);
             rig.neighbour(IT, neighbour);
             let state = match neighbour {
                 Neighbour::Reachable(_) => State::Valid,
@@ -261,7 +261,7 @@ fn delete_permanent_is_no_echo() {
     let mut rig = Rig::new();
     rig.incomplete(IT);
     rig.pass(20 * SECOND);
-    assert_eq!(rig.table.tell(), Some((IT, News::Failed)));
+    assert_eq!(rig.table.next_update(), Some((IT, Update::Failed)));
     rig.permanent(IT, ITS);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
@@ -274,12 +274,12 @@ fn restored_is_what_the_kernel_took() {
     rig.permanent(IT, ITS);
     rig.table.restored(IT);
     rig.table.restored(ip(3));
-    assert_eq!(rig.table.forgotten(), None);
+    assert_eq!(rig.table.next_unrestored(), None);
     rig.neighbour(IT, Neighbour::Dead);
-    assert_eq!(rig.table.forgotten(), Some((IT, ITS)));
-    assert_eq!(rig.table.forgotten(), Some((IT, ITS)));
+    assert_eq!(rig.table.next_unrestored(), Some((IT, ITS)));
+    assert_eq!(rig.table.next_unrestored(), Some((IT, ITS)));
     rig.table.restored(IT);
-    assert_eq!(rig.table.forgotten(), None);
+    assert_eq!(rig.table.next_unrestored(), None);
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
 
@@ -294,14 +294,14 @@ fn not_restored_is_gone() {
     rig.table.not_restored(IT);
     rig.table.not_restored(ip(3));
     assert!(rig.is_none(IT));
-    assert_eq!(rig.table.forgotten(), None);
+    assert_eq!(rig.table.next_unrestored(), None);
 }
 
 #[test]
 fn delete_locked_has_nothing_more_to_tell() {
     let mut rig = Rig::new();
     rig.incomplete(IT);
-    rig.hear(IT, ITS, true);
+    rig.process(IT, ITS, true);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
 }
@@ -313,7 +313,7 @@ fn delete_failed_stays_held() {
     let mut rig = Rig::new();
     rig.failed(IT);
     rig.neighbour(IT, Neighbour::Failed);
-    assert_eq!(rig.resolve(IT), Resolution::Held);
+    assert_eq!(rig.resolve(IT), Resolution::HeldDown);
 }
 
 /// A neighbour fails because it is told so: that is no wish of the user, whatever was
@@ -323,13 +323,13 @@ fn delete_what_is_being_told_is_an_echo() {
     let mut rig = Rig::new();
     rig.incomplete(IT);
     rig.pass(20 * SECOND);
-    assert_eq!(rig.table.tell(), Some((IT, News::Failed)));
-    rig.hear(IT, ITS, true);
+    assert_eq!(rig.table.next_update(), Some((IT, Update::Failed)));
+    rig.process(IT, ITS, true);
     rig.neighbour(IT, Neighbour::Failed);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.table.tell(), Some((IT, News::Valid(ITS))));
+    assert_eq!(rig.table.next_update(), Some((IT, Update::Valid(ITS))));
     // Told, and no echo any more.
-    assert_eq!(rig.table.tell(), None);
+    assert_eq!(rig.table.next_update(), None);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
 }
@@ -338,7 +338,10 @@ fn delete_what_is_being_told_is_an_echo() {
 fn delete_after_gone_is_an_echo() {
     let mut rig = Rig::new();
     rig.gone(IT, ITS);
-    assert_eq!(rig.table.tell(), Some((IT, News::Gone(End::Expired))));
+    assert_eq!(
+        rig.table.next_update(),
+        Some((IT, Update::Removed(RemoveReason::Expired)))
+    );
     rig.resolve(IT);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_incomplete(IT));
@@ -354,12 +357,20 @@ fn views_show_all_that_is_known() {
     rig.valid(ip(3), hw(3));
     rig.now += SECOND;
     rig.incomplete(ip(4));
-    rig.hear(ip(5), hw(5), true);
-    let mut views = rig.views();
-    views.sort_by_key(|view| view.ip);
-    let got: Vec<_> = views
+    rig.process(ip(5), hw(5), true);
+    let mut entries = rig.entries();
+    entries.sort_by_key(|entry| entry.ip);
+    let got: Vec<_> = entries
         .iter()
-        .map(|view| (view.ip, view.address, view.locked, view.heard, view.age))
+        .map(|entry| {
+            (
+                entry.ip,
+                entry.address,
+                entry.locked,
+                entry.unsolicited,
+                entry.age,
+            )
+        })
         .collect();
     assert_eq!(
         got,
@@ -370,8 +381,11 @@ fn views_show_all_that_is_known() {
             (ip(5), Some(hw(5)), true, true, 0),
         ]
     );
-    assert_eq!(views[0].state, State::Permanent);
-    assert!(matches!(views[2].state, State::Incomplete { tries: 1, .. }));
+    assert_eq!(entries[0].state, State::Permanent);
+    assert!(matches!(
+        entries[2].state,
+        State::Incomplete { tries: 1, .. }
+    ));
 }
 
 /// The ancestor fills a buffer and says where it ended; here the reader comes again for
@@ -384,9 +398,9 @@ fn views_come_in_parts() {
     }
     let mut seen = Vec::new();
     for first in (0..rig.table.capacity()).step_by(7) {
-        let part: Vec<_> = rig.table.views(first, 7, rig.now).collect();
+        let part: Vec<_> = rig.table.entries(first, 7, rig.now).collect();
         assert!(part.len() <= 7);
-        seen.extend(part.iter().map(|view| view.ip));
+        seen.extend(part.iter().map(|entry| entry.ip));
     }
     seen.sort();
     assert_eq!(seen, (2..52).map(ip).collect::<Vec<_>>());
@@ -396,7 +410,7 @@ fn views_come_in_parts() {
 fn views_do_not_show_what_is_gone() {
     let mut rig = Rig::new();
     rig.gone(IT, ITS);
-    assert_eq!(rig.views(), []);
+    assert_eq!(rig.entries(), []);
     assert_eq!(rig.table.lookup(IT), None);
     assert!(rig.table.is_empty());
 }
@@ -416,7 +430,7 @@ fn up_tells_what_the_user_has_set() {
         let mut told = rig.up();
         told.sort();
         assert_eq!(told, [2, 3, 4].map(|last| (ip(last), hw(last))));
-        assert_eq!(rig.tell(), []);
+        assert_eq!(rig.next_update(), []);
     }
     // And nothing that it has not forgotten.
     rig.neighbour(ip(3), Neighbour::Dead);
@@ -433,15 +447,15 @@ fn down_drops_all_but_permanent() {
     rig.failed(ip(4));
     rig.incomplete(ip(5));
     rig.valid(ip(6), hw(6));
-    rig.hear(ip(6), hw(66), false);
-    rig.hear(ip(7), hw(7), true);
+    rig.process(ip(6), hw(66), false);
+    rig.process(ip(7), hw(7), true);
     rig.table.down();
-    assert!(!rig.table.drop_some(usize::MAX, false));
+    assert!(!rig.table.flush_some(usize::MAX, false));
     assert_eq!(rig.table.len(), 1);
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.table.next_timeout(), None);
-    assert_eq!(rig.tell(), []);
-    assert!(!rig.table.drop_some(usize::MAX, true));
+    assert_eq!(rig.next_update(), []);
+    assert!(!rig.table.flush_some(usize::MAX, true));
     assert!(rig.table.is_empty());
 }
 
@@ -451,7 +465,7 @@ fn down_drops_what_is_ending() {
     rig.valid(IT, ITS);
     rig.pass(19 * MINUTE);
     rig.table.down();
-    assert!(!rig.table.drop_some(10, false));
+    assert!(!rig.table.flush_some(10, false));
     assert!(rig.is_none(IT));
 }
 
@@ -463,17 +477,17 @@ fn down_drops_some_at_a_time() {
     }
     rig.permanent(ip(12), hw(12));
     rig.table.down();
-    assert!(rig.table.drop_some(4, false));
+    assert!(rig.table.flush_some(4, false));
     assert_eq!(rig.table.len(), 7);
-    assert!(rig.table.drop_some(0, false));
+    assert!(rig.table.flush_some(0, false));
     assert_eq!(rig.table.len(), 7);
-    assert!(rig.table.drop_some(5, false));
+    assert!(rig.table.flush_some(5, false));
     // Just as many as there are.
-    assert!(!rig.table.drop_some(1, false));
-    assert!(!rig.table.drop_some(0, false));
+    assert!(!rig.table.flush_some(1, false));
+    assert!(!rig.table.flush_some(0, false));
     assert_eq!(rig.table.len(), 1);
-    assert!(rig.table.drop_some(0, true));
-    assert!(!rig.table.drop_some(1, true));
+    assert!(rig.table.flush_some(0, true));
+    assert!(!rig.table.flush_some(1, true));
     assert!(rig.table.is_empty());
 }
 
@@ -489,5 +503,5 @@ fn down_asks_for_nothing() {
         rig.now += MINUTE;
         assert_eq!(rig.tick(), [], "after {minutes} minutes");
     }
-    assert_eq!(rig.table.totals().requests, 2);
+    assert_eq!(rig.table.stats().requests, 2);
 }

@@ -10,11 +10,11 @@ use super::*;
 fn resolve_none_asks_at_once_and_joins_the_retries() {
     let mut rig = Rig::new();
     let began = rig.now;
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     assert!(rig.is_incomplete(IT));
     assert_eq!(rig.table.lookup(IT), None);
-    assert_eq!(rig.tell(), []);
-    assert_eq!(rig.table.totals().requests, 1);
+    assert_eq!(rig.next_update(), []);
+    assert_eq!(rig.table.stats().requests, 1);
     // The retry timer runs, and for longer than a moment.
     let next = rig.table.next_timeout().unwrap();
     assert!(next >= began + SETTINGS.retry / 2 && next <= began + SLOWEST);
@@ -28,7 +28,7 @@ fn resolve_while_down_is_refused() {
     rig.table.down();
     assert_eq!(rig.resolve(IT), Resolution::NoRoom);
     assert!(rig.is_none(IT));
-    assert_eq!(rig.table.totals().requests, 0);
+    assert_eq!(rig.table.stats().requests, 0);
 }
 
 #[test]
@@ -38,10 +38,10 @@ fn resolve_incomplete_asks_no_second_time() {
     let next = rig.table.next_timeout();
     rig.now += SECOND;
     assert_eq!(rig.resolve(IT), Resolution::Wait);
-    assert_eq!(rig.table.totals().requests, 1);
+    assert_eq!(rig.table.stats().requests, 1);
     // Nor does it make the next request wait for longer.
     assert_eq!(rig.table.next_timeout(), next);
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// The ancestor answers `MAP_VALID` and is done; here the kernel asks because its
@@ -53,10 +53,10 @@ fn resolve_valid_is_known_and_does_not_refresh() {
     let next = rig.table.next_timeout();
     rig.now += MINUTE;
     assert_eq!(rig.resolve(IT), Resolution::Known);
-    assert_eq!(rig.view(IT).unwrap().age, MINUTE);
+    assert_eq!(rig.entry(IT).unwrap().age, MINUTE);
     assert_eq!(rig.table.next_timeout(), next);
-    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
-    assert_eq!(rig.table.totals().requests, 1);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
+    assert_eq!(rig.table.stats().requests, 1);
 }
 
 #[test]
@@ -64,10 +64,10 @@ fn resolve_ending_is_known_and_does_not_refresh() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.pass(19 * MINUTE);
-    assert_eq!(rig.state(IT), Some(State::Ending));
+    assert_eq!(rig.state(IT), Some(State::Expiring));
     assert_eq!(rig.resolve(IT), Resolution::Known);
-    assert_eq!(rig.view(IT).unwrap().age, 19 * MINUTE);
-    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
+    assert_eq!(rig.entry(IT).unwrap().age, 19 * MINUTE);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
 }
 
 /// What the user has set, while the kernel does not know it.
@@ -77,9 +77,9 @@ fn resolve_forgotten_is_known() {
     rig.permanent(IT, ITS);
     rig.neighbour(IT, Neighbour::Dead);
     assert_eq!(rig.resolve(IT), Resolution::Known);
-    assert_eq!(rig.tell(), [(IT, News::Valid(ITS))]);
-    assert_eq!(rig.state(IT), Some(State::Forgotten));
-    assert_eq!(rig.table.totals().requests, 0);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
+    assert_eq!(rig.state(IT), Some(State::Unrestored));
+    assert_eq!(rig.table.stats().requests, 0);
 }
 
 /// For one that is permanent the kernel does not ask. So the user has just deleted it, and
@@ -88,7 +88,7 @@ fn resolve_forgotten_is_known() {
 fn resolve_permanent_is_asked_for() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     rig.neighbour(IT, Neighbour::Unresolved);
     assert!(rig.is_incomplete(IT));
     rig.down();
@@ -104,7 +104,7 @@ fn kernel_valid_none_is_remembered() {
     assert_eq!(rig.state(IT), Some(State::Valid));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     // It is the kernel who said so.
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// The ancestor's entry stays on the retry chain without a waiter (B15).
@@ -114,7 +114,7 @@ fn kernel_valid_incomplete_ends_the_search() {
     rig.incomplete(IT);
     rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
     assert_eq!(rig.pass(10 * MINUTE), []);
 }
 
@@ -126,8 +126,8 @@ fn kernel_valid_valid_does_not_refresh() {
     rig.valid(IT, ITS);
     rig.now += MINUTE;
     rig.neighbour(IT, Neighbour::Reachable(ITS));
-    assert_eq!(rig.view(IT).unwrap().age, MINUTE);
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.entry(IT).unwrap().age, MINUTE);
+    assert_eq!(rig.next_update(), []);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn kernel_valid_ending_does_not_refresh() {
     rig.valid(IT, ITS);
     rig.pass(19 * MINUTE);
     rig.neighbour(IT, Neighbour::Reachable(ITS));
-    assert_eq!(rig.state(IT), Some(State::Ending));
+    assert_eq!(rig.state(IT), Some(State::Expiring));
     rig.pass(MINUTE);
     assert_eq!(rig.table.lookup(IT), None);
 }
@@ -148,8 +148,8 @@ fn kernel_valid_with_another_address_is_believed() {
     rig.now += MINUTE;
     rig.neighbour(IT, Neighbour::Reachable(OTHER));
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
-    assert_eq!(rig.view(IT).unwrap().age, 0);
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.entry(IT).unwrap().age, 0);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// What the kernel says may be what it was told before.
@@ -157,10 +157,10 @@ fn kernel_valid_with_another_address_is_believed() {
 fn kernel_valid_locked_is_not_believed() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
-    rig.hear(IT, OTHER, false);
+    rig.process(IT, OTHER, false);
     rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
-    assert_eq!(rig.tell(), [(IT, News::Valid(OTHER))]);
+    assert_eq!(rig.next_update(), [(IT, Update::Valid(OTHER))]);
 }
 
 /// The user replaces a permanent entry by one that is not.
@@ -179,7 +179,7 @@ fn kernel_valid_failed_is_believed() {
     rig.failed(IT);
     rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 /// There is nothing to be told to a neighbour that waits, even if there was something
@@ -188,12 +188,12 @@ fn kernel_valid_failed_is_believed() {
 fn kernel_valid_asked_for_again_ends_the_search() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
-    rig.hear(IT, OTHER, false);
+    rig.process(IT, OTHER, false);
     rig.now += SETTINGS.lifetime;
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
     rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    assert_eq!(rig.tell(), []);
+    assert_eq!(rig.next_update(), []);
 }
 
 // --- vcclose -------------------------------------------------------------------------
@@ -231,7 +231,7 @@ fn dead_valid_stays_known() {
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     rig.pass(19 * MINUTE);
     rig.neighbour(IT, Neighbour::Dead);
-    assert_eq!(rig.state(IT), Some(State::Ending));
+    assert_eq!(rig.state(IT), Some(State::Expiring));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn dead_permanent_stays_known() {
     let mut rig = Rig::new();
     rig.permanent(IT, ITS);
     rig.neighbour(IT, Neighbour::Dead);
-    assert_eq!(rig.state(IT), Some(State::Forgotten));
+    assert_eq!(rig.state(IT), Some(State::Unrestored));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
 }
 
@@ -249,7 +249,7 @@ fn dead_failed_may_be_asked_again() {
     let mut rig = Rig::new();
     rig.failed(IT);
     rig.neighbour(IT, Neighbour::Dead);
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
 }
 
 /// When the line is mended, too.
@@ -258,14 +258,14 @@ fn forgiven_failed_may_be_asked_again() {
     let mut rig = Rig::new();
     rig.failed(IT);
     rig.failed(ip(3));
-    assert!(rig.table.forgive(1));
-    assert!(!rig.table.forgive(5));
+    assert!(rig.table.retry_failed(1));
+    assert!(!rig.table.retry_failed(5));
     assert_eq!(
-        rig.tell(),
-        [IT, ip(3)].map(|ip| (ip, News::Gone(End::Forgiven)))
+        rig.next_update(),
+        [IT, ip(3)].map(|ip| (ip, Update::Removed(RemoveReason::RetryAllowed)))
     );
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
-    assert_eq!(rig.resolve(ip(3)), Resolution::Ask);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
+    assert_eq!(rig.resolve(ip(3)), Resolution::Request);
 }
 
 /// A request into a line without a carrier was for nothing.
@@ -276,12 +276,12 @@ fn mended_incomplete_is_asked_at_once() {
     rig.now += SECOND;
     rig.incomplete(ip(3));
     rig.now += 1;
-    rig.table.mend(rig.now);
+    rig.table.carrier_on(rig.now);
     assert!(rig.table.next_timeout().is_some_and(|next| next <= rig.now));
     let mut due = Vec::new();
     assert!(!rig.table.tick(rig.now, 9, || 0, |it| due.push(it)));
-    due.sort_by_key(|it| matches!(it, Due::Ask(it) if *it != IT));
-    assert_eq!(due, [Due::Ask(IT), Due::Ask(ip(3))]);
+    due.sort_by_key(|it| matches!(it, Due::Request(it) if *it != IT));
+    assert_eq!(due, [Due::Request(IT), Due::Request(ip(3))]);
     // From then on as if for the first time.
     let state = State::Incomplete { tries: 1, pace: 0 };
     assert_eq!(rig.state(IT), Some(state));
@@ -298,17 +298,20 @@ fn doubted_none_is_unverified() {
     for doubted in DOUBTED {
         let mut rig = Rig::new();
         rig.neighbour(IT, doubted(ITS));
-        let view = rig.view(IT).unwrap();
-        assert_eq!((view.state, view.heard), (State::Unverified, true));
-        assert_eq!(view.address, Some(ITS));
+        let entry = rig.entry(IT).unwrap();
+        assert_eq!((entry.state, entry.unsolicited), (State::Unverified, true));
+        assert_eq!(entry.address, Some(ITS));
         assert_eq!(rig.table.lookup(IT), None);
-        assert_eq!(rig.tell(), []);
+        assert_eq!(rig.next_update(), []);
         // Without a packet it ends as all others do.
         assert_eq!(rig.pass(20 * MINUTE - 1), []);
         assert_eq!(rig.state(IT), Some(State::Unverified));
         rig.pass(1);
-        assert_eq!(rig.tell(), [(IT, News::Gone(End::Expired))]);
-        assert_eq!(rig.table.totals().requests, 0);
+        assert_eq!(
+            rig.next_update(),
+            [(IT, Update::Removed(RemoveReason::Expired))]
+        );
+        assert_eq!(rig.table.stats().requests, 0);
     }
 }
 
@@ -318,17 +321,17 @@ fn doubted_is_asked_for_with_its_first_packet() {
     for answer in [ITS, OTHER] {
         let mut rig = Rig::new();
         rig.neighbour(IT, Neighbour::Stale(ITS));
-        assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Ask(IT)));
+        assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Request(IT)));
         assert!(rig.is_incomplete(IT));
         assert_eq!(rig.table.used(IT, rig.now, 0), None);
-        assert_eq!(rig.hear(IT, answer, true), Heard::Answer);
-        assert_eq!(rig.tell(), [(IT, News::Valid(answer))]);
+        assert_eq!(rig.process(IT, answer, true), RxOutcome::Resolved);
+        assert_eq!(rig.next_update(), [(IT, Update::Valid(answer))]);
     }
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Stale(ITS));
-    assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Ask(IT)));
+    assert_eq!(rig.table.used(IT, rig.now, 0), Some(Due::Request(IT)));
     assert_eq!(requests(&rig.pass(18 * SECOND), IT).len(), 4);
-    assert_eq!(rig.tell(), [(IT, News::Failed)]);
+    assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
 }
 
 /// The kernel probes by itself where the user has it begin there.
@@ -336,8 +339,8 @@ fn doubted_is_asked_for_with_its_first_packet() {
 fn doubted_is_asked_for_with_the_kernels_question() {
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Probing(ITS));
-    assert_eq!(rig.resolve(IT), Resolution::Ask);
-    assert!(!rig.view(IT).unwrap().heard);
+    assert_eq!(rig.resolve(IT), Resolution::Request);
+    assert!(!rig.entry(IT).unwrap().unsolicited);
 }
 
 /// Its own words verify it, and so does TCP (`dst_confirm()`).
@@ -345,18 +348,21 @@ fn doubted_is_asked_for_with_the_kernels_question() {
 fn doubted_is_verified_without_a_question() {
     let mut rig = Rig::new();
     rig.neighbour(IT, Neighbour::Stale(ITS));
-    assert_eq!(rig.hear(IT, ITS, true), Heard::Same);
+    assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
     assert_eq!(rig.state(IT), Some(State::Valid));
-    assert!(rig.view(IT).unwrap().heard);
+    assert!(rig.entry(IT).unwrap().unsolicited);
 
     rig.neighbour(ip(3), Neighbour::Stale(hw(3)));
-    assert_eq!(rig.hear(ip(3), OTHER, true), Heard::Changed { from: hw(3) });
-    assert_eq!(rig.tell(), [(ip(3), News::Learned(OTHER))]);
+    assert_eq!(
+        rig.process(ip(3), OTHER, true),
+        RxOutcome::Changed { from: hw(3) }
+    );
+    assert_eq!(rig.next_update(), [(ip(3), Update::Learned(OTHER))]);
 
     rig.neighbour(ip(4), Neighbour::Stale(hw(4)));
     rig.neighbour(ip(4), Neighbour::Reachable(hw(4)));
     assert_eq!(rig.state(ip(4)), Some(State::Valid));
-    assert!(!rig.view(ip(4)).unwrap().heard);
+    assert!(!rig.entry(ip(4)).unwrap().unsolicited);
 }
 
 /// What is known better stays; another address takes its place, with doubt.
@@ -369,7 +375,7 @@ fn doubted_after_it_was_known() {
         assert_eq!(rig.state(IT), Some(State::Valid));
         rig.neighbour(IT, doubted(OTHER));
         assert_eq!(rig.state(IT), Some(State::Unverified));
-        assert_eq!(rig.view(IT).unwrap().address, Some(OTHER));
+        assert_eq!(rig.entry(IT).unwrap().address, Some(OTHER));
 
         rig.failed(ip(3));
         rig.neighbour(ip(3), doubted(hw(3)));
@@ -405,7 +411,7 @@ fn heard_again_makes_room_later() {
     };
     let mut rig = Rig::with(settings, 10, 3);
     for last in [2, 3, 2, 4] {
-        rig.hear(ip(last), hw(last), true);
+        rig.process(ip(last), hw(last), true);
     }
     assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
     assert_eq!(rig.table.lookup(ip(3)), None);
@@ -418,10 +424,10 @@ fn grown_tables_hold_what_they_held() {
     let mut other = Rig::with(SETTINGS, 40, 7);
     for rig in [&mut rig, &mut other] {
         for last in 2..30 {
-            rig.hear(ip(last), hw(last), true);
+            rig.process(ip(last), hw(last), true);
             rig.pass(SECOND);
         }
-        rig.tell();
+        rig.next_update();
         rig.failed(ip(40));
         rig.permanent(ip(41), hw(41));
         rig.incomplete(ip(42));
@@ -435,14 +441,14 @@ fn grown_tables_hold_what_they_held() {
         assert_eq!(rig.table.lookup(ip(last)), other.table.lookup(ip(last)));
     }
     for rig in [&mut rig, &mut other] {
-        rig.hear(ip(5), hw(6), true);
+        rig.process(ip(5), hw(6), true);
     }
-    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.next_update(), other.next_update());
     assert_eq!(rig.pass(30 * MINUTE), other.pass(30 * MINUTE));
-    assert_eq!(rig.tell(), other.tell());
+    assert_eq!(rig.next_update(), other.next_update());
     assert_eq!(rig.table.len(), other.table.len());
     for last in 50..140 {
-        assert_eq!(rig.hear(ip(last), hw(last), true), Heard::New);
+        assert_eq!(rig.process(ip(last), hw(last), true), RxOutcome::New);
     }
 }
 
@@ -451,18 +457,18 @@ fn dead_locked_stays_and_is_told() {
     let mut rig = Rig::new();
     rig.gone(ip(4), hw(4));
     rig.incomplete(IT);
-    rig.hear(IT, ITS, true);
+    rig.process(IT, ITS, true);
     rig.permanent(ip(3), hw(3));
     for last in 2..5 {
         rig.neighbour(ip(last), Neighbour::Dead);
     }
     rig.resolve(ip(3));
     assert_eq!(
-        rig.tell(),
+        rig.next_update(),
         [
-            (ip(4), News::Gone(End::Expired)),
-            (IT, News::Valid(ITS)),
-            (ip(3), News::Valid(hw(3))),
+            (ip(4), Update::Removed(RemoveReason::Expired)),
+            (IT, Update::Valid(ITS)),
+            (ip(3), Update::Valid(hw(3))),
         ]
     );
     assert_eq!(rig.table.lookup(IT), Some(ITS));

@@ -9,10 +9,10 @@ use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
-        event::{Due, Ends, Heard, Neighbour, News, Resolution, Sender},
+        event::{AddressInfo, Due, Neighbour, Resolution, RxOutcome, SenderType, Update},
         packet::{Host, Operation, Packet},
         slots::Bucket,
-        table::{Slot, State, Table, View},
+        table::{EntryInfo, Slot, State, Table},
     },
     medium::{Medium, MEDIA},
 };
@@ -74,7 +74,7 @@ pub(crate) struct Rig {
     pub(crate) table: Table<Vec<Slot>, Vec<Bucket>>,
     pub(crate) now: u64,
     /// The next random number.
-    pub(crate) dice: u32,
+    pub(crate) random: u32,
 }
 
 impl Rig {
@@ -92,17 +92,17 @@ impl Rig {
         Self {
             table,
             now: 1000 * SECOND,
-            dice: 0,
+            random: 0,
         }
     }
 
     /// The interface goes down, as the kernel has it: that forgets all neighbours.
     pub(crate) fn down(&mut self) {
         self.table.down();
-        for view in self.views() {
-            self.neighbour(view.ip, Neighbour::Dead);
+        for entry in self.entries() {
+            self.neighbour(entry.ip, Neighbour::Dead);
         }
-        while self.table.drop_some(1, false) {}
+        while self.table.flush_some(1, false) {}
     }
 
     /// The interface goes up. Answers what the kernel is told.
@@ -114,7 +114,7 @@ impl Rig {
     /// Has the kernel know again what the user has set.
     pub(crate) fn restore(&mut self) -> Vec<(Ipv4Addr, Address)> {
         let mut all = Vec::new();
-        while let Some((ip, address)) = self.table.forgotten() {
+        while let Some((ip, address)) = self.table.next_unrestored() {
             self.neighbour(ip, Neighbour::Permanent(address));
             self.table.restored(ip);
             all.push((ip, address));
@@ -123,14 +123,14 @@ impl Rig {
     }
 
     pub(crate) fn resolve(&mut self, ip: Ipv4Addr) -> Resolution {
-        self.dice = self.dice.wrapping_add(1);
-        self.table.resolve(ip, self.now, self.dice)
+        self.random = self.random.wrapping_add(1);
+        self.table.resolve(ip, self.now, self.random)
     }
 
     /// A packet of a host.
-    pub(crate) fn hear(&mut self, ip: Ipv4Addr, address: Address, for_us: bool) -> Heard {
-        let ends = Ends {
-            sender: Sender::Host,
+    pub(crate) fn process(&mut self, ip: Ipv4Addr, address: Address, for_us: bool) -> RxOutcome {
+        let ends = AddressInfo {
+            sender: SenderType::Host,
             for_us,
         };
         self.hear_from(Operation::Reply, ip, address, ends)
@@ -141,10 +141,10 @@ impl Rig {
         operation: Operation,
         ip: Ipv4Addr,
         address: Address,
-        ends: Ends,
-    ) -> Heard {
+        ends: AddressInfo,
+    ) -> RxOutcome {
         self.table
-            .hear(&packet(operation, (ip, address)), ends, self.now)
+            .process(&packet(operation, (ip, address)), ends, self.now)
     }
 
     pub(crate) fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour) {
@@ -154,10 +154,10 @@ impl Rig {
     /// All that is due now.
     pub(crate) fn tick(&mut self) -> Vec<Due> {
         let mut due = Vec::new();
-        let dice = &mut self.dice;
+        let random = &mut self.random;
         let throw = || {
-            *dice = dice.wrapping_add(1);
-            *dice
+            *random = random.wrapping_add(1);
+            *random
         };
         assert!(!self
             .table
@@ -183,34 +183,34 @@ impl Rig {
     }
 
     /// All that the kernel is to be told.
-    pub(crate) fn tell(&mut self) -> Vec<(Ipv4Addr, News)> {
-        std::iter::from_fn(|| self.table.tell()).collect()
+    pub(crate) fn next_update(&mut self) -> Vec<(Ipv4Addr, Update)> {
+        std::iter::from_fn(|| self.table.next_update()).collect()
     }
 
-    pub(crate) fn views(&self) -> Vec<View> {
+    pub(crate) fn entries(&self) -> Vec<EntryInfo> {
         self.table
-            .views(0, self.table.capacity(), self.now)
+            .entries(0, self.table.capacity(), self.now)
             .collect()
     }
 
-    pub(crate) fn view(&self, ip: Ipv4Addr) -> Option<View> {
-        self.views().into_iter().find(|view| view.ip == ip)
+    pub(crate) fn entry(&self, ip: Ipv4Addr) -> Option<EntryInfo> {
+        self.entries().into_iter().find(|entry| entry.ip == ip)
     }
 
     pub(crate) fn state(&self, ip: Ipv4Addr) -> Option<State> {
-        self.view(ip).map(|view| view.state)
+        self.entry(ip).map(|entry| entry.state)
     }
 
     /// Nothing is known of it, and there is nothing to do or to tell about it.
     pub(crate) fn is_none(&mut self, ip: Ipv4Addr) -> bool {
-        self.view(ip).is_none()
+        self.entry(ip).is_none()
             && self.table.lookup(ip).is_none()
-            && self.tell().iter().all(|(told, _)| *told != ip)
+            && self.next_update().iter().all(|(told, _)| *told != ip)
     }
 
     /// Makes an entry that is incomplete.
     pub(crate) fn incomplete(&mut self, ip: Ipv4Addr) {
-        assert_eq!(self.resolve(ip), Resolution::Ask);
+        assert_eq!(self.resolve(ip), Resolution::Request);
         assert!(self.is_incomplete(ip));
     }
 
@@ -221,8 +221,8 @@ impl Rig {
     /// Makes an entry that is valid, of which the kernel was told.
     pub(crate) fn valid(&mut self, ip: Ipv4Addr, address: Address) {
         self.incomplete(ip);
-        assert_eq!(self.hear(ip, address, true), Heard::Answer);
-        assert_eq!(self.tell(), [(ip, News::Valid(address))]);
+        assert_eq!(self.process(ip, address, true), RxOutcome::Resolved);
+        assert_eq!(self.next_update(), [(ip, Update::Valid(address))]);
     }
 
     /// Makes an entry that is permanent.
@@ -241,7 +241,7 @@ impl Rig {
             }
         }
         assert_eq!(self.state(ip), Some(State::Failed));
-        assert_eq!(self.tell(), [(ip, News::Failed)]);
+        assert_eq!(self.next_update(), [(ip, Update::Failed)]);
     }
 
     /// Makes an entry that has ended, of which the kernel was not told. Whatever was
@@ -250,6 +250,6 @@ impl Rig {
         self.valid(ip, address);
         self.now += SETTINGS.lifetime;
         assert_eq!(self.tick(), []);
-        assert_eq!(self.view(ip), None);
+        assert_eq!(self.entry(ip), None);
     }
 }

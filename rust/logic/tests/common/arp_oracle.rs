@@ -9,10 +9,13 @@ use spans_logic::{
     address::Address,
     arp::{
         config::Settings,
-        event::{Due, End, Ends, Heard, Neighbour, News, Resolution, Sender, Wish},
+        event::{
+            AddressInfo, Due, Neighbour, RemoveReason, Requester, Resolution, RxOutcome,
+            SenderType, Update,
+        },
         packet::{Host, Operation, Packet},
         slots::{Bucket, Store},
-        table::{Slot, State, Table, Totals, View},
+        table::{EntryInfo, Slot, State, Stats, Table},
     },
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
@@ -37,7 +40,7 @@ fn address(byte: u8) -> Address {
 pub(crate) enum Event {
     Resolve(Ipv4Addr, u32),
     Used(Ipv4Addr, u32),
-    Hear(Packet, Ends),
+    Hear(Packet, AddressInfo),
     Neighbour(Ipv4Addr, Neighbour),
     Up,
     Restore,
@@ -75,11 +78,11 @@ impl Event {
                     Operation::Reply
                 };
                 let sender = match more >> 4 {
-                    0 => Sender::Us,
-                    1 => Sender::Nobody,
-                    _ => Sender::Host,
+                    0 => SenderType::Own,
+                    1 => SenderType::Invalid,
+                    _ => SenderType::Host,
                 };
-                let ends = Ends {
+                let ends = AddressInfo {
                     sender,
                     for_us: more & 2 == 0,
                 };
@@ -174,7 +177,7 @@ enum Is {
     Silent,
     Doubted { at: Address },
     Set { at: Address, forgotten: bool },
-    Over(End),
+    Over(RemoveReason),
 }
 
 impl Plain {
@@ -211,9 +214,9 @@ pub(crate) struct Oracle {
     list: Vec<Plain>,
     slots: usize,
     settings: Settings,
-    totals: Totals,
+    stats: Stats,
     up: bool,
-    mended: u64,
+    carrier_since: u64,
     /// Counts what happens.
     clock: u64,
     telling: Option<Ipv4Addr>,
@@ -225,9 +228,9 @@ impl Oracle {
             list: Vec::new(),
             slots,
             settings,
-            totals: Totals::default(),
+            stats: Stats::default(),
             up: false,
-            mended: 0,
+            carrier_since: 0,
             clock: 0,
             telling: None,
         }
@@ -281,7 +284,7 @@ impl Oracle {
         self.list[at].news.get_or_insert(order);
     }
 
-    fn over(&mut self, at: usize, end: End) {
+    fn over(&mut self, at: usize, end: RemoveReason) {
         self.become_(at, Is::Over(end), 0);
         self.announce(at);
     }
@@ -352,24 +355,24 @@ impl Oracle {
         let full = self.len() >= self.settings.limit;
         let victim = self.victim(for_packet, for_user);
         if !self.has_slot(ip) || full && victim.is_none() {
-            self.totals.refused += 1;
+            self.stats.refused += 1;
             return None;
         }
         if full {
-            self.totals.evicted += 1;
+            self.stats.evicted += 1;
             let wish = match (for_packet, for_user) {
-                (_, true) => Wish::User,
-                (true, _) => Wish::Packet,
-                _ => Wish::Stranger,
+                (_, true) => Requester::User,
+                (true, _) => Requester::Packet,
+                _ => Requester::Unsolicited,
             };
-            self.over(victim.unwrap(), End::Evicted(wish));
+            self.over(victim.unwrap(), RemoveReason::Evicted(wish));
         }
         if let Some(at) = self.list.iter().position(|it| it.ip == ip) {
             return Some(at);
         }
         self.list.push(Plain {
             ip,
-            is: Is::Over(End::Expired),
+            is: Is::Over(RemoveReason::Expired),
             since: 0,
             order: 0,
             stranger: None,
@@ -380,13 +383,13 @@ impl Oracle {
         Some(self.list.len() - 1)
     }
 
-    fn ask(&mut self, at: usize, tries: u8, now: u64, dice: u32) {
-        self.totals.requests += 1;
-        let pace = (dice % 4) as u8;
+    fn ask(&mut self, at: usize, tries: u8, now: u64, random: u32) {
+        self.stats.requests += 1;
+        let pace = (random % 4) as u8;
         self.become_(at, Is::Asked { tries, pace }, now);
     }
 
-    fn resolve(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Resolution {
+    fn resolve(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Resolution {
         if !self.up {
             return Resolution::NoRoom;
         }
@@ -394,16 +397,16 @@ impl Oracle {
             let Some(at) = self.make(ip, true, false) else {
                 return Resolution::NoRoom;
             };
-            self.ask(at, 1, now, dice);
-            return Resolution::Ask;
+            self.ask(at, 1, now, random);
+            return Resolution::Request;
         };
         let age = now - self.list[at].since;
         match self.list[at].is {
             Is::Asked { .. } => Resolution::Wait,
             Is::Known { .. } if age >= self.settings.lifetime => {
-                self.totals.expired += 1;
-                self.ask(at, 1, now, dice);
-                Resolution::Ask
+                self.stats.expired += 1;
+                self.ask(at, 1, now, random);
+                Resolution::Request
             }
             Is::Known { .. }
             | Is::Set {
@@ -411,19 +414,19 @@ impl Oracle {
             } => {
                 let ending = self.first_use(at);
                 self.announce(at);
-                ending.map_or(Resolution::Known, Resolution::Ending)
+                ending.map_or(Resolution::Known, Resolution::Verify)
             }
             Is::Set { .. } | Is::Doubted { .. } => {
-                self.ask(at, 1, now, dice);
-                Resolution::Ask
+                self.ask(at, 1, now, random);
+                Resolution::Request
             }
             Is::Silent if age >= self.settings.hold => {
-                self.ask(at, 1, now, dice);
-                Resolution::Ask
+                self.ask(at, 1, now, random);
+                Resolution::Request
             }
             Is::Silent => {
                 self.announce(at);
-                Resolution::Held
+                Resolution::HeldDown
             }
             Is::Over(_) => unreachable!(),
         }
@@ -440,49 +443,51 @@ impl Oracle {
         }
     }
 
-    fn used(&mut self, ip: Ipv4Addr, now: u64, dice: u32) -> Option<Due> {
+    fn used(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Option<Due> {
         let at = self.position(ip).filter(|_| self.up)?;
         let doubted = matches!(self.list[at].is, Is::Doubted { .. });
         if doubted {
-            self.ask(at, 1, now, dice);
-            return Some(Due::Ask(ip));
+            self.ask(at, 1, now, random);
+            return Some(Due::Request(ip));
         }
         Some(Due::Verify(ip, self.first_use(at)?))
     }
 
-    fn hear(&mut self, packet: &Packet, ends: Ends, now: u64) -> Heard {
+    fn process(&mut self, packet: &Packet, ends: AddressInfo, now: u64) -> RxOutcome {
         let (ip, address) = (packet.sender.ip, packet.sender.hardware);
-        if !self.up || ends.sender == Sender::Nobody {
-            return Heard::Nothing;
+        if !self.up || ends.sender == SenderType::Invalid {
+            return RxOutcome::Ignored;
         }
-        if ends.sender == Sender::Us {
-            self.totals.duplicates += 1;
+        if ends.sender == SenderType::Own {
+            self.stats.duplicates += 1;
             let asked = packet.operation == Operation::Request;
-            return Heard::Duplicate { asked };
+            return RxOutcome::Duplicate { asked };
         }
         let Some(at) = self.position(ip) else {
             if !ends.for_us {
-                return Heard::Nothing;
+                return RxOutcome::Ignored;
             }
             let Some(at) = self.make(ip, false, false) else {
-                return Heard::NoRoom;
+                return RxOutcome::NoRoom;
             };
-            self.totals.learned += 1;
+            self.stats.learned += 1;
             self.know(at, address, now);
             self.list[at].stranger = Some(self.clock);
             self.announce(at);
-            return Heard::New;
+            return RxOutcome::New;
         };
         let heard = match self.list[at].is {
-            Is::Set { .. } => return Heard::Permanent,
-            Is::Known { at: from, .. } | Is::Doubted { at: from } if from == address => Heard::Same,
-            Is::Known { at: from, .. } | Is::Doubted { at: from } => Heard::Changed { from },
-            _ => Heard::Answer,
+            Is::Set { .. } => return RxOutcome::Permanent,
+            Is::Known { at: from, .. } | Is::Doubted { at: from } if from == address => {
+                RxOutcome::Confirmed
+            }
+            Is::Known { at: from, .. } | Is::Doubted { at: from } => RxOutcome::Changed { from },
+            _ => RxOutcome::Resolved,
         };
         self.know(at, address, now);
         match heard {
-            Heard::Changed { .. } => self.totals.changed += 1,
-            Heard::Answer => self.totals.resolved += 1,
+            RxOutcome::Changed { .. } => self.stats.changed += 1,
+            RxOutcome::Resolved => self.stats.resolved += 1,
             _ => {
                 if self.list[at].stranger.is_some() {
                     self.list[at].stranger = Some(self.clock);
@@ -588,7 +593,7 @@ impl Oracle {
         self.list.retain(|it| it.ip != ip);
     }
 
-    fn forgotten(&self) -> Option<usize> {
+    fn next_unrestored(&self) -> Option<usize> {
         self.oldest(|it| {
             matches!(
                 it.is,
@@ -601,7 +606,7 @@ impl Oracle {
     }
 
     fn restore(&mut self) -> Option<(Ipv4Addr, Address)> {
-        let it = self.forgotten()?;
+        let it = self.next_unrestored()?;
         let (ip, at, since) = (
             self.list[it].ip,
             self.list[it].address()?,
@@ -615,10 +620,10 @@ impl Oracle {
         Some((ip, at))
     }
 
-    fn forgive(&mut self, budget: usize) -> bool {
+    fn retry_failed(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
             match self.oldest(|it| it.is == Is::Silent) {
-                Some(at) => self.over(at, End::Forgiven),
+                Some(at) => self.over(at, RemoveReason::RetryAllowed),
                 None => return false,
             }
         }
@@ -650,13 +655,13 @@ impl Oracle {
             .position(ip)
             .filter(|at| Self::is_sent_to(&self.list[*at]));
         if let Some(at) = at {
-            self.totals.evicted += 1;
-            self.over(at, End::Evicted(Wish::Packet));
+            self.stats.evicted += 1;
+            self.over(at, RemoveReason::Evicted(Requester::Packet));
         }
         at.is_some()
     }
 
-    fn drop_some(&mut self, budget: usize, all: bool) -> bool {
+    fn flush_some(&mut self, budget: usize, all: bool) -> bool {
         let goes = |it: &Plain| !it.is_over() && (all || !matches!(it.is, Is::Set { .. }));
         for _ in 0..budget {
             let first = self
@@ -683,7 +688,7 @@ impl Oracle {
                             }
                         )
                 }))
-                .or(self.forgotten().filter(|_| all));
+                .or(self.next_unrestored().filter(|_| all));
             match first {
                 Some(at) => drop(self.list.remove(at)),
                 None => return false,
@@ -696,7 +701,7 @@ impl Oracle {
     fn turn(&self, it: &Plain) -> Option<(u64, Turn)> {
         let settings = &self.settings;
         let (after, turn) = match it.is {
-            Is::Asked { pace, .. } if it.since < self.mended => (0, Turn::Retry(pace)),
+            Is::Asked { pace, .. } if it.since < self.carrier_since => (0, Turn::Retry(pace)),
             Is::Asked { pace, .. } => (
                 settings.retry / 16 * (13 + 2 * u64::from(pace)),
                 Turn::Retry(pace),
@@ -720,7 +725,12 @@ impl Oracle {
         turns.map(|(at, _)| at).min().filter(|_| self.up)
     }
 
-    fn tick(&mut self, now: u64, budget: usize, mut dice: impl FnMut() -> u32) -> (bool, Vec<Due>) {
+    fn tick(
+        &mut self,
+        now: u64,
+        budget: usize,
+        mut random: impl FnMut() -> u32,
+    ) -> (bool, Vec<Due>) {
         let mut out = Vec::new();
         let mut done = 0;
         while self.up {
@@ -744,16 +754,16 @@ impl Oracle {
                 ..
             } = self.list[at];
             match is {
-                Is::Asked { .. } if since < self.mended => {
-                    self.ask(at, 1, now, dice());
-                    out.push(Due::Ask(ip));
+                Is::Asked { .. } if since < self.carrier_since => {
+                    self.ask(at, 1, now, random());
+                    out.push(Due::Request(ip));
                 }
                 Is::Asked { tries, .. } if tries < self.settings.tries => {
-                    self.ask(at, tries + 1, now, dice());
-                    out.push(Due::Ask(ip));
+                    self.ask(at, tries + 1, now, random());
+                    out.push(Due::Request(ip));
                 }
                 Is::Asked { .. } => {
-                    self.totals.failed += 1;
+                    self.stats.failed += 1;
                     self.become_(at, Is::Silent, now);
                     self.announce(at);
                 }
@@ -771,17 +781,17 @@ impl Oracle {
                     }
                 }
                 Is::Known { .. } | Is::Doubted { .. } => {
-                    self.totals.expired += 1;
-                    self.over(at, End::Expired);
+                    self.stats.expired += 1;
+                    self.over(at, RemoveReason::Expired);
                 }
-                Is::Silent => self.over(at, End::Forgiven),
+                Is::Silent => self.over(at, RemoveReason::RetryAllowed),
                 Is::Set { .. } | Is::Over(_) => unreachable!(),
             }
         }
         (false, out)
     }
 
-    fn tell(&mut self) -> Option<(Ipv4Addr, News)> {
+    fn next_update(&mut self) -> Option<(Ipv4Addr, Update)> {
         self.telling = None;
         let at = (0..self.list.len())
             .filter(|at| self.list[*at].news.is_some())
@@ -791,10 +801,10 @@ impl Oracle {
             ip, is, stranger, ..
         } = self.list[at];
         let news = match is {
-            Is::Known { at, .. } if stranger.is_some() => News::Learned(at),
-            Is::Known { at, .. } | Is::Set { at, .. } => News::Valid(at),
-            Is::Silent => News::Failed,
-            Is::Over(end) => News::Gone(end),
+            Is::Known { at, .. } if stranger.is_some() => Update::Learned(at),
+            Is::Known { at, .. } | Is::Set { at, .. } => Update::Valid(at),
+            Is::Silent => Update::Failed,
+            Is::Over(end) => Update::Removed(end),
             Is::Asked { .. } | Is::Doubted { .. } => unreachable!(),
         };
         if matches!(is, Is::Silent | Is::Over(_)) {
@@ -806,7 +816,7 @@ impl Oracle {
         Some((ip, news))
     }
 
-    fn views(&self, now: u64) -> BTreeMap<Ipv4Addr, View> {
+    fn entries(&self, now: u64) -> BTreeMap<Ipv4Addr, EntryInfo> {
         self.list
             .iter()
             .filter(|it| !it.is_over())
@@ -815,30 +825,30 @@ impl Oracle {
                     Is::Asked { tries, pace } => State::Incomplete { tries, pace },
                     Is::Known {
                         looked_at: true, ..
-                    } => State::Ending,
+                    } => State::Expiring,
                     Is::Known { .. } => State::Valid,
                     Is::Silent => State::Failed,
                     Is::Doubted { .. } => State::Unverified,
-                    Is::Set { forgotten, .. } if forgotten => State::Forgotten,
+                    Is::Set { forgotten, .. } if forgotten => State::Unrestored,
                     Is::Set { .. } => State::Permanent,
                     Is::Over(_) => unreachable!(),
                 };
-                let view = View {
+                let entry = EntryInfo {
                     ip: it.ip,
                     address: it.address(),
                     state,
                     locked: it.news.is_some(),
-                    heard: it.stranger.is_some(),
+                    unsolicited: it.stranger.is_some(),
                     age: now - it.since,
                 };
-                (it.ip, view)
+                (it.ip, entry)
             })
             .collect()
     }
 }
 
 /// Random numbers, the same ones for both.
-fn dice(seed: u32) -> impl FnMut() -> u32 {
+fn random(seed: u32) -> impl FnMut() -> u32 {
     let mut state = seed;
     move || {
         state = state.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
@@ -898,7 +908,7 @@ pub(crate) struct Pair {
     table: Table<Pieces, Vec<Bucket>>,
     oracle: Oracle,
     now: u64,
-    views: BTreeMap<Ipv4Addr, View>,
+    entries: BTreeMap<Ipv4Addr, EntryInfo>,
 }
 
 impl Pair {
@@ -917,7 +927,7 @@ impl Pair {
             ),
             oracle: Oracle::new(slots, settings),
             now: 0,
-            views: BTreeMap::new(),
+            entries: BTreeMap::new(),
         };
         pair.happen(Event::Up);
         pair
@@ -929,20 +939,20 @@ impl Pair {
         let now = self.now;
         let (table, oracle) = (&mut self.table, &mut self.oracle);
         match event {
-            Event::Resolve(ip, dice) => {
+            Event::Resolve(ip, random) => {
                 let room = table.has_room(ip);
                 let up = oracle.up;
-                let got = table.resolve(ip, now, dice);
-                assert_eq!(got, oracle.resolve(ip, now, dice));
+                let got = table.resolve(ip, now, random);
+                assert_eq!(got, oracle.resolve(ip, now, random));
                 // What is promised is kept.
                 assert_eq!(got != Resolution::NoRoom, room && up);
             }
-            Event::Used(ip, dice) => {
-                assert_eq!(table.used(ip, now, dice), oracle.used(ip, now, dice));
+            Event::Used(ip, random) => {
+                assert_eq!(table.used(ip, now, random), oracle.used(ip, now, random));
             }
             Event::Hear(packet, ends) => assert_eq!(
-                table.hear(&packet, ends, now),
-                oracle.hear(&packet, ends, now)
+                table.process(&packet, ends, now),
+                oracle.process(&packet, ends, now)
             ),
             Event::Neighbour(ip, neighbour) => {
                 table.neighbour(ip, neighbour, now);
@@ -953,18 +963,18 @@ impl Pair {
                 oracle.up = true;
             }
             Event::Restore => {
-                let forgotten = table.forgotten();
+                let forgotten = table.next_unrestored();
                 assert_eq!(forgotten, oracle.restore());
                 if let Some((ip, _)) = forgotten {
                     table.restored(ip);
                 }
             }
             Event::Forgive(budget) => {
-                assert_eq!(table.forgive(budget), oracle.forgive(budget));
+                assert_eq!(table.retry_failed(budget), oracle.retry_failed(budget));
             }
             Event::Mend => {
-                table.mend(now);
-                oracle.mended = now;
+                table.carrier_on(now);
+                oracle.carrier_since = now;
             }
             Event::Grow(more) => {
                 let slots = table.max_len() + more;
@@ -985,18 +995,21 @@ impl Pair {
                 oracle.up = false;
             }
             Event::DropSome(budget, all) => {
-                assert_eq!(table.drop_some(budget, all), oracle.drop_some(budget, all));
+                assert_eq!(
+                    table.flush_some(budget, all),
+                    oracle.flush_some(budget, all)
+                );
             }
             Event::Tick(budget, seed) => {
                 let mut due = Vec::new();
-                let more = table.tick(now, budget, dice(seed), |it| due.push(it));
-                assert_eq!((more, due), oracle.tick(now, budget, dice(seed)));
+                let more = table.tick(now, budget, random(seed), |it| due.push(it));
+                assert_eq!((more, due), oracle.tick(now, budget, random(seed)));
                 // The timer is not to fire at once again.
                 assert!(more || self.table.next_timeout().is_none_or(|next| next > now));
             }
             Event::Tell(count, echo) => {
                 for _ in 0..count {
-                    self.tell(echo);
+                    self.next_update(echo);
                 }
             }
             Event::Pass(time) => self.now += time,
@@ -1016,32 +1029,32 @@ impl Pair {
     }
 
     /// Tells one thing, and lets the kernel say that it has taken it in.
-    fn tell(&mut self, echo: bool) {
-        let news = self.table.tell();
-        assert_eq!(news, self.oracle.tell());
+    fn next_update(&mut self, echo: bool) {
+        let news = self.table.next_update();
+        assert_eq!(news, self.oracle.next_update());
         let Some((ip, news)) = news else {
             return;
         };
         // Only what was locked is told, once.
-        match self.views.get(&ip) {
-            Some(view) => assert!(view.locked),
-            None => assert!(matches!(news, News::Gone(_))),
+        match self.entries.get(&ip) {
+            Some(entry) => assert!(entry.locked),
+            None => assert!(matches!(news, Update::Removed(_))),
         }
         let before = self.collect();
-        assert!(before.get(&ip).is_none_or(|view| !view.locked));
+        assert!(before.get(&ip).is_none_or(|entry| !entry.locked));
         if echo {
             let neighbour = match news {
-                News::Valid(address) => Neighbour::Reachable(address),
-                News::Learned(address) => Neighbour::Stale(address),
-                News::Failed | News::Gone(_) => Neighbour::Failed,
+                Update::Valid(address) => Neighbour::Reachable(address),
+                Update::Learned(address) => Neighbour::Stale(address),
+                Update::Failed | Update::Removed(_) => Neighbour::Failed,
             };
             // What the user has set is left alone.
             if self
-                .views
+                .entries
                 .get(&ip)
-                .is_some_and(|view| view.state == State::Permanent)
+                .is_some_and(|entry| entry.state == State::Permanent)
             {
-                self.views = before;
+                self.entries = before;
                 return;
             }
             self.table.neighbour(ip, neighbour, self.now);
@@ -1049,27 +1062,27 @@ impl Pair {
             // What was said and comes back changes nothing.
             assert_eq!(self.collect(), before);
         }
-        self.views = self.collect();
+        self.entries = self.collect();
     }
 
     /// The entries, none of which is there twice.
-    fn collect(&self) -> BTreeMap<Ipv4Addr, View> {
-        let views = self.table.views(0, self.table.capacity(), self.now);
+    fn collect(&self) -> BTreeMap<Ipv4Addr, EntryInfo> {
+        let entries = self.table.entries(0, self.table.capacity(), self.now);
         let mut all = BTreeMap::new();
-        for view in views {
-            assert_eq!(all.insert(view.ip, view), None, "twice");
+        for entry in entries {
+            assert_eq!(all.insert(entry.ip, entry), None, "twice");
         }
         all
     }
 
     fn check(&mut self, event: Event, len: usize) {
         let (table, oracle) = (&self.table, &self.oracle);
-        let views = self.collect();
-        assert_eq!(views, oracle.views(self.now));
-        assert_eq!(table.len(), views.len());
+        let entries = self.collect();
+        assert_eq!(entries, oracle.entries(self.now));
+        assert_eq!(table.len(), entries.len());
         assert_eq!(table.len(), oracle.len());
-        assert_eq!(table.is_empty(), views.is_empty());
-        assert_eq!(table.totals(), oracle.totals);
+        assert_eq!(table.is_empty(), entries.is_empty());
+        assert_eq!(table.stats(), oracle.stats);
         assert_eq!(table.next_timeout(), oracle.next_timeout());
         let used: Vec<_> = table.least_recently_used(usize::MAX).collect();
         assert_eq!(used, oracle.least_recently_used());
@@ -1084,46 +1097,52 @@ impl Pair {
 
         // What holds without an oracle. A lower limit drops nobody, but lets nobody in.
         assert!(table.len() <= table.settings().limit.max(len));
-        for (ip, before) in &self.views {
+        for (ip, before) in &self.entries {
             let by_user = match event {
                 Event::Neighbour(whose, _) | Event::Resolve(whose, _) => whose == *ip,
                 Event::DropSome(_, all) => all,
                 _ => false,
             };
-            let set = |view: &View| matches!(view.state, State::Permanent | State::Forgotten);
+            let set =
+                |entry: &EntryInfo| matches!(entry.state, State::Permanent | State::Unrestored);
             if set(before) && !by_user {
-                let after = views.get(ip);
+                let after = entries.get(ip);
                 assert!(after.is_some_and(|after| set(after) && after.address == before.address));
             }
         }
-        for view in views.values() {
-            match view.state {
-                State::Incomplete { tries, .. } => assert!(tries > 0 && !view.locked),
+        for entry in entries.values() {
+            match entry.state {
+                State::Incomplete { tries, .. } => assert!(tries > 0 && !entry.locked),
                 State::Failed => {}
-                State::Unverified => assert!(view.address.is_some() && view.heard && !view.locked),
-                State::Valid | State::Ending | State::Permanent | State::Forgotten => {
-                    assert!(view.address.is_some());
+                State::Unverified => {
+                    assert!(entry.address.is_some() && entry.unsolicited && !entry.locked)
                 }
-                State::Gone(_) => panic!("{view:?}"),
+                State::Valid | State::Expiring | State::Permanent | State::Unrestored => {
+                    assert!(entry.address.is_some());
+                }
+                State::Removed(_) => panic!("{entry:?}"),
             }
             // Who is a stranger has said something, and nobody else.
             assert!(
-                !view.heard
-                    || matches!(view.state, State::Valid | State::Ending | State::Unverified)
+                !entry.unsolicited
+                    || matches!(
+                        entry.state,
+                        State::Valid | State::Expiring | State::Unverified
+                    )
             );
         }
-        self.views = views;
+        self.entries = entries;
     }
 
     /// Tells all and drops all: nothing is left, and no slot is lost.
     pub(crate) fn end(mut self) {
         self.happen(Event::Tell(u8::MAX, true));
-        assert_eq!(self.table.tell(), None);
+        assert_eq!(self.table.next_update(), None);
         self.happen(Event::Down);
         self.happen(Event::DropSome(usize::MAX, true));
         self.happen(Event::Up);
         assert!(self.table.is_empty());
-        assert_eq!(self.table.tell(), None);
+        assert_eq!(self.table.next_update(), None);
         assert_eq!(self.table.next_timeout(), None);
         self.happen(Event::Set(Settings {
             limit: usize::MAX,

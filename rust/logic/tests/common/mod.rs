@@ -12,12 +12,12 @@
 
 use spans_logic::{
     class::Class,
-    config::{Config, Knob},
+    config::{Config, Param},
     line::Occupancy,
     packet::{Packet, Packets},
     ring::Again,
     stage::{Armed, Flush, Stage},
-    transmit::{Arm, Arrival, Refusal, Tick, Transmit, WATCHDOG_SECONDS},
+    transmit::{Arm, Arrival, Transmit, TxDrop, WatchdogCheck, WATCHDOG_SECONDS},
 };
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
@@ -143,7 +143,7 @@ impl Packets for List {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Delivered,
-    Refused(Refusal),
+    Refused(TxDrop),
     Purged,
     Expired,
 }
@@ -294,7 +294,7 @@ impl World {
     /// A device that is up, staging `count` packets.
     pub(crate) fn new(count: u32) -> Self {
         let mut config = Config::default();
-        config.set(Knob::StageCount, count).unwrap();
+        config.set(Param::StageCount, count).unwrap();
         let settings = config.settings(MTU, HEADER, CPUS);
         let queue = |index| Queue {
             tx: Transmit::new(settings),
@@ -386,7 +386,7 @@ impl World {
         let arrival = Arrival {
             class,
             more,
-            at_home: cpu == queue.home,
+            is_local: cpu == queue.home,
             cpu: cpu as u32,
             qdisc: queue.qdisc,
         };
@@ -401,7 +401,7 @@ impl World {
         let mut accepted = true;
         match todo.refused {
             None => assert!(running),
-            Some((Refusal::Head, victims)) => {
+            Some((TxDrop::PrioEvict, victims)) => {
                 // 36: the oldest of norm. Those before them are in the ring by now.
                 assert!(class == Class::Prio && running);
                 let norm = &mut queue.inside[number(Class::Norm)];
@@ -411,7 +411,9 @@ impl World {
                 for victim in victims.0 {
                     assert_eq!(norm.remove(place), Some(victim.id));
                     queue.bytes_ended += victim.len;
-                    queue.ends.push((victim.end(), End::Refused(Refusal::Head)));
+                    queue
+                        .ends
+                        .push((victim.end(), End::Refused(TxDrop::PrioEvict)));
                 }
             }
             Some((why, packets)) => {
@@ -420,8 +422,8 @@ impl World {
                 queue.bytes_ended += len;
                 assert_eq!(queue.inside[number(class)].pop_back(), Some(id));
                 match why {
-                    Refusal::Down => assert!(!self.up),
-                    Refusal::NoCarrier => assert!(self.up && !self.carrier),
+                    TxDrop::Down => assert!(!self.up),
+                    TxDrop::NoCarrier => assert!(self.up && !self.carrier),
                     // 9: only if what waited could not be started either.
                     _ => assert!(
                         running
@@ -430,7 +432,7 @@ impl World {
                     ),
                 }
                 // With a qdisc nothing is lost.
-                assert!(why != Refusal::Full || !queue.qdisc);
+                assert!(why != TxDrop::Full || !queue.qdisc);
                 for id in packets.end() {
                     queue.ended(id, End::Refused(why));
                 }
@@ -639,11 +641,11 @@ impl World {
     }
 
     /// The user sets something.
-    pub(crate) fn set(&mut self, knob: Knob, value: u32) {
-        if knob == Knob::RateMbit && value != self.config.get(knob) {
+    pub(crate) fn set(&mut self, param: Param, value: u32) {
+        if param == Param::RateMbit && value != self.config.get(param) {
             self.line = Occupancy::free_from(self.now);
         }
-        self.config.set(knob, value).unwrap();
+        self.config.set(param, value).unwrap();
         self.apply();
     }
 
@@ -752,7 +754,7 @@ impl World {
     }
 
     /// A second has passed.
-    pub(crate) fn tick(&mut self, index: usize) -> bool {
+    pub(crate) fn watchdog_check(&mut self, index: usize) -> bool {
         if !self.up {
             return false;
         }
@@ -767,7 +769,7 @@ impl World {
         if matches!(queue.tx.ring().again(), Again::At(at) if at > now) {
             queue.hung = 0;
         }
-        let Tick::Expired(packets) = queue.tx.tick(|| now) else {
+        let WatchdogCheck::Expired(packets) = queue.tx.watchdog_check(|| now) else {
             // 51: a ring that hangs is found.
             assert!(queue.hung <= WATCHDOG_SECONDS);
             return false;
@@ -873,7 +875,10 @@ impl World {
         assert_eq!(self.ledger.borrow().live, 0);
         // 50: off when there is nothing to watch.
         for queue in &mut self.queues {
-            assert!(matches!(queue.tx.tick(|| self.now), Tick::Idle));
+            assert!(matches!(
+                queue.tx.watchdog_check(|| self.now),
+                WatchdogCheck::Idle
+            ));
             assert_eq!(queue.limited, 0);
         }
     }

@@ -5,7 +5,7 @@
 
 use spans_logic::{
     address::Address,
-    arp::packet::{self, Host, Operation, Packet, Refused},
+    arp::packet::{self, Host, Invalid, Operation, Packet},
     header::Error,
     medium::{Medium, MEDIA},
 };
@@ -18,7 +18,7 @@ pub(crate) const KINDS: usize = MEDIA.len();
 pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Address) {
     let n = usize::from(medium.address_len);
     let parsed = Packet::parse(medium, bytes);
-    let judged = packet::judge(medium, bytes, source, own);
+    let verdict = packet::validate(medium, bytes, source, own);
     let [high, low] = medium.hardware_type.to_be_bytes();
     let ethernet = medium.name == c"ethernet";
     let sound = bytes.len() >= 16 + 2 * n
@@ -26,8 +26,8 @@ pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Add
         && bytes[2..7] == [8, 0, n as u8, 4, 0]
         && matches!(bytes[7], 1 | 2);
     if !sound {
-        assert_eq!(parsed, Err(Refused::Malformed));
-        assert_eq!(judged, parsed);
+        assert_eq!(parsed, Err(Invalid::Malformed));
+        assert_eq!(verdict, parsed);
         return;
     }
     let it = parsed.unwrap();
@@ -44,22 +44,22 @@ pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Add
     let sender = &bytes[8..8 + n];
     let group = ethernet && sender[0] & 1 != 0;
     let wanted = if sender == medium.bytes(&medium.broadcast) || group {
-        Err(Refused::BroadcastSender)
+        Err(Invalid::BroadcastSender)
     } else if sender == medium.bytes(&own) {
-        Err(Refused::OwnSender)
+        Err(Invalid::OwnSender)
     } else if sender != medium.bytes(&source) && !ethernet {
-        Err(Refused::ForeignSender)
+        Err(Invalid::ForeignSender)
     } else {
         Ok(it)
     };
-    assert_eq!(judged, wanted);
+    assert_eq!(verdict, wanted);
 }
 
 /// Any bytes as a header, of a frame that is as long as its length says where there is
 /// one.
 pub(crate) fn check_header(medium: &Medium, bytes: &[u8]) {
     let n = usize::from(medium.address_len);
-    let (constant, bridged): (&[u8], &[u8]) = match medium.name.to_bytes() {
+    let (fixed, bridged): (&[u8], &[u8]) = match medium.name.to_bytes() {
         b"spans" => (
             &[0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0, 0],
             &[0, 0, 0, 0, 0xaa, 0xaa, 3, 0, 0x80, 0xc2],
@@ -67,7 +67,7 @@ pub(crate) fn check_header(medium: &Medium, bytes: &[u8]) {
         b"ax25" => (&[3, 0xff], &[]),
         _ => (&[], &[]),
     };
-    assert_eq!(medium.header_len(), 2 * n + constant.len() + 2);
+    assert_eq!(medium.header_len(), 2 * n + fixed.len() + 2);
     let Some(bytes) = bytes.get(..medium.header_len()) else {
         return;
     };
@@ -79,13 +79,13 @@ pub(crate) fn check_header(medium: &Medium, bytes: &[u8]) {
     let found = &bytes[2 * n..bytes.len() - 2];
     match medium.parse(bytes) {
         Ok(header) => {
-            assert_eq!(found, constant);
+            assert_eq!(found, fixed);
             assert_eq!(header.destination, medium.destination(bytes));
             assert_eq!(header.source, medium.source(bytes));
             assert_eq!(header.protocol, medium.protocol(bytes));
             assert_eq!(medium.write(&header, field.into()).as_ref(), bytes);
         }
         Err(Error::Bridged) => assert_eq!(found, bridged),
-        Err(Error::Malformed) => assert!(found != constant && found != bridged),
+        Err(Error::Malformed) => assert!(found != fixed && found != bridged),
     }
 }

@@ -2,7 +2,7 @@
 
 //! The way of frames from a transmit ring over the segment into receive rings.
 
-use super::{interface, Segment, Station, Stations};
+use super::{interface, Fdb, FdbEntry, Segment};
 use crate::{
     net::{napi::Napi, spinlock_bh::LocalBhDisabled, Device, DropReason, SkBuff, SkBuffList},
     spans::{counters::Counter, port::Port, queue::Queue, Spans},
@@ -10,20 +10,20 @@ use crate::{
 use kernel::sync::Arc;
 use spans_logic::{
     address::Address,
-    medium::{Cast, Medium},
+    medium::{AddressClass, Medium},
     segment::{is_owner, owners},
 };
 
 /// Those who hear what goes to some address, the sender perhaps among them.
 #[derive(Clone, Copy)]
-struct Hearers<'a> {
+struct Receivers<'a> {
     medium: &'static Medium,
     address: Address,
-    cast: Cast,
+    cast: AddressClass,
     /// Who has the address. For a group all that there are.
-    stations: &'a [Station],
+    stations: &'a [FdbEntry],
     /// Who may hear what is for others, too. Their filters say.
-    taps: &'a [Arc<Port>],
+    promiscuous: &'a [Arc<Port>],
     bh: &'a LocalBhDisabled,
 }
 
@@ -31,24 +31,24 @@ fn is(port: &Port, other: &Port) -> bool {
     core::ptr::eq(port, other)
 }
 
-impl<'a> Hearers<'a> {
+impl<'a> Receivers<'a> {
     /// Nobody.
     fn none(medium: &'static Medium, bh: &'a LocalBhDisabled) -> Self {
         Self {
             medium,
             address: Address::NONE,
-            cast: Cast::Unicast,
+            cast: AddressClass::Unicast,
             stations: &[],
-            taps: &[],
+            promiscuous: &[],
             bh,
         }
     }
 
     /// Those among `stations` who hear what goes to another address.
-    fn of(self, stations: &'a Stations, address: Address) -> Self {
-        let cast = self.medium.cast(address);
-        let (stations, taps) = match cast {
-            Cast::Unicast => (owners(&stations.addresses, address), &*stations.promiscuous),
+    fn of(self, stations: &'a Fdb, address: Address) -> Self {
+        let cast = self.medium.address_class(address);
+        let (stations, promiscuous) = match cast {
+            AddressClass::Unicast => (owners(&stations.addresses, address), &*stations.promiscuous),
             // They hear groups as stations.
             _ => (&*stations.addresses, [].as_slice()),
         };
@@ -56,7 +56,7 @@ impl<'a> Hearers<'a> {
             address,
             cast,
             stations,
-            taps,
+            promiscuous,
             ..self
         }
     }
@@ -65,33 +65,35 @@ impl<'a> Hearers<'a> {
     fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
         self.stations
             .iter()
-            .filter(move |station| station.own || self.cast == Cast::Unicast)
-            .map(|station| &*station.port)
+            .filter(move |entry| entry.primary || self.cast == AddressClass::Unicast)
+            .map(|entry| &*entry.port)
             .filter(move |port| !is(port, sender))
     }
 
     /// The taps but the sender's and another one, and those that hear it as stations.
-    fn taps(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
-        self.taps
+    fn promiscuous(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
+        self.promiscuous
             .iter()
             .map(|port| &**port)
             .filter(move |port| !is(port, sender) && !is(port, other))
-            .filter(move |port| port.filter(self.bh).hears(self.medium, self.address))
+            .filter(move |port| port.filter(self.bh).accepts(self.medium, self.address))
             .filter(move |port| !is_owner(self.stations, interface(port)))
     }
 
     /// How a frame reaches them.
-    fn reach(self, sender: &'a Port) -> Reach<'a> {
+    fn forwarding(self, sender: &'a Port) -> Forwarding<'a> {
         let mut ports = self.ports(sender);
         match (ports.next(), ports.next()) {
-            (Some(_), _) if self.cast == Cast::Multicast => Reach::Many,
-            (Some(_), Some(_)) => Reach::Many,
-            (Some(port), None) if self.taps(sender, port).next().is_none() => Reach::One(port),
-            (Some(port), None) => Reach::OneAndTaps(port),
+            (Some(_), _) if self.cast == AddressClass::Multicast => Forwarding::Flood,
+            (Some(_), Some(_)) => Forwarding::Flood,
+            (Some(port), None) if self.promiscuous(sender, port).next().is_none() => {
+                Forwarding::Unicast(port)
+            }
+            (Some(port), None) => Forwarding::UnicastAndMirror(port),
             // Taps alone, as is the port of a bridge: no frame waits for them.
-            (None, _) => match self.taps(sender, sender).next() {
-                Some(_) => Reach::Many,
-                None => Reach::Nobody,
+            (None, _) => match self.promiscuous(sender, sender).next() {
+                Some(_) => Forwarding::Flood,
+                None => Forwarding::Drop,
             },
         }
     }
@@ -99,14 +101,14 @@ impl<'a> Hearers<'a> {
 
 /// How a frame reaches its hearers.
 #[derive(Clone, Copy)]
-enum Reach<'a> {
-    Nobody,
+enum Forwarding<'a> {
+    Drop,
     /// Waits for room, at most as long as its sender does.
-    One(&'a Port),
+    Unicast(&'a Port),
     /// So does this; the others get copies when it waits no more.
-    OneAndTaps(&'a Port),
+    UnicastAndMirror(&'a Port),
     /// Waits for nobody.
-    Many,
+    Flood,
 }
 
 impl Segment {
@@ -115,7 +117,7 @@ impl Segment {
     /// A frame for one station waits for room there, as long as that gets on and its sender
     /// has so much `patience`, in nanoseconds; those behind it wait, too: they come back. One
     /// for many does not.
-    pub(in crate::spans) fn carry<'a>(
+    pub(in crate::spans) fn forward<'a>(
         &'a self,
         device: &Device<Spans>,
         sender: &'a Port,
@@ -123,17 +125,17 @@ impl Segment {
         mut frames: SkBuffList,
         patience: u64,
         bh: &'a LocalBhDisabled,
-    ) -> Carried<'a> {
+    ) -> Forwarded<'a> {
         if frames.is_empty() {
-            return Carried::default();
+            return Forwarded::default();
         }
-        let stations = self.stations.read(bh);
+        let stations = self.fdb.read(bh);
         let header_len = self.medium.header_len();
         let mut delivery = Delivery::new(from.index(), patience, bh);
         let mut lost = SkBuffList::default();
-        let (mut dropped, mut groups) = (0usize, 0u64);
-        let mut hearers = Hearers::none(self.medium, bh);
-        let (mut last, mut reach) = (None, Reach::Nobody);
+        let (mut dropped, mut multicasts) = (0usize, 0u64);
+        let mut receivers = Receivers::none(self.medium, bh);
+        let (mut last, mut forwarding) = (None, Forwarding::Drop);
 
         while let Some(mut skb) = frames.pop_front() {
             let len = skb.len();
@@ -148,10 +150,10 @@ impl Segment {
             // Mostly it is for the same one as the one before.
             if last != Some(destination) {
                 last = Some(destination);
-                hearers = hearers.of(stations, destination);
-                reach = hearers.reach(sender);
+                receivers = receivers.of(stations, destination);
+                forwarding = receivers.forwarding(sender);
             }
-            if matches!(reach, Reach::Nobody) {
+            if matches!(forwarding, Forwarding::Drop) {
                 lost.push_back(skb);
                 dropped = dropped.wrapping_add(len);
                 continue;
@@ -165,23 +167,25 @@ impl Segment {
                     continue;
                 }
             };
-            match reach {
-                Reach::One(port) => delivery.give(skb, port),
-                Reach::OneAndTaps(port) => {
-                    delivery.give_and_tap(skb, port, || hearers.taps(sender, port));
+            match forwarding {
+                Forwarding::Unicast(port) => delivery.unicast(skb, port),
+                Forwarding::UnicastAndMirror(port) => {
+                    delivery.unicast_and_mirror(skb, port, || receivers.promiscuous(sender, port));
                 }
-                Reach::Many | Reach::Nobody => {
-                    let group = (hearers.cast == Cast::Multicast).then_some(destination);
-                    let ports = hearers.ports(sender).chain(hearers.taps(sender, sender));
-                    delivery.spread(skb, ports, |port| {
-                        group.is_none_or(|group| port.filter(bh).hears(self.medium, group))
+                Forwarding::Flood | Forwarding::Drop => {
+                    let group = (receivers.cast == AddressClass::Multicast).then_some(destination);
+                    let ports = receivers
+                        .ports(sender)
+                        .chain(receivers.promiscuous(sender, sender));
+                    delivery.flood(skb, ports, |port| {
+                        group.is_none_or(|group| port.filter(bh).accepts(self.medium, group))
                     });
                 }
             }
-            if hearers.cast != Cast::Unicast {
+            if receivers.cast != AddressClass::Unicast {
                 // To know whether it has arrived.
                 delivery.flush();
-                groups = groups.wrapping_add(u64::from(!delivery.is_blocked()));
+                multicasts = multicasts.wrapping_add(u64::from(!delivery.is_blocked()));
             }
             if delivery.is_blocked() {
                 delivery.back.append(&mut frames);
@@ -194,10 +198,10 @@ impl Segment {
             from.count(Counter::TxPackets, packets as u64);
             from.count(Counter::TxBytes, bytes as u64);
         }
-        if groups > 0 {
-            from.count(Counter::TxMulticast, groups);
+        if multicasts > 0 {
+            from.count(Counter::TxMulticast, multicasts);
         }
-        Carried {
+        Forwarded {
             bytes: bytes.saturating_add(dropped),
             back,
             ring,
@@ -207,7 +211,7 @@ impl Segment {
 
 /// What became of frames that were carried.
 #[derive(Default)]
-pub(in crate::spans) struct Carried<'a> {
+pub(in crate::spans) struct Forwarded<'a> {
     /// The bytes of those that arrived or were dropped.
     pub(in crate::spans) bytes: usize,
     /// Those that could not be delivered yet, in order.
@@ -262,7 +266,7 @@ impl<'a> Delivery<'a> {
 
     /// A frame for one port.
     #[inline]
-    fn give(&mut self, skb: SkBuff, port: &'a Port) {
+    fn unicast(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
         self.put(skb, port, self.wait);
     }
@@ -270,11 +274,11 @@ impl<'a> Delivery<'a> {
     /// A frame for one port, of which others get copies, though its ring may drop it: it was
     /// on the wire.
     #[inline(never)]
-    fn give_and_tap<I: Iterator<Item = &'a Port>>(
+    fn unicast_and_mirror<I: Iterator<Item = &'a Port>>(
         &mut self,
         skb: SkBuff,
         port: &'a Port,
-        taps: impl Fn() -> I,
+        promiscuous: impl Fn() -> I,
     ) {
         self.flush();
         let waits = port
@@ -285,23 +289,25 @@ impl<'a> Delivery<'a> {
             return self.back.push_back(skb);
         }
         let copy = skb.clone();
-        self.give(skb, port);
+        self.unicast(skb, port);
         self.flush();
         match copy {
             Ok(copy) if self.is_blocked() => copy.consume(),
-            Ok(copy) => self.copy_to_all(copy, taps(), |_| true),
+            Ok(copy) => self.copy_to_all(copy, promiscuous(), |_| true),
             Err(_) if self.is_blocked() => (),
-            Err(_) => taps().for_each(|tap| self.count_at(tap, Counter::RxDropNoMemory)),
+            Err(_) => {
+                promiscuous().for_each(|member| self.count_at(member, Counter::RxDropNoMemory))
+            }
         }
     }
 
     /// A frame for those of many ports that hear it.
     #[inline(never)]
-    fn spread(
+    fn flood(
         &mut self,
         skb: SkBuff,
         ports: impl Iterator<Item = &'a Port>,
-        hears: impl Fn(&Port) -> bool,
+        accepts: impl Fn(&Port) -> bool,
     ) {
         // Those before it are not overtaken.
         self.flush();
@@ -309,18 +315,18 @@ impl<'a> Delivery<'a> {
             return self.back.push_back(skb);
         }
         self.count(&skb);
-        self.copy_to_all(skb, ports, hears);
+        self.copy_to_all(skb, ports, accepts);
     }
 
     fn copy_to_all(
         &mut self,
         skb: SkBuff,
         ports: impl Iterator<Item = &'a Port>,
-        hears: impl Fn(&Port) -> bool,
+        accepts: impl Fn(&Port) -> bool,
     ) {
         let mut last = None;
         for port in ports {
-            if !hears(port) {
+            if !accepts(port) {
                 self.count_at(port, Counter::RxFiltered);
                 continue;
             }
@@ -364,13 +370,13 @@ impl<'a> Delivery<'a> {
             self.turn_to(port, ring, patience);
         }
         if self.is_blocked() {
-            return self.hold_back(skb);
+            return self.requeue(skb);
         }
         self.frames.push_back(skb);
     }
 
     /// It was counted, and has not arrived.
-    fn hold_back(&mut self, skb: SkBuff) {
+    fn requeue(&mut self, skb: SkBuff) {
         self.packets = self.packets.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(skb.len());
         self.back.push_back(skb);
@@ -387,9 +393,9 @@ impl<'a> Delivery<'a> {
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         // None if they were held back.
         let (port, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
-        let rings = ring.offer(port, &mut self.frames, self.patience, self.bh);
+        let rings = ring.enqueue_rx(port, &mut self.frames, self.patience, self.bh);
         while let Some(skb) = self.frames.pop_front() {
-            self.hold_back(skb);
+            self.requeue(skb);
         }
         rings.then_some(ring)
     }
