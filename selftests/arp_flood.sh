@@ -158,7 +158,7 @@ used_is_renewed()
 }
 
 states() { arp_table 1 | awk '{ print $3 }' | sort | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = ", " }'; }
-heard_only() { arp_table 1 | awk '$5 ~ /H/' | wc -l; }
+heard_only() { arp_table 1 | awk '$5 ~ /U/' | wc -l; }
 
 # reach LAST: a packet to an address of host 2.
 reach() { host 1 ping -q -c 1 -W "${2:-5}" "10.0.1.$1" >/dev/null; }
