@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SPANS ARP: which link address an IPv4 address has, for how long that is believed,
-//! and when it is asked for.
+//! SPANS ARP: resolves IPv4 addresses to link addresses, with retries and aging.
 //!
-//! - [`config`]: what the user can set.
-//! - [`event`]: what happens to a table, and what comes of it.
-//! - [`packet`]: the 32 bytes on the wire, and which of them teach something.
-//! - [`removal`]: how often the kernel's table may be walked through.
-//! - [`slots`]: where entries are kept: found by address, queued by age.
+//! - [`config`]: the parameters that the user can set.
+//! - [`event`]: the input and output types of a table.
+//! - [`packet`]: the wire format, and which packets are valid.
+//! - [`removal`]: how often the kernel's table may be walked to remove neighbours.
+//! - [`slots`]: storage of entries, with a hash table and lists by age.
 //! - [`table`]: the state machine.
 
 pub mod config;

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the user can set of the table of a device.
+//! The parameters of a device's ARP table.
 
 use crate::config::OutOfRange;
 use core::ops::RangeInclusive;
 
-/// A number that the user can set. The names are those of the files in sysfs.
+/// A parameter that the user can set, named as its file in sysfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
-    /// A tick of aging, in milliseconds.
+    /// Length of an aging tick, in milliseconds.
     TickMs,
-    /// Ticks that an entry is believed after it was heard of last.
+    /// Lifetime of an entry after its last confirmation, in ticks.
     Ticks,
-    /// Between two requests, in milliseconds.
+    /// Mean time between two requests, in milliseconds.
     RetransMs,
-    /// Requests before it is given up.
+    /// Requests without a reply after which an entry fails.
     Probes,
-    /// How long nobody is asked who did not answer, in milliseconds.
+    /// Time for which a failed entry is held down, in milliseconds.
     HoldMs,
-    /// Entries.
+    /// Largest number of entries.
     MaxEntries,
 }
 
@@ -26,7 +26,7 @@ const DAY_MS: u32 = 24 * 60 * 60 * 1000;
 const MS: u64 = 1_000_000;
 
 impl Param {
-    /// All of them.
+    /// All parameters, in the order of their discriminants.
     pub const ALL: [Self; 6] = [
         Self::TickMs,
         Self::Ticks,
@@ -36,19 +36,19 @@ impl Param {
         Self::MaxEntries,
     ];
 
-    /// What it can be set to.
+    /// Returns the range of valid values.
     pub const fn range(self) -> RangeInclusive<u32> {
         match self {
             Self::TickMs | Self::RetransMs => 10..=DAY_MS,
             Self::Ticks => 1..=10_000,
             Self::Probes => 1..=100,
             Self::HoldMs => 0..=DAY_MS,
-            // Growing takes a moment for each, in which no packet is looked at.
+            // Growing rehashes all entries with the table's lock held.
             Self::MaxEntries => 1..=1 << 17,
         }
     }
 
-    /// What a new device has.
+    /// Returns the value on a new device.
     const fn default(self) -> u32 {
         match self {
             // FreeBSD `spans_cls.h`: SPANSARP_AGING, SPANSARP_MAXAGE, SPANSARP_RETRY.
@@ -58,13 +58,13 @@ impl Param {
             // Net/3 `if_ether.c`: arp_maxtries, arpt_down.
             Self::Probes => 5,
             Self::HoldMs => 20_000,
-            // `gc_thresh3` of the kernel's table, where the user has not changed that.
+            // `gc_thresh3` of the kernel's table by default.
             Self::MaxEntries => 1024,
         }
     }
 }
 
-/// All that can be set. By default as the user finds it on a new device.
+/// The values of all parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config([u32; Param::ALL.len()]);
 
@@ -75,12 +75,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The value of a knob.
+    /// Returns the value of a parameter.
     pub fn get(&self, param: Param) -> u32 {
         self.0.get(param as usize).copied().unwrap_or(0)
     }
 
-    /// Sets a knob. Out of range nothing is changed.
+    /// Sets a parameter; on error nothing is changed.
     pub fn set(&mut self, param: Param, value: u32) -> Result<(), OutOfRange> {
         if !param.range().contains(&value) {
             return Err(OutOfRange);
@@ -89,7 +89,7 @@ impl Config {
         Ok(())
     }
 
-    /// What follows for the table.
+    /// Returns the values in the table's units.
     pub fn settings(&self) -> Settings {
         let ns = |param| u64::from(self.get(param)) * MS;
         let tick = ns(Param::TickMs);
@@ -104,26 +104,25 @@ impl Config {
     }
 }
 
-/// What the table is to do, in nanoseconds.
+/// The settings of a table. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long an entry is believed after it was heard of last.
+    /// Lifetime of an entry after its last confirmation.
     pub lifetime: u64,
-    /// How long before its end a host that was sent to is asked whether it is still there, at
-    /// most.
+    /// Longest time before the end of its lifetime at which an entry with traffic is verified.
     pub tick: u64,
-    /// Between two requests, on average.
+    /// Mean time between two requests.
     pub retry: u64,
-    /// Requests before it is given up.
+    /// Requests without a reply after which an entry fails.
     pub tries: u8,
-    /// How long nobody is asked who did not answer.
+    /// Time for which a failed entry is held down.
     pub hold: u64,
-    /// Entries.
+    /// Largest number of entries.
     pub limit: usize,
 }
 
 impl Settings {
-    /// How long before its end an entry is looked at.
+    /// Returns the time before the end of its lifetime at which a valid entry becomes expiring.
     pub(super) fn lead(&self) -> u64 {
         self.tick.min(self.lifetime / 4)
     }

@@ -1,136 +1,137 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens to a table, and what comes of it.
+//! The input and output types of an ARP table.
 
 use crate::address::Address;
 use core::net::Ipv4Addr;
 
-/// What the interface knows about the ends of a packet.
+/// What the device's configuration says about the addresses in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressInfo {
-    /// What kind of IPv4 address the sender has.
+    /// The kind of the sender's IPv4 address.
     pub sender: SenderType,
-    /// The target is one of our addresses.
+    /// The target is an address of this device.
     pub for_us: bool,
 }
 
-/// What kind of IPv4 address somebody has.
+/// The kind of an IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SenderType {
-    /// One of a single host.
+    /// A unicast address of another host.
     Host,
-    /// One of ours.
+    /// An address of this device.
     Own,
-    /// None that a host can have: broadcast, multicast, none at all.
+    /// Not an address of a host: broadcast, multicast, unspecified.
     Invalid,
 }
 
-/// What the kernel says of a neighbour.
+/// The state of a neighbour (`nud_state`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Neighbour {
     /// `NUD_PERMANENT` or `NUD_NOARP`: set by the user.
     Permanent(Address),
     /// `NUD_REACHABLE`.
     Reachable(Address),
-    /// `NUD_STALE`: it has a link address that is to be verified when it is used.
+    /// `NUD_STALE`: it has a link address, to be verified on use.
     Stale(Address),
-    /// `NUD_DELAY` or `NUD_PROBE`: it has a link address that is being verified.
+    /// `NUD_DELAY` or `NUD_PROBE`: its link address is being verified.
     Probing(Address),
-    /// A state without.
+    /// A state without a link address.
     Unresolved,
     /// `NUD_FAILED`.
     Failed,
-    /// Not in the kernel's table any more.
+    /// Removed from the kernel's table.
     Dead,
 }
 
-/// What becomes of a question for a link address.
+/// The result of a request for a link address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// Ask everybody.
+    /// Broadcast a request.
     Request,
-    /// It was asked for already: `MAP_PROCEEDING`.
+    /// A request has been sent: `MAP_PROCEEDING`.
     Wait,
-    /// It is known, and about to be told: `MAP_VALID`.
+    /// The address is known; an update is pending: `MAP_VALID`.
     Known,
-    /// The same, and it is to be asked whether it is still there, by unicast: its entry ends
-    /// soon, and it was only heard of until now.
+    /// As [`Known`](Self::Known), and a unicast request is to be sent to this address: the entry is
+    /// expiring and was unsolicited until now.
     Verify(Address),
-    /// Nobody answered not long ago, which is about to be told.
+    /// The entry is held down; an update is pending.
     HeldDown,
-    /// There is no room to remember that it was asked for, or the interface is down.
+    /// There is no room for an entry, or the device is down.
     NoRoom,
 }
 
-/// What a packet has taught.
+/// The effect of a received packet on the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RxOutcome {
-    /// Nothing: neither is its sender known nor are we meant, or it is not a host's.
+    /// None: the sender has no entry and the target is not this device, or the sender is not a
+    /// host.
     Ignored,
-    /// Its sender has one of our addresses. If it asked for it, it shall hear that it is
-    /// taken.
+    /// The sender uses an address of this device.
     Duplicate {
-        /// It asked for that address.
+        /// The packet is a request, to which the caller replies that the address is taken.
         asked: bool,
     },
-    /// Its sender is new.
+    /// The sender has a new entry.
     New,
-    /// Its sender is what was asked for.
+    /// The sender's entry had no address, and is valid now.
     Resolved,
-    /// Its sender is still there.
+    /// The sender's address is confirmed.
     Confirmed,
-    /// Its sender has another link address now.
+    /// The sender's link address has changed.
     Changed {
-        /// The one it had.
+        /// The previous address.
         from: Address,
     },
-    /// Its sender is permanent: what the user set stays.
+    /// The sender's entry is permanent and stays unchanged.
     Permanent,
-    /// Its sender is new, and there is no room.
+    /// The sender has no entry, and there is no room for one.
     NoRoom,
 }
 
-/// What the kernel is to be told of a neighbour, if there is one.
+/// An update for the kernel's neighbour, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// It has this address: `MAP_VALID`, `MAP_CHANGED`.
+    /// Set this address: `MAP_VALID`, `MAP_CHANGED`.
     Valid(Address),
-    /// The same of a host that nobody here has asked for: that a packet is sent to it is to be
-    /// noted.
+    /// Set this address as unverified: the entry is unsolicited, and the first packet to it has to
+    /// be reported to the table.
     Learned(Address),
-    /// It does not answer: `MAP_FAILED`.
+    /// Resolution has failed: `MAP_FAILED`.
     Failed,
-    /// Nothing is known of it any more: `MAP_INVALID`.
+    /// The entry has been removed: `MAP_INVALID`.
     Removed(RemoveReason),
 }
 
-/// Why an entry is gone.
+/// The reason for which an entry was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoveReason {
-    /// It was not heard of for too long.
+    /// Its lifetime is over.
     Expired,
-    /// It did not answer, and may be asked for again.
+    /// It had failed, and may be requested again.
     RetryAllowed,
-    /// It made room for somebody whom this one wants.
+    /// It was evicted for an entry that this requester needs.
     Evicted(Requester),
 }
 
-/// Who wants an entry, and who has to make room for it.
+/// The origin of a new entry, which determines the entries that may be evicted for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requester {
-    /// Somebody on the segment: only others that nobody asked for.
+    /// A received packet or an unverified neighbour: evicts unsolicited entries only.
     Unsolicited,
-    /// A packet to be sent: those, and what has not answered.
+    /// A packet to be sent or a reachable neighbour: also evicts failed entries and those that
+    /// missed their first reply.
     Packet,
-    /// The user: all but what the user has set.
+    /// The user: evicts all entries but permanent ones.
     User,
 }
 
-/// What is to be done as time has passed.
+/// An action that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Ask everybody for this address.
+    /// Broadcast a request for this address.
     Request(Ipv4Addr),
-    /// Ask this host whether it is still there.
+    /// Send a unicast request to this address.
     Verify(Ipv4Addr, Address),
 }

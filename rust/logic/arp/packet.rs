@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ARP on the wire.
+//! The ARP wire format.
 //!
 //! | offset | bytes | field | value |
 //! |---|---|---|---|
@@ -14,9 +14,8 @@
 //! | 12 + n | n | target's hardware address | |
 //! | 12 + 2n | 4 | target's IPv4 address | |
 //!
-//! That is RFC 826, as `arp_create()` of `net/ipv4/arp.c` writes it for a device of that
-//! type: 32 bytes with the lengths of FreeBSD's `struct spansarp_hdr`, 28 on Ethernet,
-//! 30 and 18 where addresses have 7 bytes or 1.
+//! As in RFC 826 and as `arp_create()` of `net/ipv4/arp.c` builds it: 32 bytes with the lengths of
+//! FreeBSD's `struct spansarp_hdr`, 28 on Ethernet, 30 and 18 with addresses of 7 bytes and 1 byte.
 
 use crate::{
     address::Address,
@@ -24,65 +23,64 @@ use crate::{
 };
 use core::net::Ipv4Addr;
 
-/// Length on the medium with the longest addresses, in bytes.
+/// Length of the longest packet of any medium, in bytes.
 pub const MAX_LEN: usize = 32;
 
-/// The EtherType.
+/// EtherType.
 pub const ETHERTYPE: u16 = 0x0806;
 
-/// IEEE 802 networks: the kernel takes it for Ethernet, too (`arp_process()`).
+/// IEEE 802 networks, which `arp_process()` accepts as Ethernet.
 const IEEE_802: u16 = 6;
 
-/// What is wanted.
+/// The operation code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// The target is to say its hardware address.
+    /// Requests the target's hardware address.
     Request,
-    /// The answer.
+    /// Reply to a request.
     Reply,
 }
 
-/// One end of a packet.
+/// One of the two address pairs in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Its link address.
+    /// Link address.
     pub hardware: Address,
-    /// Its IPv4 address.
+    /// IPv4 address.
     pub ip: Ipv4Addr,
 }
 
-/// A packet.
+/// A parsed ARP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// What is wanted.
+    /// Request or reply.
     pub operation: Operation,
-    /// Who says so. Its addresses are what can be learned.
+    /// The sender's addresses, from which the table learns.
     pub sender: Host,
-    /// Who is meant. The hardware address of a request says nothing.
+    /// The target's addresses. The hardware address is meaningless in a request.
     pub target: Host,
 }
 
-/// Why a packet teaches nothing and is not answered.
+/// The reason for which a packet is invalid: it is neither learned from nor replied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
-    /// It is not ARP for IPv4 on this medium, or neither request nor reply.
+    /// Not ARP for IPv4 on this medium, or neither request nor reply.
     Malformed,
-    /// Its sender says to be everybody, or a group.
+    /// The sender's link address is broadcast or multicast.
     BroadcastSender,
-    /// Its sender says to be this interface.
+    /// The sender's link address is that of this device.
     OwnSender,
-    /// Its sender is not the source of the frame it came in.
+    /// The sender's link address is not the source address of the frame.
     ForeignSender,
 }
 
-/// Length in bytes.
+/// Returns the length of a packet on `medium`, in bytes.
 pub const fn len(medium: &Medium) -> usize {
     16 + 2 * medium.address_len as usize
 }
 
 impl Packet {
-    /// Reads a packet as it is on the wire. What is behind it does not matter: short
-    /// frames are padded.
+    /// Parses a packet. Trailing bytes are ignored, as short frames are padded.
     pub fn parse(medium: &Medium, bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes = bytes.get(..len(medium)).ok_or(Invalid::Malformed)?;
         let [hardware, protocol, lengths, operation] =
@@ -116,12 +114,12 @@ impl Packet {
         })
     }
 
-    /// Whether it only says where its sender is, or asks whether there is another one.
+    /// Returns whether the packet is gratuitous: an announcement, or a probe for a duplicate.
     pub fn is_gratuitous(&self) -> bool {
         self.sender.ip == self.target.ip
     }
 
-    /// The packet as it goes on the wire, with zeroes behind it.
+    /// Returns the wire format, zero-padded.
     pub fn to_bytes(&self, medium: &Medium) -> [u8; MAX_LEN] {
         let operation: u16 = match self.operation {
             Operation::Request => 1,
@@ -144,9 +142,9 @@ impl Packet {
     }
 }
 
-/// Judges a packet that came to the interface `own` in a frame of `source`, in the
-/// order of the ancestor (FreeBSD `spans_arp.c`, `spansarp_input`), which looked
-/// neither at lengths and operation nor at the frame's source.
+/// Validates a packet that the device with address `own` received in a frame of `source`. The
+/// checks are in the order of the ancestor (FreeBSD `spans_arp.c`, `spansarp_input`), which checked
+/// neither lengths, operation nor the frame's source.
 pub fn validate(
     medium: &Medium,
     bytes: &[u8],
@@ -166,7 +164,7 @@ pub fn validate(
     }
 }
 
-// Cannot panic, and with constant positions compiles to plain loads.
+// Cannot panic; with constant offsets it compiles to plain loads.
 #[inline]
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes
@@ -184,7 +182,7 @@ mod tests {
     const OWN: Address = Address::new([2, 0, 0, 0, 0, 0, 0, 1]);
     const PEER: Address = Address::new([2, 0, 0, 0, 0, 0, 0, 2]);
 
-    /// Who has 10.0.0.1? Tell 10.0.0.2. On SPANS.
+    /// Request for 10.0.0.1 from 10.0.0.2, on SPANS.
     const REQUEST: [u8; MAX_LEN] = [
         0x40, 0x40, 0x08, 0x00, 8, 4, 0, 1, // SPANS, IPv4, lengths, request
         2, 0, 0, 0, 0, 0, 0, 2, 10, 0, 0, 2, // sender
@@ -216,13 +214,13 @@ mod tests {
             assert_eq!(packet.target.hardware, Address::NONE);
             assert_eq!(packet.target.ip, Ipv4Addr::new(10, 0, 0, 1));
             assert_eq!(packet.to_bytes(medium)[..bytes.len()], *bytes);
-            // Padding, and a cut.
+            // Padded and truncated.
             let mut padded = bytes.to_vec();
             padded.extend([0xff; 20]);
             assert_eq!(Packet::parse(medium, &padded), Ok(packet));
             let cut = &bytes[..bytes.len() - 1];
             assert_eq!(Packet::parse(medium, cut), Err(Invalid::Malformed));
-            // On each of the others it is nothing.
+            // Invalid on every other medium.
             for other in MEDIA.iter().filter(|other| *other != medium) {
                 assert!(Packet::parse(other, &padded).is_err());
             }

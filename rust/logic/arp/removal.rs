@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How often neighbours are removed from the kernel's table. Each time all of that is walked
-//! through with its lock held, for all devices and namespaces.
+//! Rate limit for removing neighbours from the kernel's table. Each removal walks the whole table
+//! with its lock held, for all devices and namespaces.
 
 const MS: u64 = 1_000_000;
 
-/// Between two walks, in nanoseconds, at least.
+/// Shortest time between two walks, in nanoseconds.
 pub const PAUSE: u64 = 100 * MS;
 
-/// The part of the time in which the table may be walked through: one in so many.
+/// Inverse of the largest share of time that walks may take.
 const SHARE: u64 = 100;
 
-/// How long after a walk that took so long the next one may begin, in nanoseconds: the wish of
-/// one user must not cost all others more, however many neighbours there are.
+/// Returns the pause after a walk that took `took`, both in nanoseconds. It bounds the cost of one
+/// user's changes for all others, however many neighbours there are.
 pub fn pause(took: u64) -> u64 {
     took.saturating_mul(SHARE).max(PAUSE)
 }

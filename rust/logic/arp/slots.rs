@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the entries of a table are kept.
+//! Storage for the entries of a table.
 //!
-//! Slots, which the user of this module allocates, some at a time when they are needed: a
-//! [`Store`]. An entry keeps its slot. It is found through a bucket of a hash table, and is on up
-//! to three queues, which are linked by slot numbers: whatever is done to one entry takes the
-//! same time however many there are.
+//! Entries are kept in slots of a [`Store`], which the table's owner allocates in pieces on demand.
+//! An entry keeps its slot. It is in one bucket of a hash table, and on up to three lists, which
+//! are linked by slot numbers: each operation on one entry takes constant time.
 
 use core::{marker::PhantomData, net::Ipv4Addr, ops::DerefMut};
 
 use crate::address::Address;
 
-/// The number of a slot, or [`NONE`].
+/// A slot number, or [`NONE`].
 type Index = u32;
 
-/// The number of no slot.
+/// No slot.
 const NONE: Index = Index::MAX;
 
-/// Which of its queues an entry is linked into by a [`Link`].
+/// The lists on which an entry can be: at most one of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ListId {
-    /// One of those that a deadline is for.
+    /// The lists by state, on which entries wait for a deadline.
     Age,
-    /// Those that were only heard of, or those that packets were sent to.
+    /// The lists of unsolicited, sent-to and unanswered entries.
     Use,
-    /// Those that the neighbour framework is to be told about.
+    /// The list of entries with a pending update.
     Update,
 }
 
@@ -41,25 +40,25 @@ const UNLINKED: Link = Link {
     next: NONE,
 };
 
-/// What a table keeps about one IPv4 address.
+/// An entry: the state of one IPv4 address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<S> {
     pub(super) ip: Ipv4Addr,
     pub(super) address: Address,
-    /// Since when it has been as it is, in nanoseconds.
+    /// Time of the last change of state, in nanoseconds.
     pub(super) since: u64,
     pub(super) state: S,
-    /// Nobody here has asked for it: it may go when there is no room.
+    /// No packet has been sent to it: it is evicted first.
     pub(super) unsolicited: bool,
-    /// The neighbour framework is still to be told.
+    /// An update of the neighbour is pending.
     pub(super) locked: bool,
 }
 
-/// Room for one entry.
+/// Storage for one entry.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot<S> {
     entry: Option<Entry<S>>,
-    /// The next one in its bucket, or the next free one.
+    /// The next slot in the bucket or on the free list.
     after: Index,
     links: [Link; LISTS],
 }
@@ -74,29 +73,29 @@ impl<S> Default for Slot<S> {
     }
 }
 
-/// Memory for slots.
+/// An array of slots that can grow.
 pub trait Store<S> {
-    /// The slot with this number.
+    /// Returns a slot.
     fn get(&self, index: usize) -> Option<&Slot<S>>;
 
-    /// The slot with this number, to be changed.
+    /// Returns a slot for modification.
     fn get_mut(&mut self, index: usize) -> Option<&mut Slot<S>>;
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     fn count(&self) -> usize;
 
-    /// How many there may be.
+    /// Returns the largest number of slots.
     fn max_count(&self) -> usize;
 
-    /// Adds slots behind the others, all of them empty, if there may be more and there is memory.
-    /// The table's lock is held.
+    /// Appends empty slots if [`max_count`](Self::max_count) and memory allow it. Called with the
+    /// table's lock held.
     fn extend(&mut self);
 
-    /// Takes all slots of another store, of which there are no more than there may be here.
+    /// Moves all slots out of `other`, which has at most [`max_count`](Self::max_count) of them.
     fn take_from(&mut self, other: &mut Self);
 }
 
-/// All slots from the beginning.
+/// A slice: all slots exist from the beginning.
 impl<S: Copy, E: DerefMut<Target = [Slot<S>]>> Store<S> for E {
     #[inline]
     fn get(&self, index: usize) -> Option<&Slot<S>> {
@@ -125,7 +124,7 @@ impl<S: Copy, E: DerefMut<Target = [Slot<S>]>> Store<S> for E {
     }
 }
 
-/// The first slot of those whose addresses fall into one bucket.
+/// The head of a hash chain.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket(Index);
 
@@ -135,7 +134,7 @@ impl Default for Bucket {
     }
 }
 
-/// Entries, oldest first.
+/// A list of entries, oldest first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
     chain: ListId,
@@ -152,18 +151,18 @@ impl List {
         }
     }
 
-    /// The oldest entry.
+    /// Returns the oldest entry.
     #[inline]
     pub(super) fn first(&self) -> Option<SlotId> {
         (self.first != NONE).then_some(SlotId(self.first))
     }
 }
 
-/// An entry that is there.
+/// The slot of an existing entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotId(Index);
 
-/// All slots of a table.
+/// The slots of a table and their hash table.
 #[derive(Debug)]
 pub(super) struct Slots<S, E, B>
 where
@@ -174,7 +173,7 @@ where
     buckets: B,
     free: Index,
     used: usize,
-    /// Odd, and known to nobody else.
+    /// The secret hash factor; odd.
     key: u32,
     _state: PhantomData<S>,
 }
@@ -185,8 +184,8 @@ where
     E: Store<S>,
     B: DerefMut<Target = [Bucket]>,
 {
-    /// All of them empty. `secret` keeps others from choosing addresses that fall into
-    /// one bucket.
+    /// Makes all slots empty. `secret` keeps hosts from choosing addresses that collide in one
+    /// bucket.
     pub(super) fn new(slots: E, mut buckets: B, secret: u32) -> Self {
         for bucket in buckets.iter_mut() {
             *bucket = Bucket::default();
@@ -203,7 +202,7 @@ where
         new
     }
 
-    /// Empties the slots from this one on, which are free then, before the others.
+    /// Empties the slots from `first` on and puts them at the head of the free list.
     fn free_from(&mut self, first: usize) {
         for index in (first..self.slots.count()).rev() {
             let after = self.free;
@@ -217,12 +216,12 @@ where
         }
     }
 
-    /// How many entries there are.
+    /// Returns the number of slots in use.
     pub(super) fn len(&self) -> usize {
         self.used
     }
 
-    /// Whether no slot is free, and there may be no more.
+    /// Returns whether no slot is free and the store cannot grow.
     pub(super) fn is_full(&self) -> bool {
         self.slot(self.free).is_none() && self.slots.count() >= self.slots.max_count()
     }
@@ -233,7 +232,7 @@ where
     #[inline]
     fn bucket(&self, ip: Ipv4Addr) -> usize {
         let hash = u32::from(ip).wrapping_mul(self.key);
-        // The upper bits are the good ones: as a fraction of the buckets.
+        // The upper bits are the well-mixed ones: scale them to the number of buckets.
         ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
     }
 
@@ -247,11 +246,11 @@ where
         self.slots.get_mut(index as usize)
     }
 
-    /// Where the entry of an address is.
+    /// Returns the slot of an address.
     #[inline]
     pub(super) fn find(&self, ip: Ipv4Addr) -> Option<SlotId> {
         let mut index = self.buckets.get(self.bucket(ip))?.0;
-        // Ends with NONE, which is no slot.
+        // `NONE` ends the chain: it is no valid slot number.
         while let Some(slot) = self.slot(index) {
             if slot.entry.as_ref().is_some_and(|entry| entry.ip == ip) {
                 return Some(SlotId(index));
@@ -271,8 +270,8 @@ where
         self.slot_mut(id.0)?.entry.as_mut()
     }
 
-    /// Adds an entry, on no queue, for an address that has none; `None` if no slot is free, and
-    /// there is no memory for more.
+    /// Adds an entry, on no list, for an address that has none. Returns `None` if no slot is free
+    /// and there is no memory for more.
     pub(super) fn insert(&mut self, entry: Entry<S>) -> Option<SlotId> {
         if self.slot(self.free).is_none() {
             let first = self.slots.count();
@@ -295,7 +294,7 @@ where
         Some(SlotId(index))
     }
 
-    /// Takes out an entry that is on no queue.
+    /// Removes an entry that is on no list.
     pub(super) fn remove(&mut self, id: SlotId) -> Option<()> {
         let SlotId(index) = id;
         let number = self.bucket(self.get(id)?.ip);
@@ -324,7 +323,7 @@ where
         self.slot_mut(index)?.links.get_mut(chain as usize)
     }
 
-    /// Puts an entry, which is on no other queue of this chain, behind all others.
+    /// Appends an entry that is on no other list of this kind.
     #[inline]
     pub(super) fn push(&mut self, list: &mut List, id: SlotId) {
         let SlotId(index) = id;
@@ -341,7 +340,7 @@ where
         list.last = index;
     }
 
-    /// Takes an entry out of the queue that it is on.
+    /// Removes an entry from the list that it is on.
     #[inline]
     pub(super) fn unlink(&mut self, list: &mut List, id: SlotId) {
         let Some(link) = self.link(id.0, list.chain) else {
@@ -358,7 +357,7 @@ where
         }
     }
 
-    /// The entries of a queue, oldest first.
+    /// Returns the entries of a list, oldest first.
     pub(super) fn iter(&self, list: &List) -> impl Iterator<Item = &Entry<S>> {
         let chain = list.chain;
         core::iter::successors(self.slot(list.first), move |slot| {
@@ -367,7 +366,7 @@ where
         .filter_map(|slot| slot.entry.as_ref())
     }
 
-    /// The entries of some slots, in the order of the slots, which says nothing.
+    /// Returns the entries of a range of slots, in slot order.
     pub(super) fn entries_from(
         &self,
         first: usize,
@@ -377,8 +376,8 @@ where
             .filter_map(|index| self.slots.get(index)?.entry.as_ref())
     }
 
-    /// Moves to a larger store and to more buckets, and gives the old ones back. Entries keep
-    /// their places.
+    /// Moves to a larger store and more buckets, and returns the old ones. Entries keep their
+    /// slots.
     pub(super) fn grow(&mut self, mut slots: E, mut buckets: B) -> (E, B) {
         buckets.fill(Bucket::default());
         let first = self.slots.count();
@@ -403,12 +402,12 @@ where
         old
     }
 
-    /// How many slots there may be.
+    /// Returns the largest number of slots.
     pub(super) fn max_len(&self) -> usize {
         self.slots.max_count()
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub(super) fn capacity(&self) -> usize {
         self.slots.count()
     }

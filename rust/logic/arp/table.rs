@@ -1,36 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of one interface.
+//! The ARP table of one device.
 //!
-//! The states are those of the ancestor (FreeBSD `spans_arp.c`), and a hold-down of
-//! Net/3 (`arpresolve()`: after five tries hosts are left alone for 20 seconds):
+//! The states are those of the ancestor (FreeBSD `spans_arp.c`), and the hold-down of Net/3
+//! (`arpresolve()`: after five tries a host is not requested for 20 seconds):
 //!
 //! ```text
-//!            resolve                    no answer, `tries` times
+//!            resolve                    no reply, `tries` times
 //!   (none) ----------> Incomplete -------------------------------> Failed
-//!     |  ^                 |  heard of                               | | `hold` is over,
+//!     |  ^                 |  any packet of the host                 | | `hold` is over,
 //!     |  |                 v                                         | | or deleted
 //!     |  +------------- Valid <--------------------------------------+ +---> (none)
-//!     |   `lifetime`,      ^                 heard of
+//!     |   `lifetime`,      ^                 any packet of the host
 //!     |   or deleted       |
 //!     +--------------------+
-//!       heard of, and it asked for us
+//!       packet to an address of this device
 //!
-//!   Permanent: from and to anything by the user only; Forgotten while the kernel
-//!   does not know it
+//!   Permanent: from and to any state by the user only; Unrestored while the kernel
+//!   has deleted its neighbour
 //!
-//!   Unverified: an address that the user or the kernel has said with doubt (NUD_STALE,
-//!   NUD_DELAY, NUD_PROBE), from and to which packets go; Incomplete with the first of them
+//!   Unverified: set by the user or the kernel without confirmation (NUD_STALE, NUD_DELAY,
+//!   NUD_PROBE) and used for packets; Incomplete with the first of them
 //! ```
 //!
-//! What the ancestor calls waiters are the neighbours of the kernel: one that is
-//! incomplete holds packets back and has asked us with [`Table::resolve`]. Whatever it
-//! has to be told is in [`Table::next_update`], in order and one at a time; an entry for
-//! which there is something to tell is locked, as the ancestor's `SAF_LOCKED`: it does
-//! not go before that is told.
+//! The ancestor's waiters are the kernel's neighbours: an incomplete one holds packets and has
+//! called [`Table::resolve`]. Its updates come from [`Table::next_update`], in order and one at a
+//! time. An entry with a pending update is locked, as with the ancestor's `SAF_LOCKED`: it keeps
+//! its slot until the update has been taken.
 //!
-//! Nothing is looked for when time passes: entries wait in queues in which all wait
-//! equally long.
+//! Aging needs no search: all entries of a list have the same timeout, so the first one is due
+//! first.
 
 mod aging;
 mod kernel;
@@ -47,46 +46,45 @@ use aging::Waits;
 use core::{net::Ipv4Addr, ops::DerefMut};
 pub use room::IDLE_MS;
 
-/// Slots beyond the limit, for entries that are gone and about which the neighbour
-/// framework was not told yet.
+/// Slots beyond the limit, for removed entries with a pending update.
 pub const SPARE_SLOTS: usize = 64;
 
-/// How many hosts are remembered whose packets were refused.
+/// Number of refused senders that are remembered.
 const REFUSED: usize = 8;
 
-/// In how many queues entries wait for an answer, in each for another time: hosts
-/// that were asked at once are not asked again at once.
+/// Number of lists for incomplete entries, each with its own timeout, so that hosts that were
+/// requested at once are not retried at once.
 const PACES: usize = 4;
 
-/// How an entry is doing.
+/// The state of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Asked for, not answered.
+    /// Requests are sent, no reply has come.
     Incomplete {
-        /// Requests that were sent.
+        /// Requests sent so far.
         tries: u8,
-        /// The queue it waits in.
+        /// The list that it is on, an index below `PACES`.
         pace: u8,
     },
-    /// Believed.
+    /// The address is confirmed.
     Valid,
-    /// Believed, but not much longer.
+    /// Valid, and its lifetime is nearly over.
     Expiring,
-    /// Said with doubt, and not used yet: its first packet has it verified.
+    /// The address was set without confirmation; the first packet has it verified.
     Unverified,
-    /// Did not answer.
+    /// No reply to the last request.
     Failed,
-    /// Set by the user: believed for good.
+    /// Set by the user: no lifetime.
     Permanent,
-    /// Set by the user, and the kernel has forgotten it, as it does whenever a device
-    /// goes down: to be [restored](Table::forgotten).
+    /// Permanent, but the kernel has deleted its neighbour, as it does when a device goes down: to
+    /// be [restored](Table::next_unrestored).
     Unrestored,
-    /// Not there any more, and the neighbour framework does not know yet.
+    /// Removed, with the update pending.
     Removed(RemoveReason),
 }
 
 impl State {
-    /// Whether there is an address to send to: `SAF_VALID`.
+    /// Returns whether there is an address to send to: `SAF_VALID`.
     pub const fn is_valid(self) -> bool {
         matches!(
             self,
@@ -94,16 +92,16 @@ impl State {
         )
     }
 
-    /// Whether there is an address, believed or not.
+    /// Returns whether there is an address, confirmed or not.
     const fn has_address(self) -> bool {
         self.is_valid() || matches!(self, Self::Unverified)
     }
 }
 
-/// Room for an entry.
+/// Storage for one entry.
 pub type Slot = super::slots::Slot<State>;
 
-/// The queues in which entries grow old.
+/// The lists by state, oldest first.
 #[derive(Debug)]
 struct Lists {
     asking: [List; PACES],
@@ -130,16 +128,16 @@ impl Lists {
     }
 }
 
-/// What an entry is used for.
+/// The list of kind [`ListId::Use`] that an entry is on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
-    /// It was only heard of.
+    /// No packet has been sent to it.
     Unsolicited,
-    /// Packets were sent to it.
+    /// Valid, and packets have been sent to it.
     Sent,
-    /// Packets are to be sent to it, and it did not answer the first request.
+    /// Incomplete after more than one request.
     Unanswered,
-    /// It is not known, or the user has set it.
+    /// On none of these lists.
     None,
 }
 
@@ -154,47 +152,47 @@ impl Use {
     }
 }
 
-/// What has happened since the table was made.
+/// Counters since the creation of the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Addresses that were asked for, each try.
+    /// Requests for addresses, including retries.
     pub requests: u64,
-    /// Entries that were learned from hosts that nobody here had asked for.
+    /// Entries learned from unsolicited senders.
     pub learned: u64,
-    /// Entries that were asked for and answered.
+    /// Entries that were resolved.
     pub resolved: u64,
-    /// Entries that were asked for and not answered.
+    /// Entries that failed.
     pub failed: u64,
-    /// Entries whose link address changed.
+    /// Entries that got another link address.
     pub changed: u64,
-    /// Entries that nobody was heard of for too long.
+    /// Entries that expired.
     pub expired: u64,
-    /// Entries that made room for others.
+    /// Entries evicted to make room.
     pub evicted: u64,
-    /// Entries for which there was no room.
+    /// Entries refused for lack of room.
     pub refused: u64,
-    /// Packets in which somebody else said to have one of our addresses.
+    /// Packets from other hosts that use an address of this device.
     pub duplicates: u64,
 }
 
-/// An entry, for those who look.
+/// A snapshot of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryInfo {
-    /// Its IPv4 address.
+    /// IPv4 address.
     pub ip: Ipv4Addr,
-    /// Its link address, if there is one.
+    /// Link address, if there is one.
     pub address: Option<Address>,
-    /// How it is doing.
+    /// State.
     pub state: State,
-    /// The kernel is still to be told.
+    /// An update is pending.
     pub locked: bool,
-    /// Nobody here has asked for it.
+    /// No packet has been sent to it.
     pub unsolicited: bool,
-    /// How long it has been so, in nanoseconds.
+    /// Time since the last change of state, in nanoseconds.
     pub age: u64,
 }
 
-/// The table of one interface.
+/// The ARP table of one device.
 #[derive(Debug)]
 pub struct Table<E, B>
 where
@@ -203,23 +201,24 @@ where
 {
     slots: Slots<State, E, B>,
     lists: Lists,
-    /// Entries that nobody has asked for.
+    /// Unsolicited entries.
     unsolicited: List,
-    /// Valid entries that packets were sent to, least recently used first, as far as is known.
+    /// Valid entries with traffic, least recently used first, as far as is known.
     sent: List,
-    /// Entries that were asked for more than once.
+    /// Incomplete entries after more than one request.
     unanswered: List,
-    /// Entries that are locked.
+    /// Locked entries.
     updates: List,
-    /// What was told last, which the kernel may be taking in just now.
+    /// The address of the last update, if that was `Failed` or `Removed` and may still be in
+    /// progress.
     last_update: Option<Ipv4Addr>,
-    /// The hosts whose packets were refused last, one for each CPU that may hear one at this
-    /// moment, most often.
+    /// The last senders refused for lack of room; enough for most systems to have one for each CPU
+    /// that receives.
     refused: [Option<Ipv4Addr>; REFUSED],
-    /// Entries that are gone.
+    /// Number of removed entries that still have a slot.
     removed: usize,
     up: bool,
-    /// When the line was mended last. Requests from before were for nothing.
+    /// Time of the last carrier on, in nanoseconds. Earlier requests count as lost.
     carrier_since: u64,
     settings: Settings,
     waits: Waits,
@@ -231,8 +230,8 @@ where
     E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
-    /// The empty table of an interface that is down. There should be
-    /// [`SPARE_SLOTS`] slots more than entries, and about as many buckets.
+    /// Creates an empty table for a device that is down. `slots` should have [`SPARE_SLOTS`] slots
+    /// more than the limit, `buckets` about as many.
     pub fn new(slots: E, buckets: B, secret: u32, settings: Settings) -> Self {
         let list = List::new(ListId::Age);
         Self {
@@ -261,52 +260,51 @@ where
         }
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.slots.len().saturating_sub(self.removed)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many slots there may be.
+    /// Returns the largest number of slots.
     pub fn max_len(&self) -> usize {
         self.slots.max_len()
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     pub fn capacity(&self) -> usize {
         self.slots.capacity()
     }
 
-    /// What has happened.
+    /// Returns the counters.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// What is set.
+    /// Returns the settings.
     pub fn settings(&self) -> Settings {
         self.settings
     }
 
-    /// Sets something else. It is as if it had always been so, but that entries
-    /// beyond a lower limit stay as long as they would have.
+    /// Changes the settings, which apply to existing entries, too. A lower limit evicts nothing.
     pub fn set(&mut self, settings: Settings) {
         self.waits = Waits::new(&settings);
         self.settings = settings;
     }
 
-    /// The link address of a neighbour, if it is known.
+    /// Returns the link address of a valid entry.
     #[inline]
     pub fn lookup(&self, ip: Ipv4Addr) -> Option<Address> {
         let entry = self.slots.get(self.slots.find(ip)?)?;
         entry.state.is_valid().then_some(entry.address)
     }
 
-    /// A packet is to be sent to somebody whose link address the kernel does not know:
-    /// the ancestor's `svcout`. `random` is random.
+    /// Resolves an address for a packet that waits in the kernel's neighbour: the ancestor's
+    /// `svcout`. `random` spreads the retries.
     pub fn resolve(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Resolution {
         if !self.up {
             return Resolution::NoRoom;
@@ -333,16 +331,16 @@ where
                 self.lock(id);
                 Resolution::HeldDown
             }
-            // What is gone is not known. For one that is permanent the kernel does not ask: the
-            // user has just made it something else.
+            // The kernel does not solicit a permanent neighbour: the user has just changed it to
+            // another state.
             State::Failed | State::Unverified | State::Removed(_) | State::Permanent => {
                 self.request(id, 0, now, random)
             }
         }
     }
 
-    /// The kernel sends to a host whose link address it has without having asked. Answers what is
-    /// to be done. `random` is random.
+    /// Handles the first packet to a neighbour in NUD_STALE. Returns the request to be sent, if any.
+    /// `random` spreads the retries.
     pub fn used(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Option<Due> {
         match self.live(ip).filter(|_| self.up) {
             Some((id, entry)) if entry.state == State::Unverified => {
@@ -354,8 +352,8 @@ where
         }
     }
 
-    /// A packet is sent to a host. If it was only heard of until now, and its entry is looked at no
-    /// more, answers its address: it is to be asked whether it is still there.
+    /// Records a packet to a host. Returns its address if it has to be verified: the entry was
+    /// unsolicited and is already expiring.
     fn first_use(&mut self, id: SlotId) -> Option<Address> {
         let entry = self.slots.get(id)?;
         let (unsolicited, state, address) = (entry.unsolicited, entry.state, entry.address);
@@ -363,7 +361,7 @@ where
         (unsolicited && state == State::Expiring).then_some(address)
     }
 
-    /// A packet has come in.
+    /// Processes a received packet.
     pub fn process(&mut self, packet: &Packet, ends: AddressInfo, now: u64) -> RxOutcome {
         if !self.up {
             return RxOutcome::Ignored;
@@ -401,7 +399,7 @@ where
             State::Permanent | State::Unrestored => return RxOutcome::Permanent,
             State::Valid | State::Expiring | State::Unverified if entry.address == address => {
                 self.confirm(id, address, now);
-                // The last one to make room.
+                // Move it to the end of the eviction order.
                 if entry.unsolicited {
                     self.set_unsolicited(id, false);
                     self.set_unsolicited(id, true);
@@ -423,29 +421,29 @@ where
         }
     }
 
-    /// The interface goes up: from now on it is asked and learned.
+    /// Enables requests and learning: the device goes up.
     pub fn up(&mut self) {
         self.up = true;
     }
 
-    /// The interface goes down: nothing is asked or learned any more. The entries are
-    /// to be [dropped](Self::drop_some).
+    /// Disables requests and learning: the device goes down. The caller then
+    /// [flushes](Self::flush_some) the entries.
     pub fn down(&mut self) {
         self.up = false;
     }
 
-    /// Whether there is something to tell.
+    /// Returns whether an update is pending.
     pub fn has_updates(&self) -> bool {
         self.updates.first().is_some()
     }
 
-    /// Whoever tells stops for now, having told the last one.
+    /// Ends a series of updates, all of which the caller has applied.
     pub fn pause_updates(&mut self) {
         self.last_update = None;
     }
 
-    /// What the kernel is to be told next. Whoever asks must have told the last one;
-    /// there may be only one who tells.
+    /// Returns the next update for the kernel's neighbours. The caller must have applied the
+    /// previous one, and there may be only one caller at a time.
     pub fn next_update(&mut self) -> Option<(Ipv4Addr, Update)> {
         self.last_update = None;
         while let Some(id) = self.updates.first() {
@@ -479,7 +477,7 @@ where
         None
     }
 
-    /// The entries of some slots, in no order.
+    /// Returns the entries of a range of slots, in slot order.
     pub fn entries(
         &self,
         first: usize,
@@ -499,7 +497,7 @@ where
             })
     }
 
-    /// The entry of an address, unless it is gone.
+    /// Returns the entry of an address, unless it is removed.
     fn live(&self, ip: Ipv4Addr) -> Option<(SlotId, Entry<State>)> {
         let id = self.slots.find(ip)?;
         let entry = *self.slots.get(id)?;
@@ -509,7 +507,7 @@ where
     fn request(&mut self, id: SlotId, tries: u8, now: u64, random: u32) -> Resolution {
         self.stats.requests = self.stats.requests.wrapping_add(1);
         self.set_unsolicited(id, false);
-        // It waits for an answer, as its neighbour does: whatever was to be told is over.
+        // Its neighbour waits for a reply, too: a pending update is obsolete.
         self.unlock(id);
         self.set_state(
             id,
@@ -527,7 +525,7 @@ where
         self.set_address(id, address);
     }
 
-    /// It has an address that is to be verified when it is used.
+    /// Sets an address that is verified with the first packet.
     fn set_unverified(&mut self, id: SlotId, address: Address, now: u64) {
         self.unlock(id);
         self.set_state(id, State::Unverified, now);
@@ -541,14 +539,14 @@ where
         }
     }
 
-    /// Nothing is known any more, which the kernel is to be told.
+    /// Marks an entry as removed. Its slot is freed when the update has been taken.
     fn mark_removed(&mut self, id: SlotId, end: RemoveReason) {
         self.set_unsolicited(id, false);
         self.set_state(id, State::Removed(end), 0);
         self.lock(id);
     }
 
-    /// Changes the state of an entry.
+    /// Changes the state of an entry, and its list.
     #[inline]
     fn set_state(&mut self, id: SlotId, state: State, since: u64) {
         let Some(entry) = self.slots.get_mut(id) else {
@@ -581,8 +579,8 @@ where
         self.use_changes(id, (state, before), (state, unsolicited));
     }
 
-    /// Has an entry whose state, or of which it was known that it was only heard of, changes on
-    /// the queue for that.
+    /// Moves an entry to another list of kind [`ListId::Use`] after a change of its state or of
+    /// `unsolicited`.
     fn use_changes(&mut self, id: SlotId, before: (State, bool), after: (State, bool)) {
         let (before, after) = (Use::of(before), Use::of(after));
         if before == after {
@@ -602,7 +600,7 @@ where
         }
     }
 
-    /// The kernel is to be told.
+    /// Queues an update.
     fn lock(&mut self, id: SlotId) {
         let Some(entry) = self.slots.get_mut(id) else {
             return;
@@ -621,7 +619,7 @@ where
         }
     }
 
-    /// Forgets an entry at once: there is nobody to tell.
+    /// Removes an entry at once, without an update.
     fn remove(&mut self, id: SlotId) {
         self.set_unsolicited(id, false);
         self.unlock(id);

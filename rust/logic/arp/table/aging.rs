@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How entries grow old.
+//! Aging: retries, verification and expiry.
 
 use super::{Bucket, List, Lists, State, Store, Table, PACES};
 use crate::arp::{
@@ -10,7 +10,7 @@ use crate::arp::{
 };
 use core::ops::DerefMut;
 
-/// How long entries stay in each queue, in nanoseconds.
+/// The timeouts of the lists, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waits {
     asking: [u64; PACES],
@@ -21,7 +21,7 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// What follows from what the user has set.
+    /// Derives the timeouts from the settings.
     pub(super) fn new(settings: &Settings) -> Self {
         let sixteenth = settings.retry / 16;
         Self {
@@ -39,14 +39,14 @@ where
     E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
-    /// The line is mended: hosts that are being asked for are asked at once, as if for the
-    /// first time.
+    /// Restarts all pending requests: the carrier is on. They are due at once, as if none had been
+    /// sent.
     pub fn carrier_on(&mut self, now: u64) {
         self.carrier_since = now;
     }
 
-    /// Time has passed: does at most `budget` of what is due, which goes to `out`.
-    /// `random` throws random numbers. Answers whether there is more.
+    /// Performs at most `budget` of the due actions, and passes requests to `out`. `random` spreads
+    /// the retries. Returns whether more is due.
     pub fn tick(
         &mut self,
         now: u64,
@@ -54,7 +54,7 @@ where
         mut random: impl FnMut() -> u32,
         mut out: impl FnMut(Due),
     ) -> bool {
-        // What is still there is about to be dropped.
+        // The caller is about to flush the remaining entries.
         if !self.up {
             return false;
         }
@@ -105,8 +105,8 @@ where
                 break;
             };
             self.set_state(id, State::Expiring, since);
-            // Some readers of the kernel's neighbours do not tell that they use them (flow tables,
-            // bpf_fib_lookup()), so that a packet was ever sent counts for all of its life.
+            // Some users of neighbours do not report use (flow tables, `bpf_fib_lookup()`), so one
+            // packet ever sent is enough to verify the entry.
             if !unsolicited && now.saturating_sub(since) < settings.lifetime {
                 out(Due::Verify(ip, address));
             }
@@ -137,7 +137,7 @@ where
         false
     }
 
-    /// When something is due next, if nothing happens until then.
+    /// Returns the time of the next due action, in nanoseconds.
     pub fn next_timeout(&self) -> Option<u64> {
         if !self.up {
             return None;
@@ -160,13 +160,14 @@ where
             .min()
     }
 
-    /// The first host of a queue that is to be asked again.
+    /// Returns the first entry of a retry list if its timeout is over.
     fn due_request(&self, pace: usize, wait: u64, now: u64) -> Option<SlotId> {
         let wait = self.answer_wait(self.lists.asking.get(pace)?, wait);
         self.due(|lists| lists.asking.get(pace), wait, now)
     }
 
-    /// How long the first host of a queue may take to answer, if it could hear the request.
+    /// Returns the timeout of the first entry of a retry list: 0 if its request was sent before the
+    /// carrier was on.
     fn answer_wait(&self, list: &List, wait: u64) -> u64 {
         let first = list.first().and_then(|id| self.slots.get(id));
         if first.is_some_and(|entry| entry.since < self.carrier_since) {
@@ -176,7 +177,7 @@ where
         }
     }
 
-    /// The first entry of a queue, if it has waited there for so long.
+    /// Returns the first entry of a list if its timeout is over.
     #[inline]
     fn due(
         &self,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel says of its neighbours, and what it has forgotten.
+//! State changes of the kernel's neighbours, and permanent neighbours that it deleted.
 
 use super::{Bucket, State, Store, Table};
 use crate::{
@@ -17,10 +17,10 @@ where
     E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
-    /// The kernel says how a neighbour is doing: because it was told so, because the
-    /// user wants it, or because nobody needs it any more. One that was permanent
-    /// changes by the user's will only, while the kernel may make anything of one that it
-    /// has forgotten, but not while the interface is down.
+    /// Handles a new state of a neighbour: the result of an update, of a command of the user, or of
+    /// garbage collection. Only the user changes a permanent entry. For an unrestored one the
+    /// kernel may create a neighbour in any state, which the table overrides; while the device is
+    /// down only the user can create one.
     pub fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
         match neighbour {
             Neighbour::Permanent(address) => self.set_permanent(ip, address, now),
@@ -46,7 +46,7 @@ where
     }
 
     fn set_resolved(&mut self, ip: Ipv4Addr, address: Address, neighbour: Neighbour, now: u64) {
-        // Only REACHABLE is said without doubt.
+        // Only NUD_REACHABLE is a confirmation.
         let unverified = !matches!(neighbour, Neighbour::Reachable(_));
         let Some((id, entry)) = self.live(ip) else {
             let requester = if unverified {
@@ -61,19 +61,20 @@ where
         };
         let same = entry.address == address;
         match entry.state {
-            // What it was told last.
+            // The result of the last update.
             State::Unrestored if same => (),
             State::Unrestored if self.up => self.lock(id),
             State::Unrestored | State::Permanent => self.learn(id, address, unverified, now),
-            // It is to be told something else, or the same.
+            // An update is pending.
             _ if entry.locked => (),
-            // An answer to a question that was not ours: no first packet will be noted.
+            // Confirmed without a request of this table; from NUD_REACHABLE no first packet is
+            // reported.
             State::Valid | State::Expiring if same && !unverified => {
                 self.set_unsolicited(id, false)
             }
             State::Valid | State::Expiring if same => (),
             State::Unverified if same && unverified => (),
-            // It is asked for already.
+            // A request is under way.
             State::Incomplete { .. } if unverified => (),
             _ => self.learn(id, address, unverified, now),
         }
@@ -98,10 +99,9 @@ where
                 false
             }
             (_, State::Permanent) => true,
-            // Nobody waits for an answer any more, or the user wants it to be tried again.
-            // What is known stays known.
+            // No packet waits any more, or the user wants a retry. A valid entry stays.
             (Neighbour::Dead, state) => !state.is_valid(),
-            // Unless it failed because it was told so, the user has deleted it.
+            // The user has deleted it, unless this is the result of an update.
             (Neighbour::Failed, state) => state != State::Failed && self.last_update != Some(ip),
             _ => false,
         };
@@ -110,13 +110,13 @@ where
         }
     }
 
-    /// Something that the user has set and the kernel has forgotten.
+    /// Returns a permanent entry without a neighbour: the kernel has deleted it.
     pub fn next_unrestored(&self) -> Option<(Ipv4Addr, Address)> {
         let entry = self.slots.get(self.lists.unrestored.first()?)?;
         Some((entry.ip, entry.address))
     }
 
-    /// The kernel cannot have it any more.
+    /// Removes an unrestored entry for which there can be no neighbour.
     pub fn not_restored(&mut self, ip: Ipv4Addr) {
         if let Some((id, entry)) = self.live(ip) {
             if entry.state == State::Unrestored {
@@ -125,7 +125,7 @@ where
         }
     }
 
-    /// The kernel has it again.
+    /// Makes an unrestored entry permanent: its neighbour exists again.
     pub fn restored(&mut self, ip: Ipv4Addr) {
         if let Some((id, entry)) = self.live(ip) {
             if entry.state == State::Unrestored {

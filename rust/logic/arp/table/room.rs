@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Room for entries, and who has to make it.
+//! The limit of the table, and eviction.
 
 use super::{Bucket, List, State, Store, Table, Use};
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
 };
 use core::{net::Ipv4Addr, ops::DerefMut};
 
-/// A host that was not used for so long, in milliseconds, may have to make room for a packet to
-/// another one: as a neighbour may that has not changed for so long (`neigh_forced_gc()`).
+/// Idle time in milliseconds after which an entry may be evicted for a packet to another host, as a
+/// neighbour by `neigh_forced_gc()`.
 pub const IDLE_MS: u32 = 5000;
 
 impl<E, B> Table<E, B>
@@ -21,16 +21,16 @@ where
     E: Store<State>,
     B: DerefMut<Target = [Bucket]>,
 {
-    /// Whether an entry for this address is there or could be made for a packet.
+    /// Returns whether there is an entry for this address, or room for one that a packet needs.
     pub fn has_room(&self, ip: Ipv4Addr) -> bool {
         self.live(ip).is_some()
             || self.has_slot(ip)
                 && (self.len() < self.settings.limit || self.victim(Requester::Packet).is_some())
     }
 
-    /// The same, before the kernel makes a neighbour: that there is no room is counted, but
-    /// not once more for a host whose packet the table has just refused: the stack looks at
-    /// that packet next.
+    /// As [`has_room`](Self::has_room), before the kernel creates a neighbour. Counts a refusal,
+    /// but not a second time for a sender that [`process`](Self::process) has just refused: the
+    /// stack handles the same packet next.
     pub fn admits(&mut self, ip: Ipv4Addr) -> bool {
         let has_room = self.has_room(ip);
         let same = self.refused.iter_mut().find(|it| **it == Some(ip));
@@ -40,16 +40,16 @@ where
         has_room
     }
 
-    /// Whether a packet to this address finds room only if a host is [evicted](Self::evict). Not
-    /// for a host whose own packet was just refused: the stack, which answers that packet, would
-    /// have a stranger make room for itself.
+    /// Returns whether room for a packet to this address requires that an entry with traffic is
+    /// [evicted](Self::evict). `false` for a sender that was just refused: the stack's reply must
+    /// not evict another host.
     pub fn needs_eviction(&self, ip: Ipv4Addr) -> bool {
         self.has_slot(ip) && !self.has_room(ip) && !self.refused.contains(&Some(ip))
     }
 
-    /// At most so many of the hosts that packets were sent to, least recently used first, as far
-    /// as is known. If one of them was not used of late it can be [evicted](Self::evict), and if
-    /// it [was](Self::in_use), others come before it the next time.
+    /// Returns at most `budget` entries with traffic, least recently used first, as far as is
+    /// known. The caller [evicts](Self::evict) the first one that is idle, and reports those that
+    /// are not as [in use](Self::in_use), which moves them to the end.
     pub fn least_recently_used(&self, budget: usize) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.slots
             .iter(&self.sent)
@@ -57,7 +57,7 @@ where
             .map(|entry| entry.ip)
     }
 
-    /// Packets were sent to a host of late.
+    /// Moves an entry with traffic to the end of the eviction order.
     pub fn in_use(&mut self, ip: Ipv4Addr) {
         if let Some(id) = self.sent_to(ip) {
             self.slots.unlink(&mut self.sent, id);
@@ -65,8 +65,8 @@ where
         }
     }
 
-    /// Has a host that packets were sent to make room for a packet to another one. Answers
-    /// whether it has.
+    /// Evicts an entry with traffic for a packet to another host. Returns whether there was one for
+    /// this address.
     pub fn evict(&mut self, ip: Ipv4Addr) -> bool {
         let id = self.sent_to(ip);
         if let Some(id) = id {
@@ -81,8 +81,8 @@ where
         (Use::of((entry.state, entry.unsolicited)) == Use::Sent).then_some(id)
     }
 
-    /// Moves to another store and other buckets, and gives the old ones back. A store in which
-    /// there may be fewer slots than there are comes back unused.
+    /// Moves to another store and other buckets, and returns the old ones. Returns the new ones
+    /// unused if `slots` is too small.
     pub fn grow(&mut self, slots: E, buckets: B) -> (E, B) {
         if slots.max_count() < self.slots.capacity() {
             return (slots, buckets);
@@ -90,8 +90,8 @@ where
         self.slots.grow(slots, buckets)
     }
 
-    /// Gives at most so many of those that did not answer another chance. Answers whether
-    /// there are more.
+    /// Removes at most `budget` failed entries, so that they can be requested again. Returns
+    /// whether there may be more.
     pub fn retry_failed(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
             match self.lists.failed.first() {
@@ -102,9 +102,8 @@ where
         true
     }
 
-    /// Forgets at most so many entries, but none that the user has set unless `all`
-    /// shall go, and tells nobody: the kernel forgets them, too. Answers whether there
-    /// are more.
+    /// Removes at most `budget` entries, without updates: the kernel removes its neighbours itself.
+    /// Permanent entries only with `all`. Returns whether there are more.
     pub fn flush_some(&mut self, budget: usize, all: bool) -> bool {
         let mut left = budget;
         loop {
@@ -128,8 +127,8 @@ where
         }
     }
 
-    /// An entry for an address of which nothing is known. It is gone until it enters
-    /// another state. There may have to be made room; if none can be, that is counted.
+    /// Returns a removed entry for an address that has none, to be set to another state. Evicts
+    /// another entry if necessary; a refusal is counted.
     pub(super) fn add(&mut self, ip: Ipv4Addr, requester: Requester) -> Option<SlotId> {
         if !self.has_slot(ip) {
             self.stats.refused = self.stats.refused.wrapping_add(1);
@@ -155,7 +154,7 @@ where
             unsolicited: false,
             locked: false,
         });
-        // Or there is no memory for it.
+        // There is no memory for another slot.
         let Some(id) = id else {
             self.stats.refused = self.stats.refused.wrapping_add(1);
             return None;
@@ -164,12 +163,12 @@ where
         Some(id)
     }
 
-    /// Whether there is a slot for an entry, however many entries there may be.
+    /// Returns whether there is a slot for this address, irrespective of the limit.
     fn has_slot(&self, ip: Ipv4Addr) -> bool {
         self.slots.find(ip).is_some() || !self.slots.is_full()
     }
 
-    /// Who has to make room.
+    /// Returns the entry to be evicted.
     fn victim(&self, requester: Requester) -> Option<SlotId> {
         let unsolicited = self.unsolicited.first();
         if requester == Requester::Unsolicited || unsolicited.is_some() {
