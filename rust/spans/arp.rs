@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! SPANS ARP, between the table that decides and the kernel's neighbours.
+//! SPANS ARP: connects the table, which decides, with the kernel's neighbours.
 //!
-//! Events go into the [`Table`]: what the stack asks for, what comes in, what the
-//! kernel says of its neighbours, and time. What the table wants to be done comes out:
-//! requests to be sent, and news for the kernel. The table's lock is never held when
-//! something is asked of the kernel's neighbours. So that news arrive in order, only
-//! one thread at a time tells them; what others have to tell waits for it.
+//! Events enter the [`Table`]: solicitations of the stack, received packets, state changes of the
+//! kernel's neighbours, and time. The table returns requests to be sent and updates for the
+//! neighbours. Its lock is never held while a neighbour is looked up or changed. For updates to
+//! arrive in order, one context at a time applies them, and others leave theirs to it.
 //!
-//! What the user has set is told with RTNL, as the user sets it: a thread without might
-//! undo what the user wants next.
+//! Permanent neighbours are restored under RTNL, under which the user sets them: without it, a
+//! restore could undo a later change by the user.
 
 mod events;
 mod pieces;
@@ -59,30 +58,30 @@ use spans_logic::{
 
 type Table = table::Table<Pieces, KVVec<Bucket>>;
 
-/// What is done with the table at one time, and told in one go.
+/// Table operations under one lock; a run of the timer performs up to `BATCHES` times as many.
 const BATCH: usize = 32;
 const BATCHES: usize = 16;
 
 const MS: u64 = 1_000_000;
 
-/// So many hosts are looked at until one is found that was not used of late.
+/// Number of entries checked for one to evict.
 const CANDIDATES: usize = 16;
 
-/// The timer never waits longer, in milliseconds.
+/// The longest timeout, in milliseconds.
 const LONGEST: u64 = 60 * 60 * 1000;
 
-/// When neighbours may be removed from the kernel's table again, of all devices.
+/// Time, in nanoseconds, of the next removal of neighbours of all devices.
 static NEXT_REMOVAL: RelaxedCell<u64> = RelaxedCell::new(0);
 
-/// The table decides when to give up, long before the kernel would, and verifies by unicast
-/// itself: when the kernel asks, it asks everybody.
+/// The table gives up long before the kernel would, and verifies by unicast itself: all requests of
+/// the kernel are broadcast.
 const PARAMETERS: Parameters = Parameters {
     probes: 1 << 20,
     unicast_probes: 0,
     queue_len_bytes: 64 << 10,
 };
 
-/// The table of a device, and the timer with which it grows old.
+/// The ARP table of a device; its timer drives aging.
 #[pin_data]
 pub(super) struct Arp {
     #[pin]
@@ -94,13 +93,13 @@ struct Shared {
     config: Config,
     /// The device, while it is up.
     device: Option<ARef<Device<Spans>>>,
-    /// Somebody is telling the kernel.
+    /// A context is applying updates.
     syncing: bool,
-    /// Whether there was a carrier when the kernel said so last.
+    /// The carrier state of the last notification.
     carrier: bool,
-    /// When the timer fires.
+    /// Expiry of the timer, in nanoseconds.
     armed: Option<u64>,
-    /// When neighbours that are to be removed are.
+    /// Time of this device's next removal of neighbours, in nanoseconds.
     removal: Option<u64>,
 }
 
@@ -108,7 +107,7 @@ fn random() -> u32 {
     u32::from_ne_bytes(get_random_bytes())
 }
 
-/// Buckets for so many entries, and a store with room for them.
+/// Allocates buckets and a store for `entries` entries.
 fn room(entries: usize) -> Result<(Pieces, KVVec<Bucket>)> {
     let count = entries.saturating_add(table::SPARE_SLOTS);
     let mut buckets = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
@@ -119,7 +118,7 @@ fn room(entries: usize) -> Result<(Pieces, KVVec<Bucket>)> {
 }
 
 impl Arp {
-    /// The table of a device that is being made.
+    /// Creates the table of a new device, with `gc_thresh3` as its limit.
     pub(super) fn new() -> Result<impl PinInit<Timer<Self>>> {
         let mut config = Config::default();
         let most = neighbour::gc_thresh3();
@@ -146,16 +145,16 @@ impl Arp {
         })))
     }
 
-    /// The device goes up.
+    /// Starts requests and learning, when the device goes up.
     pub(super) fn open(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
         let mut shared = this.shared.lock(bh);
         shared.device = Some(device.into());
         shared.table.up();
-        // The user may have set neighbours while it was down.
+        // The user may have set neighbours while the device was down.
         Self::soon(this, &mut shared);
     }
 
-    /// The device goes down. What the user has set stays.
+    /// Stops the table when the device goes down. Permanent entries stay.
     pub(super) fn close(this: &Timer<Self>, rtnl: &Rtnl) {
         let device = {
             let bh = local_bh_disable();
@@ -164,7 +163,7 @@ impl Arp {
             shared.device.take()
         };
         drop(device);
-        // Does nothing without a device, and does not come again.
+        // Without a device the timer does nothing and is not rearmed.
         this.cancel(rtnl);
         this.flush(false);
         let bh = local_bh_disable();
@@ -173,21 +172,21 @@ impl Arp {
         shared.removal = None;
     }
 
-    /// Forgets all but what the user has set, or that, too. The kernel does so by
+    /// Removes all entries, permanent ones only with `all`. The kernel removes its neighbours
     /// itself.
     fn flush(&self, all: bool) {
         self.in_batches(|table| table.flush_some(BATCH, all));
     }
 
-    /// Notes whether there is a carrier. Answers whether the line was mended just now.
+    /// Records the carrier state. Returns whether the carrier has come on.
     fn update_carrier(&self, carrier: bool) -> bool {
         let bh = local_bh_disable();
         let mut shared = self.shared.lock(&bh);
         !core::mem::replace(&mut shared.carrier, carrier) && carrier
     }
 
-    /// The line is mended: those that did not answer may be asked again, and those that are
-    /// being asked are asked again when the timer runs, which [`tell`](Self::sync) has run.
+    /// Handles a carrier that has come on: failed entries may be requested again, incomplete ones
+    /// are when the timer runs, which [`sync`](Self::sync) rearms.
     fn carrier_on(&self) {
         self.shared
             .lock(&local_bh_disable())
@@ -196,8 +195,8 @@ impl Arp {
         self.in_batches(|table| table.retry_failed(BATCH));
     }
 
-    /// Does something with entries until there are no more, but not longer than for all that
-    /// there can be: others may come meanwhile.
+    /// Calls `step` until it returns `false`, at most as often as the capacity requires: entries
+    /// may be added meanwhile.
     fn in_batches(&self, step: impl Fn(&mut Table) -> bool) {
         let batches = self.shared.lock(&local_bh_disable()).table.capacity() / BATCH;
         for _ in 0..=batches {
@@ -209,12 +208,12 @@ impl Arp {
         }
     }
 
-    /// What the user has set.
+    /// Returns the value of a parameter.
     pub(super) fn get(&self, param: Param) -> u32 {
         self.shared.lock(&local_bh_disable()).config.get(param)
     }
 
-    /// Sets something.
+    /// Sets a parameter, and grows the table for a higher limit. Process context.
     pub(super) fn set(this: &Timer<Self>, param: Param, value: u32, _: &Rtnl) -> Result {
         let (mut config, max_len) = {
             let bh = local_bh_disable();
@@ -223,7 +222,7 @@ impl Arp {
         };
         config.set(param, value).map_err(|_| EINVAL)?;
         let settings = config.settings();
-        // Others set nothing meanwhile, as RTNL is held.
+        // RTNL is held: no other call sets a parameter meanwhile.
         let more = settings.limit.saturating_add(table::SPARE_SLOTS) > max_len;
         let room = if more {
             Some(room(settings.limit)?)
@@ -239,19 +238,20 @@ impl Arp {
         Self::rearm(this, &mut shared);
         drop(shared);
         drop(bh);
-        // Memory of this size may have to sleep when it is freed.
+        // Freeing a large allocation may sleep.
         drop(old);
         Ok(())
     }
 
-    /// How many entries there are, and what has happened.
+    /// Returns the number of entries, and the counters.
     pub(super) fn stats(&self) -> (usize, Stats) {
         let bh = local_bh_disable();
         let shared = self.shared.lock(&bh);
         (shared.table.len(), shared.table.stats())
     }
 
-    /// Shows the entries of some slots. Answers whether there are more slots.
+    /// Appends the entries of a range of slots to `entries`, which has the capacity. Returns
+    /// whether there are more slots.
     pub(super) fn entries(
         &self,
         first: usize,
@@ -261,13 +261,13 @@ impl Arp {
         let bh = local_bh_disable();
         let shared = self.shared.lock(&bh);
         for entry in shared.table.entries(first, slots, ktime_get()) {
-            // There is room for all of them.
+            // `entries` has the capacity.
             let _ = entries.push_within_capacity(entry);
         }
         first.saturating_add(slots) < shared.table.capacity()
     }
 
-    /// Has the timer fire when the table next wants it to.
+    /// Arms the timer for the next timeout, unless it is armed for an earlier time.
     fn rearm(this: &Timer<Self>, shared: &mut Shared) {
         if shared.device.is_none() {
             return;
@@ -282,13 +282,13 @@ impl Arp {
         }
         shared.armed = Some(next);
         let wait = next.saturating_sub(ktime_get());
-        // Looked at now and then in between, far below what fits into jiffies.
+        // `LONGEST` is far below the range of jiffies; the timer is rearmed when it fires.
         this.mod_timer(wait.div_ceil(MS).min(LONGEST) as Msecs);
     }
 
-    /// The kernel's ARP is about to look at a packet.
+    /// Processes a packet just before `arp_process()` does.
     fn process(this: &Timer<Self>, device: &Device<Spans>, packet: &Packet, bh: &LocalBhDisabled) {
-        // What the stack drops unseen teaches nothing.
+        // The stack drops it, so the table does not learn from it.
         if packet.is_gratuitous() && device.drops_gratuitous_arp(bh) {
             return;
         }
@@ -299,7 +299,7 @@ impl Arp {
             sender: match device.inet_addr_type(sender, bh) {
                 AddressType::Unicast => SenderType::Host,
                 AddressType::Local if device.has_address(sender, bh) => SenderType::Own,
-                // One of another device of this host is nobody's business here.
+                // An address of another device of this host.
                 AddressType::Local | AddressType::Other => SenderType::Invalid,
             },
             // The stack drops packets to the loopback network.
@@ -317,7 +317,7 @@ impl Arp {
                     device,
                     log::Class::Drv,
                     fmt!(
-                        "duplicate address {}: {} has it, too",
+                        "duplicate address {}: {} also uses it",
                         Ip(sender),
                         Link(medium, packet.sender.hardware)
                     ),
@@ -347,7 +347,7 @@ impl Arp {
         }
     }
 
-    /// Tells the kernel what is new, unless somebody is about it.
+    /// Applies pending updates to the kernel's neighbours, unless another context is doing so.
     fn sync(this: &Timer<Self>, device: &Device<Spans>, bh: &LocalBhDisabled) {
         if core::mem::replace(&mut this.shared.lock(bh).syncing, true) {
             return;
@@ -400,8 +400,8 @@ impl Arp {
         Self::soon(this, &mut shared);
     }
 
-    /// Has a host that was not used of late make room for a packet to `ip`, if there is no other
-    /// room. The kernel knows when packets were sent, so it is asked without the table's lock.
+    /// Evicts an idle entry for a packet to `ip` if there is no other room. The neighbour code,
+    /// which knows when packets were sent, is called without the table's lock.
     fn make_room(this: &Timer<Self>, device: &Device<Spans>, ip: Ipv4Addr, bh: &LocalBhDisabled) {
         let mut hosts = [None; CANDIDATES];
         {
@@ -421,21 +421,21 @@ impl Arp {
             if !idle {
                 shared.table.in_use(host);
             } else if shared.table.evict(host) {
-                // The neighbour's locks may be held: not now.
+                // Locks of the neighbour code may be held: the timer applies the update.
                 Self::soon(this, &mut shared);
                 return;
             }
         }
     }
 
-    /// Removes neighbours from the kernel's table, unless that was just done.
+    /// Removes the marked neighbours of all devices, or postpones that until `NEXT_REMOVAL`.
     fn remove_neighbours(&self, bh: &LocalBhDisabled) {
         let now = ktime_get();
         let next = NEXT_REMOVAL.read();
         if now < next {
             self.shared.lock(bh).removal.get_or_insert(next);
         } else {
-            // Others are not to begin meanwhile.
+            // Keeps other CPUs from walking the table at the same time.
             NEXT_REMOVAL.write(now.saturating_add(removal::PAUSE));
             Device::<Spans>::remove_neighbours(bh);
             let end = ktime_get();
@@ -444,7 +444,7 @@ impl Arp {
         }
     }
 
-    /// Has the timer go on with what is left.
+    /// Has the timer fire at once to continue the work.
     fn soon(this: &Timer<Self>, shared: &mut Shared) {
         if shared.device.is_some() {
             shared.armed = Some(0);
@@ -460,7 +460,7 @@ impl timer::Callback for Arp {
             shared.armed = None;
             let now = ktime_get();
             let removal = shared.removal.take_if(|at| *at <= now).is_some();
-            // Without, it is going down.
+            // Without a device: it is going down.
             let device = shared.device.clone()?;
             (device, removal)
         };
@@ -513,8 +513,8 @@ impl netfilter::ArpIn for Spans {
         let port = dev.data();
         let medium = port.medium();
         let source = medium.source(packet.link_header());
-        // What is not to be believed was dropped when it was received, unless the device belongs
-        // to another one, which might want it.
+        // Receive has dropped invalid packets already, unless the device has an upper device that
+        // may want them.
         if let Ok(packet) = packet::validate(medium, packet.bytes(), source, port.address()) {
             Arp::process(port.arp(), dev, &packet, bh);
         }
@@ -551,7 +551,7 @@ impl neighbour::Operations for Spans {
             }
             Resolution::Known | Resolution::HeldDown => (),
         }
-        // Somebody may have had to make room.
+        // Another entry may have been evicted.
         Arp::sync(arp, dev, bh);
     }
 
@@ -565,7 +565,7 @@ impl neighbour::Operations for Spans {
         }
         drop(shared);
         match due {
-            // Of everybody: the address that the kernel has may be another host's.
+            // By broadcast: the kernel's address may be another host's by now.
             Some(Due::Request(ip)) => dev.arp_request(ip, None, bh),
             Some(Due::Verify(ip, address)) => {
                 dev.arp_request(ip, Some(port.medium().bytes(&address)), bh);
@@ -578,7 +578,7 @@ impl neighbour::Operations for Spans {
         let port = dev.data();
         let arp = port.arp();
         let mut shared = arp.shared.lock(bh);
-        // With the lock: what is put into the table last is how the neighbour is.
+        // Read under the lock: the last state that the table gets is the current one.
         let Some(state) = event.state(bh) else {
             return;
         };
@@ -592,11 +592,11 @@ impl neighbour::Operations for Spans {
             State::Dead => Neighbour::Dead,
         };
         shared.table.neighbour(event.ip(), neighbour, ktime_get());
-        // Whoever tells goes on with what is new, and sets the timer in the end.
+        // The syncing context applies new updates and rearms the timer at the end.
         if shared.syncing {
             return;
         }
-        // The kernel's locks may be held: not now.
+        // Locks of the neighbour code may be held: the timer applies the updates.
         if shared.table.has_updates() {
             Arp::soon(arp, &mut shared);
         } else {
@@ -605,7 +605,7 @@ impl neighbour::Operations for Spans {
     }
 }
 
-/// Why an entry is gone, for those who trace.
+/// Returns the removal reason for the tracepoint.
 fn reason_name(end: RemoveReason) -> &'static CStr {
     match end {
         RemoveReason::Expired => c"expired",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files for developers, while a device is up: `/sys/kernel/debug/spans-PORT/`, where
-//! PORT is what `phys_port_id` in sysfs says.
+//! The debugfs directory of a device that is up: `/sys/kernel/debug/spans-PORT/`, with PORT as
+//! `phys_port_id` in sysfs.
 
 use super::{
     show::{Ip, Link},
@@ -22,7 +22,7 @@ use spans_logic::{
     medium::Medium,
 };
 
-/// The files of a device, which are there while this exists.
+/// The files of a device, removed on drop.
 pub(super) type Files = Dir<ARef<Device<Spans>>>;
 
 const FILES: &[File<ARef<Device<Spans>>>] = &[
@@ -43,17 +43,17 @@ const FILES: &[File<ARef<Device<Spans>>>] = &[
     },
 ];
 
-/// Makes the files of a device. Process context.
+/// Creates the files of a device. Process context.
 pub(super) fn files(device: &Device<Spans>) -> Result<Files> {
     let id = u64::from_be_bytes(device.data().id());
     let name = CString::try_from_fmt(fmt!("spans-{id:016x}"))?;
     Dir::new(&name, FILES, &device.into())
 }
 
-/// How many slots are looked at with the lock of the table.
+/// Number of slots read under one lock of the ARP table.
 const SLOTS: usize = 64;
 
-/// The ARP table, an entry a line.
+/// Prints the ARP table, one entry per line.
 fn show_arp(device: &ARef<Device<Spans>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "ip lladdr state origin flags waiters tries age_ms")?;
     let mut entries = KVec::with_capacity(SLOTS, GFP_KERNEL).map_err(|_| fmt::Error)?;

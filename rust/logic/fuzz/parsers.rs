@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes as a frame: a header, and what may be ARP behind it.
+//! Fuzz target: any bytes as a frame of any medium, with a header and possibly ARP.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((header, packet)) = frame.split_at_checked(medium.header_len()) else {
         return;
     };
-    // The frame says who sent it, and the kind, whether it was we.
+    // The highest bit of `kind` selects whether the frame's source is the own address.
     let own = match kind >> 7 {
         0 => Address::new([2, 0, 0, 0, 0, 0, 0, 1]),
         _ => medium.source(header),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Any bytes as what happens to an ARP table, against a plain list. With `SHOW` in the
-//! environment, what happens is printed.
+//! Fuzz target: any bytes as events for an ARP table and its model. `SHOW` in the environment has
+//! the events printed.
 
 #![no_main]
 

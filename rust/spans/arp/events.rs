@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What becomes of a device and its addresses, and what that means for its ARP table.
+//! Notifier events of a device and its addresses, and their effect on its ARP table.
 
 use super::{Arp, PARAMETERS};
 use crate::{
@@ -12,14 +12,14 @@ use kernel::prelude::*;
 
 #[vtable]
 impl notifier::Events for Spans {
-    /// Net/3 announces each address that is set (`in_ifinit()`, `arpwhohas()`); the
-    /// kernel does so when it is told to. The user may tell it otherwise.
+    /// Net/3 announces each address that is set (`in_ifinit()`, `arpwhohas()`); the kernel does
+    /// with `arp_notify`, which the user may clear.
     fn register(dev: &Device<Self>, rtnl: &Rtnl) {
         dev.set_arp_notify(true, rtnl);
         dev.set_arp_parameters(&PARAMETERS, rtnl);
     }
 
-    /// Addresses mean something else in another namespace.
+    /// The device leaves its namespace, where the addresses had their meaning.
     fn unregister(dev: &Device<Self>, _: &Rtnl) {
         dev.data().arp().flush(true);
     }
@@ -29,12 +29,12 @@ impl notifier::Events for Spans {
         dev.data().segment().link_states().report(rtnl);
     }
 
-    /// That it is down itself is known by its flags.
+    /// Reports the carrier of the other members: this device's flags say that it is down.
     fn down(dev: &Device<Self>, rtnl: &Rtnl) {
         dev.data().segment().link_states().report(rtnl);
     }
 
-    /// The next packet to each host asks for it, which tells it the new address.
+    /// The next packet to each host sends a request, which announces the new address.
     fn change_addr(dev: &Device<Self>, rtnl: &Rtnl) {
         dev.data().arp().flush(false);
         restore(dev, rtnl);
@@ -50,7 +50,7 @@ impl notifier::Events for Spans {
                 port.arp().flush(false);
             }
         } else if port.arp().update_carrier(true) {
-            // A host that was asked over a line that was cut could not answer.
+            // Requests sent without a carrier could not be replied to.
             port.arp().carrier_on();
             Arp::sync(port.arp(), dev, &local_bh_disable());
         }
@@ -63,8 +63,8 @@ impl notifier::Events for Spans {
         }
     }
 
-    /// Without an address there is no ARP, as the ancestor forgets all when IP leaves an
-    /// interface.
+    /// Without an address there is no ARP: the ancestor, too, clears its table when an interface
+    /// loses IP.
     fn address_removed(dev: &Device<Self>, rtnl: &Rtnl) {
         if !dev.has_addresses(rtnl) {
             dev.data().arp().flush(false);
@@ -73,10 +73,10 @@ impl notifier::Events for Spans {
     }
 }
 
-/// Has the kernel know again what the user has set. What it has no room for waits for
-/// another occasion.
+/// Restores permanent neighbours that the kernel has deleted. If one cannot be created, the rest
+/// waits for the next event.
 fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
-    // A device that is down has none.
+    // The kernel keeps no neighbours for a device that is down.
     if !dev.is_running() {
         return;
     }
@@ -84,13 +84,13 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
     let arp = port.arp();
     let capacity = arp.shared.lock(&local_bh_disable()).table.capacity();
     for _ in 0..capacity {
-        // Each on its own: there may be many.
+        // Bottom halves are enabled between entries: there may be many.
         let bh = local_bh_disable();
         let Some((ip, address)) = arp.shared.lock(&bh).table.next_unrestored() else {
             return;
         };
         if dev.inet_addr_type(ip, &bh) != AddressType::Unicast {
-            // It is one of our own by now, say: the kernel has no such neighbour, which the user
+            // E.g. the address is local by now: the kernel would have no neighbour that the user
             // could delete.
             arp.shared.lock(&bh).table.not_restored(ip);
             continue;
@@ -101,7 +101,7 @@ fn restore(dev: &Device<Spans>, rtnl: &Rtnl) {
                 log::warn_ratelimited(
                     dev,
                     log::Class::Drv,
-                    fmt!("neighbour {} is not back: {error:?}", Ip(ip)),
+                    fmt!("cannot restore neighbour {}: {error:?}", Ip(ip)),
                 );
                 return;
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for the entries of a table, which comes in pieces of a page when they are needed.
+//! Memory for the entries of a table, allocated in pieces of one page on demand.
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
@@ -11,21 +11,21 @@ use spans_logic::arp::{
     table::{Slot, State},
 };
 
-/// How many slots are in a piece: what fits into a page.
+/// Number of slots in a piece of one page.
 const PIECE: usize = 4096 / size_of::<Slot>();
 
-/// Slots, in whole pieces. None goes before the device does.
+/// Slots in whole pieces, which are freed with the device.
 pub(super) struct Pieces(KVVec<KVec<Slot>>);
 
 impl Pieces {
-    /// Room for so many slots and some more, of which there are none yet. Process context.
+    /// Reserves room for at least `slots` slots, none of which exist yet. Process context.
     pub(super) fn new(slots: usize) -> Result<Self> {
         let count = slots.div_ceil(PIECE);
         Ok(Self(KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?))
     }
 
-    /// Another piece. It is charged to no cgroup, as the kernel's neighbours are not: a packet of
-    /// any host may be the reason.
+    /// Allocates a piece. Like the kernel's neighbours it is charged to no cgroup, as a packet of
+    /// any host may be the cause.
     fn piece() -> Result<KVec<Slot>> {
         let mut piece = KVec::with_capacity(PIECE, GFP_ATOMIC | __GFP_NOWARN)?;
         for _ in 0..PIECE {
