@@ -339,7 +339,7 @@ where
         }
     }
 
-    /// Handles the first packet to a neighbour in NUD_STALE. Returns the request to be sent, if any.
+    /// Handles the first packet to a neighbour in NUD_STALE. Returns the request to be sent.
     /// `random` spreads the retries.
     pub fn used(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Option<Due> {
         match self.live(ip).filter(|_| self.up) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the ARP table costs.
+//! Benchmark of the ARP table.
 //!
-//! Prints lines `arp NAME ENTRIES COST`: nanoseconds for each operation in a table that
-//! holds so many entries when it is full. `scripts/bench.sh` runs it where the clock counts
-//! instructions. All is done to a batch of entries between two looks at the clock, and
-//! again in each round: the least counts, as there are interrupts.
+//! Prints lines `arp NAME ENTRIES COST`: nanoseconds per operation in a table with a limit of
+//! ENTRIES. `scripts/bench.sh` runs it where the clock counts instructions. Each operation is timed
+//! for a batch of entries, in several rounds; the minimum counts, as interrupts disturb the others.
 
 use spans_logic::{
     address::Address,
@@ -24,23 +23,23 @@ type Arp = Table<Vec<Slot>, Vec<Bucket>>;
 const SIZES: [usize; 2] = [1_000, 100_000];
 const ROUNDS: usize = 12;
 
-/// How many entries come, are looked at, and go, beside those that stay.
+/// Number of entries that are added, used and removed, beside the resident ones.
 const BATCH: usize = 500;
 
-/// How many of them are due in a tick.
+/// Numbers of entries that are due in one tick.
 const FEW: usize = 1;
 const MORE: usize = 10;
 const MANY: usize = 100;
 
-/// Between those that are due in one tick and in the next one.
+/// Time between two ticks with due entries, in nanoseconds.
 const STEP: u64 = 1_000;
 
-/// A quarter of a lifetime, which is much longer than all the rest.
+/// A quarter of the lifetime, much longer than all other times.
 const QUARTER: u64 = 1 << 40;
 const RETRY: u64 = 16_000_000;
 const HOLD: u64 = 20_000_000;
 
-/// Until those are asked again that a [`random`] of 0 has put into the fastest queue.
+/// Timeout of the retry list for a [`random`] of 0, the shortest one.
 const WAIT: u64 = RETRY / 16 * 13;
 
 fn settings(entries: usize) -> Settings {
@@ -54,17 +53,17 @@ fn settings(entries: usize) -> Settings {
     }
 }
 
-/// Throws what keeps those together that are asked together.
+/// A constant, so that entries requested together are retried together.
 fn random() -> u32 {
     black_box(0)
 }
 
-/// Distinct addresses, always the same ones, in no order.
+/// Returns distinct addresses in no order, the same ones in each run.
 fn addresses(count: usize) -> Vec<Ipv4Addr> {
     let mut seen = HashSet::new();
     let mut state = 1u64;
     std::iter::repeat_with(|| {
-        // Knuth's MMIX; the lower bits are poor.
+        // Knuth's MMIX generator; its lower bits are poor.
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -75,7 +74,7 @@ fn addresses(count: usize) -> Vec<Ipv4Addr> {
     .collect()
 }
 
-/// What each host sends.
+/// Returns a reply of each host.
 fn packets(ips: &[Ipv4Addr]) -> Vec<Packet> {
     let hardware = Address::new([2, 0, 0, 0, 0, 0, 0, 1]);
     let target = Host {
@@ -91,7 +90,7 @@ fn packets(ips: &[Ipv4Addr]) -> Vec<Packet> {
         .collect()
 }
 
-/// How long it takes to do something with all items.
+/// Returns the nanoseconds for an operation on all items.
 fn time<T>(items: &[T], mut operation: impl FnMut(&T)) -> u64 {
     let begin = Instant::now();
     for item in items {
@@ -100,35 +99,35 @@ fn time<T>(items: &[T], mut operation: impl FnMut(&T)) -> u64 {
     begin.elapsed().as_nanos() as u64
 }
 
-/// The least time that was taken.
+/// The minimum cost of an operation.
 #[derive(Default)]
 struct Cost {
     name: String,
     operations: usize,
     with: Option<u64>,
-    /// By a loop that does nothing, and by looking at the clock.
+    /// Cost of an empty loop and of reading the clock.
     without: Option<u64>,
 }
 
 impl Cost {
-    /// In tenths of a nanosecond, for each operation.
+    /// Returns tenths of a nanosecond per operation.
     fn tenths(&self) -> u64 {
         let all = self.with.unwrap_or(0) - self.without.unwrap_or(0);
         all * 10 / self.operations as u64
     }
 }
 
-/// A table with entries that stay.
+/// A table with resident entries.
 struct Rig {
     table: Table<Vec<Slot>, Vec<Bucket>>,
     now: u64,
-    /// Those that stay.
+    /// Replies of the resident hosts.
     residents: Vec<Packet>,
     costs: Vec<Cost>,
 }
 
 impl Rig {
-    /// Room as `rust/spans/arp.rs` makes it.
+    /// Allocates as `rust/spans/arp.rs` does.
     fn new(entries: usize, residents: &[Ipv4Addr]) -> Self {
         let room = entries + SPARE_SLOTS;
         let slots = vec![Slot::default(); room];
@@ -143,7 +142,7 @@ impl Rig {
         }
     }
 
-    /// Does something with the table for each item, at the same time.
+    /// Times an operation on the table for each item, with the clock of the table stopped.
     fn measure<T>(
         &mut self,
         name: &str,
@@ -181,7 +180,7 @@ impl Rig {
         });
     }
 
-    /// The user deletes them.
+    /// Deletes entries as the user does.
     fn remove(&mut self, name: &str, ips: &[Ipv4Addr]) {
         self.measure(name, ips, |table, ip, now| {
             table.neighbour(*ip, black_box(Neighbour::Failed), now);
@@ -195,7 +194,7 @@ impl Rig {
         assert!(!self.table.has_updates());
     }
 
-    /// Ticks, in each of which so many are due.
+    /// Times ticks, in each of which `each` entries are due.
     fn tick(&mut self, name: &str, each: usize) {
         let times: Vec<u64> = (0..BATCH / each)
             .map(|tick| self.now + tick as u64 * STEP)
@@ -208,7 +207,7 @@ impl Rig {
         });
     }
 
-    /// The ones that stay have just been heard of.
+    /// Confirms the resident entries.
     fn refresh_residents(&mut self) {
         for packet in &self.residents {
             process(&mut self.table, packet, self.now);
@@ -216,15 +215,15 @@ impl Rig {
         while self.table.next_update().is_some() {}
     }
 
-    /// What is done to one entry.
+    /// Times the operations on single entries.
     fn single(&mut self, residents: &[Ipv4Addr], strangers: &[Ipv4Addr], never: &[Ipv4Addr]) {
-        let news = packets(strangers);
+        let replies = packets(strangers);
         self.refresh_residents();
 
         self.resolve("insert-resolve", strangers);
-        self.process("answer", &news);
+        self.process("answer", &replies);
         self.next_update("tell-valid", strangers);
-        // Some of the oldest and some of the newest.
+        // Sample of the oldest and the newest entries.
         let all = [strangers, residents].concat();
         let some: Vec<Ipv4Addr> = all.chunks_exact(all.len() / BATCH).map(|c| c[0]).collect();
         self.measure("lookup-hit", &some, |table, ip, _| {
@@ -233,16 +232,16 @@ impl Rig {
         self.measure("lookup-miss", never, |table, ip, _| {
             black_box(table.lookup(*ip));
         });
-        self.process("refresh", &news);
+        self.process("refresh", &replies);
         self.resolve("resolve-known", strangers);
         self.next_update("tell-valid", strangers);
         self.table.pause_updates();
         self.remove("remove", strangers);
         assert_eq!(self.table.len(), residents.len());
 
-        self.process("insert-process", &news);
+        self.process("insert-process", &replies);
         self.next_update("tell-valid", strangers);
-        self.process("refresh-unasked", &news);
+        self.process("refresh-unasked", &replies);
         self.remove("remove-unasked", strangers);
         assert_eq!(self.table.len(), residents.len());
 
@@ -259,18 +258,18 @@ impl Rig {
         });
     }
 
-    /// What time does to entries, so many in each tick.
+    /// Times the actions of aging, with `each` entries due in a tick.
     fn due(&mut self, each: usize, strangers: &[Ipv4Addr]) {
-        let news = packets(strangers);
+        let replies = packets(strangers);
         let begin = self.now;
-        for (ips, packets) in strangers.chunks(each).zip(news.chunks(each)) {
+        for (ips, packets) in strangers.chunks(each).zip(replies.chunks(each)) {
             self.now += STEP;
             for (ip, packet) in ips.iter().zip(packets) {
                 self.table.resolve(*ip, self.now, random());
                 process(&mut self.table, packet, self.now);
             }
         }
-        // The others are heard of later, and nothing becomes of them.
+        // The resident entries are confirmed later, so none of them is due.
         self.now = begin + STEP + 2 * QUARTER;
         self.refresh_residents();
         self.now = begin + STEP + 3 * QUARTER;
@@ -326,7 +325,7 @@ fn main() {
         for cost in &rig.costs {
             print(&cost.name, cost.tenths());
         }
-        // A tick costs something, and something for each entry.
+        // The fixed cost of a tick, and the cost per entry.
         for name in ["look", "expire", "retry", "give-up", "forget"] {
             let of = |each: usize| {
                 let name = format!("{name}-{each}");

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the ancestor's ARP does badly (FreeBSD `spans_arp.c`), in the order in which
-//! the design counts it: one test for each that would fail with its behaviour.
+//! Regression tests for the faults of the ancestor's ARP (FreeBSD `spans_arp.c`), in the order of
+//! the design document: each fails with the ancestor's behaviour.
 //!
-//! These cannot be seen without a kernel, or not as a whole:
+//! Not, or only partly, testable without a kernel:
 //!
 //! | | the ancestor | here |
 //! |---|---|---|
-//! | B5 | may sleep for memory while a packet comes in | this crate has no allocator: `no_std`, and slots are handed in. The debug kernel's sleep-in-atomic checks under the selftests see the rest |
-//! | B9 | has one table for all interfaces, by IPv4 address only | each interface owns its table, and nothing in this crate is shared: the compiler. That the module asks the right one: selftests |
-//! | B11 | logs each packet of a duplicate address, from a static buffer | what is heard is counted (`arp_rows`); the rate of the log is the module's: selftests |
+//! | B5 | may sleep for memory while a packet is received | this crate has no allocator: `no_std`, and slots are passed in. The rest: the debug kernel's sleep-in-atomic checks under the selftests |
+//! | B9 | has one table for all interfaces, by IPv4 address only | each device owns its table, and the compiler proves that this crate shares nothing. That the module uses the right table: selftests |
+//! | B11 | logs each packet of a duplicate address, from a static buffer | duplicates are counted (`arp_rows`); the rate limit of the log is the module's: selftests |
 //! | B12 | copies a record to the user that it has not cleared | `bug_12` is about the age; the record is netlink's: selftests |
-//! | B13 | has no lock | `bug_13` is about events between two news; the lock is the compiler's and lockdep's under the selftests |
-//! | B19 | answers with the length that came, in a buffer that others may share | 32 bytes come in and another 32 go out: the types of `packet.rs`. Who writes to the buffer: selftests |
+//! | B13 | has no lock | `bug_13` tests events between two updates; locking is checked by the compiler, and by lockdep under the selftests |
+//! | B19 | replies with the length of the request, in a buffer that may be shared | the types of `packet.rs` have 32 bytes for input and another 32 for output. Writes to the buffer: selftests |
 //! | B20 | no gratuitous ARP, no proxy, no detection of duplicates | `bug_20` is about the hold-down; the rest is the kernel's: selftests |
 
 #[path = "common/arp.rs"]
@@ -35,11 +35,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The retry loop goes on in the hash chain: of all that wait only the first one is
-/// asked again, and with it who shares its bucket, even if known.
+/// The retry loop continues in the hash chain: only the first incomplete entry is retried, and with
+/// it all entries of its bucket, even valid ones.
 #[test]
 fn bug_01_retry_follows_its_own_chain() {
-    // All in one bucket, a few in each, each in its own.
+    // All in one bucket, several in each, each in its own.
     for buckets in [1, 4, 256] {
         let mut rig = Rig::with(SETTINGS, 164, buckets);
         for last in 2..12 {
@@ -60,7 +60,7 @@ fn bug_01_retry_follows_its_own_chain() {
     }
 }
 
-/// Memory from the pool is not cleared, and half of the fields are never set.
+/// Memory from the pool is not zeroed, and half of the fields are never set.
 #[test]
 fn bug_02_slots_that_were_used_are_clean() {
     let slots = &mut [Slot::default(); 8][..];
@@ -69,12 +69,12 @@ fn bug_02_slots_that_were_used_are_clean() {
     old.up();
     old.neighbour(ip(2), Neighbour::Permanent(hw(2)), 5);
     old.resolve(ip(3), 6, 3);
-    let heard = packet(Operation::Reply, (ip(3), hw(3)));
+    let received = packet(Operation::Reply, (ip(3), hw(3)));
     let ends = AddressInfo {
         sender: SenderType::Host,
         for_us: true,
     };
-    old.process(&heard, ends, 7);
+    old.process(&received, ends, 7);
     old.process(&packet(Operation::Reply, (ip(4), hw(4))), ends, 8);
     assert_eq!(old.len(), 3);
 
@@ -87,7 +87,7 @@ fn bug_02_slots_that_were_used_are_clean() {
         assert_eq!(new.lookup(ip(last)), None);
         assert_eq!(new.resolve(ip(last), 9, 0), Resolution::Request);
     }
-    // Nor is anything left of who had a slot before in the same table.
+    // A reused slot of the same table has nothing of its last entry.
     let mut rig = Rig::with(SETTINGS, 1, 1);
     rig.process(ip(2), hw(2), true);
     rig.neighbour(ip(2), Neighbour::Failed);
@@ -99,7 +99,7 @@ fn bug_02_slots_that_were_used_are_clean() {
     );
 }
 
-/// Requests have no end, and all go in the same tick.
+/// Retries never end, and all are sent in the same tick.
 #[test]
 fn bug_03_retries_end_and_do_not_come_at_once() {
     let mut rig = Rig::new();
@@ -117,7 +117,7 @@ fn bug_03_retries_end_and_do_not_come_at_once() {
     assert!(rig.table.is_empty());
 }
 
-/// Waiters are told that it is valid, and find no address.
+/// Waiters are notified of a valid entry that has no address.
 #[test]
 fn bug_04_what_is_said_to_be_known_has_an_address() {
     let mut rig = Rig::new();
@@ -129,13 +129,13 @@ fn bug_04_what_is_said_to_be_known_has_an_address() {
     assert_eq!(rig.next_update(), [(ip(2), Update::Valid(hw(2)))]);
 }
 
-/// The target's hardware address of a request is what was in memory.
+/// The target's hardware address in a request is uninitialised memory.
 #[test]
 fn bug_06_no_byte_on_the_wire_is_left_over() {
     let mut request = packet(Operation::Request, (ip(2), hw(2)));
     request.target.hardware = Address::new([0; 8]);
     assert_eq!(request.to_bytes(SPANS)[20..28], [0; 8]);
-    // Each byte is one that was asked for.
+    // Each byte has the value that was set.
     request.sender.hardware = Address::new([0xa5; 8]);
     request.target.hardware = Address::new([0xa5; 8]);
     request.sender.ip = Ipv4Addr::from([0xa5; 4]);
@@ -145,7 +145,7 @@ fn bug_06_no_byte_on_the_wire_is_left_over() {
     assert_eq!(request.to_bytes(SPANS), wanted);
 }
 
-/// Lengths are not looked at, each operation teaches, and anybody speaks for anybody.
+/// Lengths are not checked, all operations are learned from, and any host can send for another.
 #[test]
 fn bug_07_lengths_operation_and_source_are_checked() {
     let good = packet(Operation::Request, (ip(2), hw(2)));
@@ -174,7 +174,7 @@ fn bug_07_lengths_operation_and_source_are_checked() {
     );
 }
 
-/// Another address is written over the old one, and who uses it is not told.
+/// A new address replaces the old one, and users of the entry are not notified.
 #[test]
 fn bug_08_a_new_address_is_told() {
     let mut rig = Rig::new();
@@ -187,9 +187,9 @@ fn bug_08_a_new_address_is_told() {
     assert_eq!(rig.next_update(), [(ip(2), Update::Valid(hw(66)))]);
 }
 
-/// Each source that asks for us gets an entry, as many as there are.
+/// Each source that requests an own address gets an entry, without a limit.
 #[test]
-fn bug_10_a_flood_finds_a_limit_and_harms_nobody() {
+fn bug_10_a_flood_finds_a_limit_and_harms_no_entry() {
     let mut rig = Rig::new();
     for last in 2..52 {
         rig.valid(ip(last), hw(last));
@@ -211,13 +211,13 @@ fn bug_10_a_flood_finds_a_limit_and_harms_nobody() {
     assert_eq!(rig.table.len(), SETTINGS.limit);
     assert!((2..52).all(|last| rig.table.lookup(ip(last)) == Some(hw(last))));
     assert!((52..60).all(|last| rig.is_incomplete(ip(last))));
-    // Nor does it keep anybody from being asked for.
+    // Nor does the flood prevent new requests.
     rig.next_update();
     assert_eq!(rig.resolve(ip(60)), Resolution::Request);
 }
 
-/// The age of a permanent entry is what was in memory, and one that has ended still
-/// has its old address.
+/// The age of a permanent entry is uninitialised memory, and an expired entry still shows its old
+/// address.
 #[test]
 fn bug_12_what_is_shown_is_so() {
     let mut rig = Rig::new();
@@ -230,32 +230,32 @@ fn bug_12_what_is_shown_is_so() {
     assert_eq!(rig.entry(ip(3)).unwrap().age, MINUTE);
 }
 
-/// Who is told calls back and changes the list that is just being walked.
+/// The notified waiter calls back and changes the list during the walk.
 #[test]
-fn bug_13_between_two_news_anything_may_happen() {
+fn bug_13_between_two_updates_anything_may_happen() {
     let mut rig = Rig::new();
     for last in 2..10 {
         rig.incomplete(ip(last));
         rig.process(ip(last), hw(last), true);
     }
-    let mut told = Vec::new();
-    while let Some((it, news)) = rig.table.next_update() {
-        told.push((it, news));
+    let mut updates = Vec::new();
+    while let Some((it, update)) = rig.table.next_update() {
+        updates.push((it, update));
         match it.octets()[3] {
-            // The next one goes, the one behind it has another address, and this one
-            // has to be told again.
+            // The next entry is removed, the one behind it changes its address, and this one gets
+            // another update.
             2 => {
                 rig.neighbour(ip(3), Neighbour::Failed);
                 rig.process(ip(4), hw(44), true);
                 rig.process(ip(2), hw(22), true);
             }
-            // The one that is told, as it is told, and the last one.
+            // The kernel reports this update back; the last entry is removed.
             5 => {
                 rig.neighbour(ip(5), Neighbour::Reachable(hw(5)));
                 rig.neighbour(ip(5), Neighbour::Dead);
                 rig.neighbour(ip(9), Neighbour::Failed);
             }
-            // All that are left.
+            // The rest.
             7 => {
                 rig.table.down();
                 rig.table.flush_some(usize::MAX, true);
@@ -264,15 +264,15 @@ fn bug_13_between_two_news_anything_may_happen() {
         }
     }
     assert_eq!(
-        told,
+        updates,
         [(2, 2), (4, 44), (5, 5), (6, 6), (7, 7)]
             .map(|(last, address)| (ip(last), Update::Valid(hw(address))))
     );
 }
 
-/// It panics when an interface or the module goes and somebody waits.
+/// Panics if an interface or the module is removed while a packet waits.
 #[test]
-fn bug_14_who_waits_stops_nobody() {
+fn bug_14_a_waiting_packet_does_not_block_removal() {
     let mut rig = Rig::new();
     rig.permanent(ip(2), hw(2));
     rig.incomplete(ip(3));
@@ -282,15 +282,15 @@ fn bug_14_who_waits_stops_nobody() {
     assert!(!rig.table.flush_some(usize::MAX, true));
     assert!(rig.table.is_empty());
     assert_eq!(rig.next_update(), []);
-    // Waiting again while the table itself goes.
+    // The table is dropped with an incomplete entry.
     rig.table.up();
     rig.incomplete(ip(3));
     drop(rig);
 }
 
-/// The last waiter goes another way, and the entry is asked for until all ends.
+/// The last waiter leaves, and its entry is requested for ever.
 #[test]
-fn bug_15_what_nobody_waits_for_is_not_asked_for() {
+fn bug_15_an_entry_without_a_waiter_is_not_requested() {
     let mut rig = Rig::new();
     rig.incomplete(ip(2));
     rig.neighbour(ip(2), Neighbour::Reachable(hw(2)));
@@ -300,13 +300,13 @@ fn bug_15_what_nobody_waits_for_is_not_asked_for() {
     rig.neighbour(ip(4), Neighbour::Failed);
     assert_eq!(rig.pass(10 * MINUTE), []);
     assert_eq!(rig.table.len(), 1);
-    // And if nobody says a word, it ends by itself.
+    // Without any report it is removed after the hold-down.
     rig.incomplete(ip(5));
     assert_eq!(rig.pass(MINUTE).len(), 4);
     assert_eq!(rig.state(ip(5)), None);
 }
 
-/// What is in use is thrown away every twenty minutes.
+/// Entries in use are removed every twenty minutes.
 #[test]
 fn bug_16_what_is_in_use_is_asked_for_before_it_ends() {
     let mut rig = Rig::new();
@@ -316,30 +316,30 @@ fn bug_16_what_is_in_use_is_asked_for_before_it_ends() {
         let due = rig.pass(19 * MINUTE);
         assert_eq!(due, [(before + 19 * MINUTE, Due::Verify(ip(2), hw(2)))]);
         assert_eq!(rig.table.lookup(ip(2)), Some(hw(2)));
-        // The one who is asked answers a second later.
+        // The host replies a second later.
         rig.now += SECOND;
         assert_eq!(rig.process(ip(2), hw(2), true), RxOutcome::Confirmed);
     }
     assert_eq!(rig.next_update(), []);
 }
 
-/// A circuit that came in has no address of its own, and closes somebody else's.
+/// An incoming circuit without an address closes that of another host.
 #[test]
-fn bug_17_who_goes_takes_nobody_along() {
+fn bug_17_a_removed_entry_takes_no_other_along() {
     let mut rig = Rig::with(SETTINGS, 164, 1);
     for last in 2..12 {
         rig.incomplete(ip(last));
     }
-    for nobody in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, ip(12)] {
-        rig.neighbour(nobody, Neighbour::Dead);
-        rig.neighbour(nobody, Neighbour::Failed);
+    for other in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, ip(12)] {
+        rig.neighbour(other, Neighbour::Dead);
+        rig.neighbour(other, Neighbour::Failed);
     }
     assert_eq!(rig.table.len(), 10);
     rig.neighbour(ip(5), Neighbour::Dead);
     assert!((2..12).all(|last| rig.is_incomplete(ip(last)) == (last != 5)));
 }
 
-/// Lists are walked to their ends: what waits costs its square.
+/// Lists are walked to their ends: the cost is quadratic in the number of waiters.
 #[test]
 fn bug_18_many_cost_no_more_each() {
     const MANY: u32 = 100_000;
@@ -349,40 +349,40 @@ fn bug_18_many_cost_no_more_each() {
     };
     let all = || (0..MANY).map(|number| Ipv4Addr::from(0x0a00_0000 + number));
     let mut rig = Rig::with(settings, MANY as usize + 64, MANY as usize);
-    // It takes a tenth of a second; the square of so many takes minutes.
+    // It takes a tenth of a second; quadratic cost would take minutes.
     let began = Instant::now();
     let in_time = || assert!(began.elapsed() < Duration::from_secs(10));
     for ip in all() {
         assert_eq!(rig.resolve(ip), Resolution::Request);
         in_time();
     }
-    // Asked five times, given up, told, held down, gone, told.
-    let (mut asked, mut told) = (0, 0);
+    // Five requests, failed, update, held down, removed, update.
+    let (mut asked, mut updates) = (0, 0);
     while let Some(next) = rig.table.next_timeout() {
         rig.now = rig.now.max(next);
         let random = &mut rig.random;
-        let throw = || {
+        let next_random = || {
             *random = random.wrapping_add(1);
             *random
         };
-        rig.table.tick(rig.now, 64, throw, |_| asked += 1);
+        rig.table.tick(rig.now, 64, next_random, |_| asked += 1);
         while rig.table.next_update().is_some() {
-            told += 1;
+            updates += 1;
         }
         in_time();
     }
-    assert_eq!((asked, told), (4 * MANY, 2 * MANY));
+    assert_eq!((asked, updates), (4 * MANY, 2 * MANY));
     assert!(rig.table.is_empty());
 }
 
-/// Who does not answer is asked again at once.
+/// A host that does not reply is requested again at once.
 #[test]
-fn bug_20_who_does_not_answer_is_left_alone() {
+fn bug_20_a_host_that_does_not_answer_is_left_alone() {
     let mut rig = Rig::new();
     rig.failed(ip(2));
     for _ in 0..10 {
         assert_eq!(rig.resolve(ip(2)), Resolution::HeldDown);
-        // The packet that waits has to be told, too.
+        // The neighbour of each waiting packet gets the update.
         assert_eq!(rig.next_update(), [(ip(2), Update::Failed)]);
     }
     assert_eq!(rig.table.stats().requests, 5);
@@ -397,7 +397,7 @@ fn bug_21_nothing_is_due_when_all_is_down() {
     rig.failed(ip(4));
     rig.incomplete(ip(5));
     rig.table.down();
-    // At once, and not only when all is dropped.
+    // Immediately, not only after the flush.
     assert_eq!(rig.table.next_timeout(), None);
     rig.now += SLOWEST;
     assert_eq!(rig.tick(), []);

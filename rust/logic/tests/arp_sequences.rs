@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random sequences of all that can happen to an ARP table, against a plain list; and
-//! any bytes as packets. `fuzz` looks for the same with more time and a better nose.
+//! Property tests: random events for an ARP table and its model, and random bytes as packets. The
+//! targets in `fuzz` search the same inputs guided by coverage.
 
 #[path = "common/arp_oracle.rs"]
 mod arp_oracle;
@@ -25,7 +25,7 @@ use spans_logic::{
 };
 use std::net::Ipv4Addr;
 
-/// So many cases, or fewer where `PROPTEST_CASES` says so.
+/// `cases`, or fewer if `PROPTEST_CASES` is lower.
 fn config(cases: u32) -> ProptestConfig {
     let bound = std::env::var("PROPTEST_CASES").ok();
     let bound = bound.and_then(|bound| bound.parse().ok());
@@ -36,7 +36,7 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Few enough that ends of packets and frames are often the same.
+/// Few addresses, so that senders of packets and frames are often the same.
 fn address(medium: &'static Medium) -> impl Strategy<Value = Address> {
     prop_oneof![
         Just(medium.broadcast),
@@ -62,7 +62,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     select(&[Operation::Request, Operation::Reply][..])
 }
 
-/// One that is almost sound: up to two bytes are something else.
+/// Changes up to two bytes of a valid packet.
 fn almost(sound: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     vec((0..sound.len(), any::<u8>()), 0..3).prop_map(move |changes| {
         let mut bytes = sound.clone();

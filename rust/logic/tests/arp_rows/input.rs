@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ARP input: what is judged, learned and on the wire.
+//! ARP input: validation, learning and the wire format.
 
 use super::*;
 
-// --- ARP input: what is judged ---------------------------------------------------------
+// --- ARP input: validation -------------------------------------------------------------
 
 const PEER: (Ipv4Addr, Address) = (IT, ITS);
 
@@ -36,7 +36,7 @@ fn input_of_ourselves_is_refused() {
     assert_eq!(validate(SPANS, &bytes, OWN, OWN), Err(Invalid::OwnSender));
 }
 
-/// With a packet that is wrong in all ways, which are put right one after another.
+/// The packet fails all checks at first; they are satisfied one after another.
 #[test]
 fn input_is_judged_in_the_order_of_the_ancestor() {
     let mut it = packet(Operation::Reply, (IT, SPANS.broadcast));
@@ -52,7 +52,7 @@ fn input_is_judged_in_the_order_of_the_ancestor() {
         validate(SPANS, &it.to_bytes(SPANS), ITS, OWN),
         Err(Invalid::OwnSender)
     );
-    // The ancestor does not look at the frame's source (B7).
+    // The ancestor does not check the frame's source (B7).
     it.sender.hardware = OTHER;
     assert_eq!(
         validate(SPANS, &it.to_bytes(SPANS), ITS, OWN),
@@ -80,8 +80,8 @@ fn input_while_down_teaches_nothing() {
     assert_eq!(rig.table.stats().duplicates, 0);
 }
 
-/// The ancestor makes us the target, so that a request is answered; who answers here is
-/// told that.
+/// The ancestor makes the device the target, so that a request is replied to; here the caller
+/// replies.
 #[test]
 fn input_from_our_own_ip_is_a_duplicate() {
     let mut rig = Rig::new();
@@ -101,7 +101,7 @@ fn input_from_our_own_ip_is_a_duplicate() {
     }
     assert!(rig.is_none(ip(1)));
     assert_eq!(rig.table.stats().duplicates, 4);
-    // Not even if it is known by mistake.
+    // Not even if it has an entry by mistake.
     rig.permanent(ip(1), OTHER);
     rig.hear_from(
         Operation::Request,
@@ -116,7 +116,7 @@ fn input_from_our_own_ip_is_a_duplicate() {
 }
 
 #[test]
-fn input_from_nobody_teaches_nothing() {
+fn input_from_no_host_teaches_nothing() {
     let mut rig = Rig::new();
     let ends = AddressInfo {
         sender: SenderType::Invalid,
@@ -131,10 +131,10 @@ fn input_from_nobody_teaches_nothing() {
     }
 }
 
-// --- ARP input: what is learned --------------------------------------------------------
+// --- ARP input: learning ---------------------------------------------------------------
 
-/// Requests and replies teach alike, as there. The ancestor notifies nobody; here the
-/// kernel may have a neighbour of that address, which is told.
+/// Requests and replies are learned from alike, as in the ancestor. The ancestor sends no
+/// notification; here the kernel may have a neighbour of that address, which is updated.
 #[test]
 fn input_none_for_us_is_learned() {
     for operation in [Operation::Request, Operation::Reply] {
@@ -162,7 +162,7 @@ fn input_none_for_others_teaches_nothing() {
 
 #[test]
 fn input_incomplete_is_the_answer() {
-    // Whomever it is for: its sender is known.
+    // For any target, as the sender has an entry.
     for for_us in [false, true] {
         let mut rig = Rig::new();
         rig.incomplete(IT);
@@ -173,7 +173,7 @@ fn input_incomplete_is_the_answer() {
         assert!(rig.entry(IT).unwrap().locked);
         assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
         assert!(!rig.entry(IT).unwrap().locked);
-        // Off the retry chain.
+        // Not retried any more.
         assert_eq!(rig.pass(10 * MINUTE), []);
         assert_eq!(rig.table.stats().resolved, 1);
     }
@@ -193,7 +193,7 @@ fn input_valid_refreshes_without_a_word() {
     }
 }
 
-/// The ancestor overwrites and tells nobody (B8).
+/// The ancestor replaces the address without a notification (B8).
 #[test]
 fn input_valid_with_another_address_is_told() {
     let mut rig = Rig::new();
@@ -219,7 +219,7 @@ fn input_permanent_is_ignored() {
     assert_eq!(rig.next_update(), []);
 }
 
-/// The ancestor has no such state. Who speaks is there.
+/// The ancestor has no such state. Any packet proves that the host is there.
 #[test]
 fn input_failed_is_the_answer() {
     let mut rig = Rig::new();
@@ -229,7 +229,7 @@ fn input_failed_is_the_answer() {
     assert_eq!(rig.resolve(IT), Resolution::Known);
 }
 
-/// What is gone is not known, even if the kernel does not know yet.
+/// A removed entry is unknown, even if the update is pending.
 #[test]
 fn input_gone_is_learned_only_for_us() {
     let mut rig = Rig::new();
@@ -244,7 +244,7 @@ fn input_gone_is_learned_only_for_us() {
 
 #[test]
 fn packet_is_the_ancestors_to_the_byte() {
-    // With the header of 28 bytes: `ARP_PACKET_LEN`.
+    // With the link header of 28 bytes: `ARP_PACKET_LEN`.
     assert_eq!(len(SPANS) + SPANS.header_len(), 60);
     assert_eq!(
         packet(Operation::Request, PEER).to_bytes(SPANS),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of what the ancestor's ARP does (FreeBSD `spans_arp.c`): each event in
-//! each state, and what of Net/3 there is beside it.
+//! The table of the behaviour of the ancestor's ARP (FreeBSD `spans_arp.c`): each event in each
+//! state, with the additions of Net/3.
 //!
-//! | there | here |
+//! | ancestor | here |
 //! |---|---|
-//! | waiter | the kernel's neighbour; there is one for an address |
+//! | waiter | the kernel's neighbour, one for each address |
 //! | `svcout` | `resolve()` |
-//! | `svcactive` | `neighbour(Valid)`: the kernel believes in an address |
+//! | `svcactive` | `neighbour(Reachable)`: the kernel confirms an address |
 //! | `vcclose` | `neighbour(Dead)` |
 //! | ARP input | `validate()`, then `process()` |
 //! | aging and retry tick | `tick()` |
@@ -15,11 +15,11 @@
 //! | `DEL_ARP` | `neighbour(Failed)` |
 //! | `INF_ARP` | `entries()` |
 //! | activation | `up()` |
-//! | deactivation | `down()`, then `drop_some()` |
+//! | deactivation | `down()`, then `flush_some()` |
 //!
-//! `svcin` and `INF_ASV` have nothing to do with the table there either, and there is
-//! neither a call that comes in nor an ARP server here. That there is no panic at
-//! start and stop needs no test here: `new()` and `drop()` ask for nothing.
+//! `svcin` and `INF_ASV` do not use the ancestor's table either, and there are neither incoming
+//! calls nor an ARP server here. Panics at start and stop need no test: `new()` and `drop()` have
+//! no preconditions.
 
 #[path = "../common/arp.rs"]
 mod arp;
@@ -45,12 +45,12 @@ use spans_logic::{
 };
 use std::net::Ipv4Addr;
 
-/// The one that the tests are about.
+/// The host under test.
 const IT: Ipv4Addr = ip(2);
 const ITS: Address = hw(2);
 const OTHER: Address = hw(99);
 
-/// The requests among what was due, all of which have to be for this address.
+/// Returns the times of the due requests, all of which must be for this address.
 fn requests(due: &[(u64, Due)], ip: Ipv4Addr) -> Vec<u64> {
     due.iter()
         .map(|(at, due)| {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who makes room for whom.
+//! The limit of the table, and eviction.
 
 use super::*;
 
 // --- room --------------------------------------------------------------------------------
 
-/// A rig for two entries, with so many slots.
+/// A table for two entries, with this number of slots.
 fn two(slots: usize) -> Rig {
     let settings = Settings {
         limit: 2,
@@ -15,7 +15,7 @@ fn two(slots: usize) -> Rig {
     Rig::with(settings, slots, 2)
 }
 
-/// The ancestor's pool has a limit in one revision, and then nobody gets anything.
+/// One revision of the ancestor has a limit for its pool, beyond which every allocation fails.
 #[test]
 fn room_is_made_by_the_oldest_stranger() {
     let mut rig = two(66);
@@ -40,7 +40,7 @@ fn room_is_made_by_the_oldest_stranger() {
     assert_eq!(rig.table.lookup(ip(3)), None);
 }
 
-/// Whoever is asked for, or sent to, is no stranger any more.
+/// An entry is not unsolicited any more after a request or a packet.
 #[test]
 fn room_is_made_by_none_that_is_in_use() {
     let mut rig = two(66);
@@ -73,7 +73,7 @@ fn room_for_a_packet_is_made_by_what_does_not_answer() {
     );
 }
 
-/// In this order: strangers, what does not answer, what is asked for, what is known.
+/// In this order: unsolicited, failed, incomplete, valid.
 #[test]
 fn room_for_the_user_is_made_by_all_but_the_users() {
     let mut rig = Rig::with(
@@ -99,7 +99,7 @@ fn room_for_the_user_is_made_by_all_but_the_users() {
     assert_eq!(rig.table.len(), 4);
 }
 
-/// A packet finds room where a host was not used of late, which the kernel knows.
+/// Evicts an entry that is idle, as the kernel reports.
 #[test]
 fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     let mut rig = Rig::with(
@@ -118,7 +118,7 @@ fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     let used = |rig: &Rig, budget| -> Vec<_> { rig.table.least_recently_used(budget).collect() };
     assert_eq!(used(&rig, 9), [ip(2), ip(5), ip(6)]);
     assert_eq!(used(&rig, 1), [ip(2)]);
-    // Being heard of is no use.
+    // A received packet is no use.
     rig.process(ip(2), hw(2), true);
     rig.table.in_use(ip(2));
     assert_eq!(used(&rig, 9), [ip(5), ip(6), ip(2)]);
@@ -142,7 +142,7 @@ fn room_for_a_packet_is_made_by_what_was_not_used_of_late() {
     assert!(rig.next_update().contains(&gone));
 }
 
-/// A scan throws out what it has asked for before, not a host that answered.
+/// A scan of addresses evicts its own entries, not a host that replied.
 #[test]
 fn room_for_a_packet_is_made_by_what_did_not_answer_the_first_request() {
     let mut rig = two(66);
@@ -156,7 +156,7 @@ fn room_for_a_packet_is_made_by_what_did_not_answer_the_first_request() {
     assert!(rig.is_none(ip(3)) || rig.state(ip(3)).is_none());
 }
 
-/// The stack, which answers a stranger, does not have a host make room for it.
+/// The stack's reply to an unsolicited sender evicts no host.
 #[test]
 fn room_is_not_made_by_a_host_for_a_stranger() {
     let mut rig = two(66);
@@ -168,13 +168,13 @@ fn room_is_not_made_by_a_host_for_a_stranger() {
     for last in 4..10 {
         assert!(!rig.table.needs_eviction(ip(last)));
         assert!(!rig.table.admits(ip(last)));
-        // A packet of ours is another matter.
+        // A packet from this host does.
         assert!(rig.table.needs_eviction(ip(last)));
     }
     assert_eq!(rig.table.stats().refused, 6);
 }
 
-/// What is gone keeps its slot until that is told.
+/// A removed entry keeps its slot until the update is taken.
 #[test]
 fn room_is_not_made_without_a_slot() {
     let mut rig = two(3);
@@ -196,18 +196,18 @@ fn room_is_seen_where_there_is_some() {
     assert!(rig.table.has_room(ip(4)));
     rig.valid(ip(2), hw(2));
     rig.process(ip(3), hw(3), true);
-    // A stranger would make room, and comes back in vain.
+    // An unsolicited entry is evicted, and is not learned again.
     assert!(rig.table.has_room(ip(4)));
     assert_eq!(rig.resolve(ip(4)), Resolution::Request);
     for last in [3, 5] {
         assert!(!rig.table.has_room(ip(last)));
         assert_eq!(rig.resolve(ip(last)), Resolution::NoRoom);
     }
-    // There is one already.
+    // These have an entry.
     assert!(rig.table.has_room(ip(2)) && rig.table.has_room(ip(4)));
 }
 
-/// Each packet, each host and each neighbour that finds no room, once.
+/// Once for each packet, host and neighbour without room.
 #[test]
 fn refusals_are_counted_once() {
     let mut rig = two(66);
@@ -215,7 +215,7 @@ fn refusals_are_counted_once() {
     rig.valid(ip(3), hw(3));
     assert_eq!(rig.process(ip(4), hw(4), true), RxOutcome::NoRoom);
     assert_eq!(rig.table.stats().refused, 1);
-    // The stack has the same packet.
+    // The stack handles the same packet.
     assert!(!rig.table.admits(ip(4)));
     assert_eq!(rig.table.stats().refused, 1);
     assert!(!rig.table.admits(ip(4)));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The aging tick, the retry tick, and what Net/3 adds to them.
+//! Aging, retries, and the additions of Net/3.
 
 use super::*;
 
-// --- the aging tick ------------------------------------------------------------------
+// --- aging ---------------------------------------------------------------------------
 
 #[test]
 fn aging_skips_incomplete() {
@@ -20,8 +20,8 @@ fn aging_skips_incomplete() {
     assert!(rig.is_incomplete(IT));
 }
 
-/// The ancestor counts ticks of a minute, so that an entry lives for 19 to 20 minutes;
-/// here it is exactly 20 for each.
+/// The ancestor counts ticks of a minute: an entry lives for 19 to 20 minutes. Here it is exactly
+/// 20.
 #[test]
 fn aging_valid_ends_at_twenty_ticks() {
     let mut rig = Rig::new();
@@ -43,13 +43,13 @@ fn aging_valid_ends_at_twenty_ticks() {
     assert_eq!(rig.table.next_timeout(), None);
 }
 
-/// Nor does it have to be that somebody ticks in between.
+/// Without ticks in between.
 #[test]
 fn aging_valid_ends_after_a_long_sleep() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     rig.now += 100 * MINUTE;
-    // Asking for what is over would be of no use.
+    // An entry that has expired is not verified.
     assert_eq!(rig.tick(), []);
     assert_eq!(
         rig.next_update(),
@@ -57,8 +57,8 @@ fn aging_valid_ends_after_a_long_sleep() {
     );
 }
 
-/// The ancestor asks at once for an entry that has ended and has waiters. Here a
-/// neighbour that has something to send asks; that it does before the tick counts, too.
+/// The ancestor requests an expired entry with waiters at once. Here a neighbour with a packet
+/// does, even before the tick.
 #[test]
 fn aging_valid_with_a_waiter_is_asked_for_again() {
     let mut rig = Rig::new();
@@ -77,7 +77,7 @@ fn aging_ended_and_untold_is_asked_for_again() {
     let mut rig = Rig::new();
     rig.gone(IT, ITS);
     assert_eq!(rig.resolve(IT), Resolution::Request);
-    // The neighbour has asked: it need not be told that it does not know.
+    // The neighbour is incomplete already: it needs no update.
     assert_eq!(rig.next_update(), []);
     assert!(rig.is_incomplete(IT));
 }
@@ -93,7 +93,7 @@ fn aging_skips_permanent() {
     assert_eq!(rig.next_update(), []);
 }
 
-/// B16: the ancestor throws away what is in use.
+/// B16: the ancestor removes entries in use.
 #[test]
 fn aging_asks_one_tick_before_the_end() {
     let mut rig = Rig::new();
@@ -102,7 +102,7 @@ fn aging_asks_one_tick_before_the_end() {
     assert_eq!(rig.tick(), []);
     rig.now += 1;
     assert_eq!(rig.tick(), [Due::Verify(IT, ITS)]);
-    // Once.
+    // Once only.
     assert_eq!(rig.tick(), []);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
@@ -110,9 +110,9 @@ fn aging_asks_one_tick_before_the_end() {
     assert_eq!(rig.pass(19 * MINUTE), [(again, Due::Verify(IT, ITS))]);
 }
 
-/// Some readers of the kernel's neighbours do not tell that they use them.
+/// Some users of the kernel's neighbours do not report use.
 #[test]
-fn aging_asks_whom_a_packet_was_ever_sent_to() {
+fn aging_verifies_a_host_that_a_packet_was_ever_sent_to() {
     let mut rig = Rig::new();
     rig.valid(IT, ITS);
     for _ in 0..10 {
@@ -120,13 +120,13 @@ fn aging_asks_whom_a_packet_was_ever_sent_to() {
         assert_eq!(rig.pass(19 * MINUTE), [(due, Due::Verify(IT, ITS))]);
         assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);
     }
-    // Silence ends it.
+    // Without a reply it expires.
     assert_eq!(rig.pass(20 * MINUTE).len(), 1);
     assert_eq!(
         rig.next_update(),
         [(IT, Update::Removed(RemoveReason::Expired))]
     );
-    // Strangers are left alone, until a packet is sent.
+    // Unsolicited entries are not verified before the first packet.
     for (sent, asked) in [(false, 0), (true, 1)] {
         rig.process(ip(3), hw(3), true);
         if sent {
@@ -136,9 +136,9 @@ fn aging_asks_whom_a_packet_was_ever_sent_to() {
     }
 }
 
-/// A host that was only heard of, and is sent to after its entry was looked at.
+/// The first packet to an unsolicited entry that is already expiring.
 #[test]
-fn aging_asks_whom_a_packet_is_sent_to_in_the_last_tick() {
+fn aging_verifies_a_host_that_a_packet_is_sent_to_in_the_last_tick() {
     for by_question in [false, true] {
         let mut rig = Rig::new();
         rig.process(IT, ITS, true);
@@ -156,7 +156,7 @@ fn aging_asks_whom_a_packet_is_sent_to_in_the_last_tick() {
     }
 }
 
-/// `arping`, or an answer that the user's REACHABLE has made needless.
+/// By `arping`, or by the user with NUD_REACHABLE.
 #[test]
 fn aging_asks_a_host_that_the_kernel_found_reachable() {
     let mut rig = Rig::new();
@@ -167,7 +167,7 @@ fn aging_asks_a_host_that_the_kernel_found_reachable() {
     assert_eq!(rig.pass(19 * MINUTE).len(), 1);
 }
 
-/// A tick that is longer than the life must not have everything asked for at once.
+/// A tick longer than the lifetime must not have all entries verified at once.
 #[test]
 fn aging_asks_in_the_last_quarter_at_the_earliest() {
     let settings = Settings {
@@ -182,7 +182,7 @@ fn aging_asks_in_the_last_quarter_at_the_earliest() {
     );
 }
 
-// --- the retry tick ------------------------------------------------------------------
+// --- retries -------------------------------------------------------------------------
 
 #[test]
 fn retry_incomplete_asks_again() {
@@ -198,7 +198,7 @@ fn retry_incomplete_asks_again() {
 }
 
 #[test]
-fn retry_asks_for_nobody_else() {
+fn retry_requests_no_other_host() {
     let mut rig = Rig::new();
     rig.valid(ip(3), hw(3));
     rig.permanent(ip(4), hw(4));
@@ -218,11 +218,11 @@ fn net3_gives_up_after_five_tries() {
     asked.extend(requests(&rig.pass(18 * SECOND), IT));
     assert_eq!(asked.len(), 5);
     for pair in asked.windows(2) {
-        // Net/3 asks at most once a second.
+        // Net/3 sends at most one a second.
         let between = pair[1] - pair[0];
         assert!((SETTINGS.retry / 16 * 13..=SLOWEST).contains(&between));
     }
-    // The fifth has as long to be answered as the others.
+    // The last request has the same timeout as the others.
     let failed = rig.now - rig.entry(IT).unwrap().age;
     assert!((SETTINGS.retry / 16 * 13..=SLOWEST).contains(&(failed - asked[4])));
     assert_eq!(rig.state(IT), Some(State::Failed));
@@ -244,7 +244,7 @@ fn net3_holds_down_for_twenty_seconds_and_counts_anew() {
     for after in [0, SECOND, 20 * SECOND - 1] {
         rig.now = failed + after;
         assert_eq!(rig.resolve(IT), Resolution::HeldDown);
-        // Each time: its neighbour has begun anew.
+        // Each time, as a new neighbour waits.
         assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
     }
     assert_eq!(rig.table.stats().requests, 5);
@@ -254,7 +254,7 @@ fn net3_holds_down_for_twenty_seconds_and_counts_anew() {
     assert_eq!(rig.state(IT), Some(State::Failed));
 }
 
-/// Who is not asked for again is forgotten, and the kernel's neighbour with it.
+/// The entry and its neighbour are removed after the hold-down.
 #[test]
 fn net3_hold_down_ends() {
     let mut rig = Rig::new();
@@ -304,7 +304,7 @@ fn settings_count_at_once() {
     assert_eq!(rig.state(ip(3)), Some(State::Failed));
 }
 
-/// What is beyond a lower limit stays, but nothing comes to it.
+/// Entries beyond a lower limit stay, but no new ones are admitted.
 #[test]
 fn settings_lower_limit_drops_nothing() {
     let mut rig = Rig::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the user does: `ADD_ARP`, `DEL_ARP`, `INF_ARP`, up and down.
+//! Commands of the user: `ADD_ARP`, `DEL_ARP`, `INF_ARP`, up and down.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn add_none_is_permanent() {
     assert_eq!(rig.table.stats().requests, 0);
 }
 
-/// Also while the interface is down: the kernel keeps that when it goes up.
+/// While the device is down, too: the kernel keeps such a neighbour when it goes up.
 #[test]
 fn add_while_down_is_permanent() {
     let mut rig = Rig::new();
@@ -27,7 +27,7 @@ fn add_while_down_is_permanent() {
     assert_eq!(rig.table.lookup(IT), Some(ITS));
 }
 
-/// The ancestor tells its waiters; here the one who waits is who said so.
+/// The ancestor notifies its waiters; here the neighbour has the address already.
 #[test]
 fn add_incomplete_is_permanent_and_not_asked_for() {
     let mut rig = Rig::new();
@@ -71,7 +71,7 @@ fn add_failed_is_permanent() {
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
 
-/// What a stranger said is the user's from then on, and makes room for nobody.
+/// An unsolicited entry becomes the user's, and is not evicted any more.
 #[test]
 fn add_heard_is_the_users() {
     let mut rig = Rig::with(
@@ -103,8 +103,8 @@ fn delete_none_does_nothing() {
     assert_eq!(rig.table.len(), 1);
 }
 
-/// Here and below, the ancestor tells its waiters `MAP_FAILED`; the kernel, who said
-/// so, has told them.
+/// Here and below, the ancestor notifies its waiters with `MAP_FAILED`; here the kernel has done
+/// so.
 #[test]
 fn delete_incomplete_is_forgotten() {
     let mut rig = Rig::new();
@@ -134,12 +134,12 @@ fn delete_permanent_is_forgotten() {
     rig.permanent(IT, ITS);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
-    // Nor does it come back.
+    // Nor is it restored.
     rig.down();
     assert_eq!(rig.up(), []);
 }
 
-/// `ip neigh change ... nud none`, or a neighbour that is made anew.
+/// `ip neigh change ... nud none`, or a new neighbour.
 #[test]
 fn unresolved_takes_only_permanence() {
     let mut rig = Rig::new();
@@ -155,10 +155,10 @@ fn unresolved_takes_only_permanence() {
     assert_eq!(rig.table.lookup(ip(3)), Some(hw(3)));
 }
 
-/// What the kernel makes of a neighbour that it has forgotten is not the user's wish:
-/// somebody says to be it, and the kernel is told otherwise.
+/// The state of a new neighbour of an unrestored entry is not the user's: another address, which a
+/// duplicate host may have sent, is corrected by an update.
 #[test]
-fn forgotten_is_changed_by_nobody_but_the_user() {
+fn unrestored_is_changed_by_the_user_only() {
     for (neighbour, wrong) in [
         (Neighbour::Unresolved, false),
         (Neighbour::Dead, false),
@@ -172,12 +172,12 @@ fn forgotten_is_changed_by_nobody_but_the_user() {
         rig.neighbour(IT, Neighbour::Dead);
         rig.neighbour(IT, neighbour);
         assert_eq!(rig.state(IT), Some(State::Unrestored), "{neighbour:?}");
-        let news = if wrong {
+        let updates = if wrong {
             vec![(IT, Update::Valid(ITS))]
         } else {
             vec![]
         };
-        assert_eq!(rig.next_update(), news, "{neighbour:?}");
+        assert_eq!(rig.next_update(), updates, "{neighbour:?}");
         assert_eq!(rig.process(IT, OTHER, true), RxOutcome::Permanent);
         assert_eq!(rig.restore(), [(IT, ITS)]);
         assert_eq!(rig.state(IT), Some(State::Permanent));
@@ -190,7 +190,7 @@ fn forgotten_is_changed_by_nobody_but_the_user() {
     assert_eq!(rig.table.lookup(IT), Some(OTHER));
 }
 
-/// `ip neigh del`, while the kernel could not take it back.
+/// `ip neigh del` before the neighbour could be restored.
 #[test]
 fn delete_forgotten() {
     let mut rig = Rig::new();
@@ -203,7 +203,8 @@ fn delete_forgotten() {
     assert_eq!(rig.restore(), []);
 }
 
-/// While the device is down nobody else says anything, but what it was told last.
+/// While the device is down only the user sets another address; a report of the same address is
+/// that of the last update.
 #[test]
 fn replace_while_down() {
     for neighbour in [
@@ -219,13 +220,13 @@ fn replace_while_down() {
         rig.neighbour(IT, neighbour);
         assert_eq!(rig.up(), []);
         assert_eq!(rig.entry(IT).unwrap().address, Some(OTHER));
-        let doubted = neighbour != Neighbour::Reachable(OTHER);
-        assert_eq!(rig.state(IT) == Some(State::Unverified), doubted);
+        let unverified = neighbour != Neighbour::Reachable(OTHER);
+        assert_eq!(rig.state(IT) == Some(State::Unverified), unverified);
     }
 }
 
-/// `ip neigh replace ... nud reachable`: nobody else can do that to one that is
-/// permanent. Also when there was something to tell.
+/// `ip neigh replace ... nud reachable`: only the user can do that to a permanent entry, also with
+/// an update pending.
 #[test]
 fn permanent_ends_by_the_users_wish() {
     for neighbour in [
@@ -255,7 +256,7 @@ fn permanent_ends_by_the_users_wish() {
     }
 }
 
-/// What was told while the user made it permanent was about what it was before.
+/// An update taken before the user made the entry permanent is about its previous state.
 #[test]
 fn delete_permanent_is_no_echo() {
     let mut rig = Rig::new();
@@ -267,7 +268,7 @@ fn delete_permanent_is_no_echo() {
     assert!(rig.is_none(IT));
 }
 
-/// The kernel may have no memory for it: then it stays to be restored.
+/// If the kernel has no memory for the neighbour, the entry stays unrestored.
 #[test]
 fn restored_is_what_the_kernel_took() {
     let mut rig = Rig::new();
@@ -283,7 +284,7 @@ fn restored_is_what_the_kernel_took() {
     assert_eq!(rig.state(IT), Some(State::Permanent));
 }
 
-/// Its address has become our own, say.
+/// E.g. its address has become local.
 #[test]
 fn not_restored_is_gone() {
     let mut rig = Rig::new();
@@ -306,8 +307,8 @@ fn delete_locked_has_nothing_more_to_tell() {
     assert!(rig.is_none(IT));
 }
 
-/// The ancestor has no such state. A neighbour that fails while the host is held down
-/// fails because of that, and the hold-down stays.
+/// The ancestor has no such state. The neighbour of a held-down host fails because of the update,
+/// and the hold-down stays.
 #[test]
 fn delete_failed_stays_held() {
     let mut rig = Rig::new();
@@ -316,8 +317,8 @@ fn delete_failed_stays_held() {
     assert_eq!(rig.resolve(IT), Resolution::HeldDown);
 }
 
-/// A neighbour fails because it is told so: that is no wish of the user, whatever was
-/// heard meanwhile.
+/// A neighbour that fails because of an update was not deleted by the user, even if the entry has
+/// changed since.
 #[test]
 fn delete_what_is_being_told_is_an_echo() {
     let mut rig = Rig::new();
@@ -328,7 +329,7 @@ fn delete_what_is_being_told_is_an_echo() {
     rig.neighbour(IT, Neighbour::Failed);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.table.next_update(), Some((IT, Update::Valid(ITS))));
-    // Told, and no echo any more.
+    // The update is done: from now on it is the user.
     assert_eq!(rig.table.next_update(), None);
     rig.neighbour(IT, Neighbour::Failed);
     assert!(rig.is_none(IT));
@@ -388,8 +389,8 @@ fn views_show_all_that_is_known() {
     ));
 }
 
-/// The ancestor fills a buffer and says where it ended; here the reader comes again for
-/// the next slots, and misses nothing that stays.
+/// The ancestor fills a buffer and returns its end; here the reader continues with the next slots,
+/// and misses no entry that stays.
 #[test]
 fn views_come_in_parts() {
     let mut rig = Rig::new();
@@ -424,21 +425,21 @@ fn up_tells_what_the_user_has_set() {
     for last in [4, 2, 3] {
         rig.permanent(ip(last), hw(last));
     }
-    // The kernel forgets its neighbours, in any order.
+    // The kernel deletes its neighbours, in any order.
     for _ in 0..2 {
         rig.down();
-        let mut told = rig.up();
-        told.sort();
-        assert_eq!(told, [2, 3, 4].map(|last| (ip(last), hw(last))));
+        let mut restored = rig.up();
+        restored.sort();
+        assert_eq!(restored, [2, 3, 4].map(|last| (ip(last), hw(last))));
         assert_eq!(rig.next_update(), []);
     }
-    // And nothing that it has not forgotten.
+    // Only neighbours that were deleted are restored.
     rig.neighbour(ip(3), Neighbour::Dead);
     assert_eq!(rig.up(), [(ip(3), hw(3))]);
 }
 
-/// The ancestor drops permanent entries, too. Here the user's stay until the device
-/// goes; and who waits is no reason to panic.
+/// The ancestor removes permanent entries, too. Here they stay until the device is deleted; waiting
+/// packets are no reason to panic.
 #[test]
 fn down_drops_all_but_permanent() {
     let mut rig = Rig::new();
@@ -482,7 +483,7 @@ fn down_drops_some_at_a_time() {
     assert!(rig.table.flush_some(0, false));
     assert_eq!(rig.table.len(), 7);
     assert!(rig.table.flush_some(5, false));
-    // Just as many as there are.
+    // The budget is exactly the number of entries.
     assert!(!rig.table.flush_some(1, false));
     assert!(!rig.table.flush_some(0, false));
     assert_eq!(rig.table.len(), 1);
@@ -491,7 +492,7 @@ fn down_drops_some_at_a_time() {
     assert!(rig.table.is_empty());
 }
 
-/// The timer may fire until all is dropped.
+/// The timer may fire until the flush is done.
 #[test]
 fn down_asks_for_nothing() {
     let mut rig = Rig::new();

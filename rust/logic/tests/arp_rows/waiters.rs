@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What those who wait for an address ask and say: `svcout`, `svcactive`, `vcclose`.
+//! Requests and reports of waiters, the kernel's neighbours: `svcout`, `svcactive`, `vcclose`.
 
 use super::*;
 
@@ -15,13 +15,13 @@ fn resolve_none_asks_at_once_and_joins_the_retries() {
     assert_eq!(rig.table.lookup(IT), None);
     assert_eq!(rig.next_update(), []);
     assert_eq!(rig.table.stats().requests, 1);
-    // The retry timer runs, and for longer than a moment.
+    // The retry timer is armed, for a reasonable time.
     let next = rig.table.next_timeout().unwrap();
     assert!(next >= began + SETTINGS.retry / 2 && next <= began + SLOWEST);
 }
 
-/// There is no `MAP_FAILED` for an interface that is not there: it is answered as
-/// where there is no room, for the packet comes to the same end.
+/// There is no `MAP_FAILED` for a device that is down: the result is that without room, as the
+/// packet is dropped, too.
 #[test]
 fn resolve_while_down_is_refused() {
     let mut rig = Rig::new();
@@ -39,13 +39,13 @@ fn resolve_incomplete_asks_no_second_time() {
     rig.now += SECOND;
     assert_eq!(rig.resolve(IT), Resolution::Wait);
     assert_eq!(rig.table.stats().requests, 1);
-    // Nor does it make the next request wait for longer.
+    // Nor is the next retry postponed.
     assert_eq!(rig.table.next_timeout(), next);
     assert_eq!(rig.next_update(), []);
 }
 
-/// The ancestor answers `MAP_VALID` and is done; here the kernel asks because its
-/// neighbour does not know, so it is told.
+/// The ancestor returns `MAP_VALID`; here the kernel's neighbour has no address, so it gets an
+/// update.
 #[test]
 fn resolve_valid_is_known_and_does_not_refresh() {
     let mut rig = Rig::new();
@@ -70,7 +70,7 @@ fn resolve_ending_is_known_and_does_not_refresh() {
     assert_eq!(rig.next_update(), [(IT, Update::Valid(ITS))]);
 }
 
-/// What the user has set, while the kernel does not know it.
+/// A permanent entry without a neighbour.
 #[test]
 fn resolve_forgotten_is_known() {
     let mut rig = Rig::new();
@@ -82,8 +82,8 @@ fn resolve_forgotten_is_known() {
     assert_eq!(rig.table.stats().requests, 0);
 }
 
-/// For one that is permanent the kernel does not ask. So the user has just deleted it, and
-/// somebody sends to it before the kernel says so.
+/// The kernel does not solicit a permanent neighbour: the user has just deleted it, and a packet is
+/// sent before the kernel reports that.
 #[test]
 fn resolve_permanent_is_asked_for() {
     let mut rig = Rig::new();
@@ -103,11 +103,11 @@ fn kernel_valid_none_is_remembered() {
     rig.neighbour(IT, Neighbour::Reachable(ITS));
     assert_eq!(rig.state(IT), Some(State::Valid));
     assert_eq!(rig.table.lookup(IT), Some(ITS));
-    // It is the kernel who said so.
+    // No update, as the kernel reported it.
     assert_eq!(rig.next_update(), []);
 }
 
-/// The ancestor's entry stays on the retry chain without a waiter (B15).
+/// The ancestor retries the entry without a waiter (B15).
 #[test]
 fn kernel_valid_incomplete_ends_the_search() {
     let mut rig = Rig::new();
@@ -118,8 +118,8 @@ fn kernel_valid_incomplete_ends_the_search() {
     assert_eq!(rig.pass(10 * MINUTE), []);
 }
 
-/// The ancestor takes an open circuit for a sign of life. Here it would be our own
-/// telling that comes back: it proves nothing, and an entry would never end.
+/// The ancestor takes an open circuit for a confirmation. Here it would be the report of the
+/// table's own update: it proves nothing, and the entry would never expire.
 #[test]
 fn kernel_valid_valid_does_not_refresh() {
     let mut rig = Rig::new();
@@ -152,7 +152,7 @@ fn kernel_valid_with_another_address_is_believed() {
     assert_eq!(rig.next_update(), []);
 }
 
-/// What the kernel says may be what it was told before.
+/// The report may be that of an earlier update.
 #[test]
 fn kernel_valid_locked_is_not_believed() {
     let mut rig = Rig::new();
@@ -163,7 +163,7 @@ fn kernel_valid_locked_is_not_believed() {
     assert_eq!(rig.next_update(), [(IT, Update::Valid(OTHER))]);
 }
 
-/// The user replaces a permanent entry by one that is not.
+/// The user replaces a permanent neighbour by one that is not.
 #[test]
 fn kernel_valid_permanent_is_valid() {
     let mut rig = Rig::new();
@@ -182,8 +182,7 @@ fn kernel_valid_failed_is_believed() {
     assert_eq!(rig.next_update(), []);
 }
 
-/// There is nothing to be told to a neighbour that waits, even if there was something
-/// before its address was asked for again.
+/// A neighbour that waits gets no update that was pending before its address was requested again.
 #[test]
 fn kernel_valid_asked_for_again_ends_the_search() {
     let mut rig = Rig::new();
@@ -216,7 +215,7 @@ fn dead_incomplete_is_forgotten() {
     assert_eq!(rig.table.len(), 0);
     assert_eq!(rig.table.next_timeout(), None);
     assert_eq!(rig.pass(MINUTE), []);
-    // Other waiters of other addresses still wait.
+    // Other addresses are still requested.
     rig.incomplete(IT);
     rig.incomplete(ip(3));
     rig.neighbour(IT, Neighbour::Dead);
@@ -243,7 +242,7 @@ fn dead_permanent_stays_known() {
     assert_eq!(rig.table.lookup(IT), Some(ITS));
 }
 
-/// The ancestor has no such state. Who deletes the neighbour wants it to be tried again.
+/// The ancestor has no such state. Deleting the neighbour allows another request.
 #[test]
 fn dead_failed_may_be_asked_again() {
     let mut rig = Rig::new();
@@ -252,7 +251,7 @@ fn dead_failed_may_be_asked_again() {
     assert_eq!(rig.resolve(IT), Resolution::Request);
 }
 
-/// When the line is mended, too.
+/// A carrier that comes on does the same.
 #[test]
 fn forgiven_failed_may_be_asked_again() {
     let mut rig = Rig::new();
@@ -268,7 +267,7 @@ fn forgiven_failed_may_be_asked_again() {
     assert_eq!(rig.resolve(ip(3)), Resolution::Request);
 }
 
-/// A request into a line without a carrier was for nothing.
+/// A request without a carrier counts as lost.
 #[test]
 fn mended_incomplete_is_asked_at_once() {
     let mut rig = Rig::new();
@@ -282,17 +281,17 @@ fn mended_incomplete_is_asked_at_once() {
     assert!(!rig.table.tick(rig.now, 9, || 0, |it| due.push(it)));
     due.sort_by_key(|it| matches!(it, Due::Request(it) if *it != IT));
     assert_eq!(due, [Due::Request(IT), Due::Request(ip(3))]);
-    // From then on as if for the first time.
+    // The count of requests starts anew.
     let state = State::Incomplete { tries: 1, pace: 0 };
     assert_eq!(rig.state(IT), Some(state));
     assert!(rig.table.next_timeout().is_some_and(|next| next > rig.now));
 }
 
-// --- what is said with doubt -------------------------------------------------------------
+// --- unverified entries ------------------------------------------------------------------
 
 const DOUBTED: [fn(Address) -> Neighbour; 2] = [Neighbour::Stale, Neighbour::Probing];
 
-/// It is not believed, and makes room as a stranger does.
+/// It is not valid, and is evicted as unsolicited entries are.
 #[test]
 fn doubted_none_is_unverified() {
     for doubted in DOUBTED {
@@ -303,7 +302,7 @@ fn doubted_none_is_unverified() {
         assert_eq!(entry.address, Some(ITS));
         assert_eq!(rig.table.lookup(IT), None);
         assert_eq!(rig.next_update(), []);
-        // Without a packet it ends as all others do.
+        // Without a packet it expires as all others do.
         assert_eq!(rig.pass(20 * MINUTE - 1), []);
         assert_eq!(rig.state(IT), Some(State::Unverified));
         rig.pass(1);
@@ -315,7 +314,7 @@ fn doubted_none_is_unverified() {
     }
 }
 
-/// The first packet has everybody asked; the next ones do not.
+/// The first packet triggers a broadcast request; the next ones do not.
 #[test]
 fn doubted_is_asked_for_with_its_first_packet() {
     for answer in [ITS, OTHER] {
@@ -334,7 +333,7 @@ fn doubted_is_asked_for_with_its_first_packet() {
     assert_eq!(rig.next_update(), [(IT, Update::Failed)]);
 }
 
-/// The kernel probes by itself where the user has it begin there.
+/// The kernel sends probes itself if the user sets NUD_PROBE.
 #[test]
 fn doubted_is_asked_for_with_the_kernels_question() {
     let mut rig = Rig::new();
@@ -343,7 +342,7 @@ fn doubted_is_asked_for_with_the_kernels_question() {
     assert!(!rig.entry(IT).unwrap().unsolicited);
 }
 
-/// Its own words verify it, and so does TCP (`dst_confirm()`).
+/// It is verified by a packet of the host, and by TCP (`dst_confirm()`).
 #[test]
 fn doubted_is_verified_without_a_question() {
     let mut rig = Rig::new();
@@ -365,7 +364,7 @@ fn doubted_is_verified_without_a_question() {
     assert!(!rig.entry(ip(4)).unwrap().unsolicited);
 }
 
-/// What is known better stays; another address takes its place, with doubt.
+/// A valid entry with the same address stays; another address replaces it, unverified.
 #[test]
 fn doubted_after_it_was_known() {
     for doubted in DOUBTED {
@@ -402,7 +401,7 @@ fn doubted_goes_with_its_neighbour() {
     assert!(rig.is_none(IT));
 }
 
-/// Whoever was heard of last makes room last.
+/// The host with the most recent packet is evicted last.
 #[test]
 fn heard_again_makes_room_later() {
     let settings = Settings {
@@ -417,7 +416,7 @@ fn heard_again_makes_room_later() {
     assert_eq!(rig.table.lookup(ip(3)), None);
 }
 
-/// More room changes nothing of what is there, nor in which order it ends.
+/// Growing changes neither the entries nor the order in which they expire.
 #[test]
 fn grown_tables_hold_what_they_held() {
     let mut rig = Rig::with(SETTINGS, 40, 7);

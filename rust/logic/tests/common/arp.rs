@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests of SPANS ARP share: an interface's table with a clock, and short
-//! names for what happens to it.
+//! Fixture of the ARP tests: a table with a clock, and helpers for its events.
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
@@ -21,9 +20,9 @@ use std::net::Ipv4Addr;
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const MINUTE: u64 = 60 * SECOND;
 
-/// The ancestor's numbers, and Net/3's where it has none: `SPANSARP_MAXAGE` of 20
-/// ticks, `SPANSARP_AGING` of a minute, `SPANSARP_RETRY` of three seconds, the zone
-/// limit of 100 that it had once; `arp_maxtries` and `arpt_down`.
+/// The ancestor's values, and those of Net/3 where it has none: `SPANSARP_MAXAGE` of 20 ticks,
+/// `SPANSARP_AGING` of a minute, `SPANSARP_RETRY` of three seconds, the zone limit of 100 of one
+/// revision; `arp_maxtries` and `arpt_down`.
 pub(crate) const SETTINGS: Settings = Settings {
     lifetime: 20 * MINUTE,
     tick: MINUTE,
@@ -36,25 +35,25 @@ pub(crate) const SETTINGS: Settings = Settings {
 /// The longest time between two requests: 19/16 of the mean.
 pub(crate) const SLOWEST: u64 = SETTINGS.retry / 16 * 19;
 
-/// More often than this no timer fires in any test: an entry has a handful of timeouts.
+/// More timeouts than any test needs: an entry has a handful.
 const MOST_TIMEOUTS: usize = 10_000;
 
-/// What the ancestor's interfaces are on.
+/// The ancestor's medium.
 pub(crate) static SPANS: &Medium = &MEDIA[0];
 
 pub(crate) const OWN: Address = hw(1);
 
-/// Some host's IPv4 address.
+/// The IPv4 address of a host.
 pub(crate) const fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, last)
 }
 
-/// Some host's link address.
+/// The link address of a host.
 pub(crate) const fn hw(last: u8) -> Address {
     Address::new([2, 0, 0, 0, 0, 0, 0, last])
 }
 
-/// The packet in which a host asks for, or answers, the first one.
+/// A packet from a host to the device.
 pub(crate) fn packet(operation: Operation, sender: (Ipv4Addr, Address)) -> Packet {
     Packet {
         operation,
@@ -69,21 +68,21 @@ pub(crate) fn packet(operation: Operation, sender: (Ipv4Addr, Address)) -> Packe
     }
 }
 
-/// An interface's table.
+/// A table and its clock.
 pub(crate) struct Rig {
     pub(crate) table: Table<Vec<Slot>, Vec<Bucket>>,
     pub(crate) now: u64,
-    /// The next random number.
+    /// The last random number.
     pub(crate) random: u32,
 }
 
 impl Rig {
-    /// One that is up.
+    /// A table that is up.
     pub(crate) fn new() -> Self {
         Self::with(SETTINGS, SETTINGS.limit + 64, 19)
     }
 
-    /// One that is up, with these settings and this room.
+    /// A table that is up, with these settings and sizes.
     pub(crate) fn with(settings: Settings, slots: usize, buckets: usize) -> Self {
         let slots = vec![Slot::default(); slots];
         let buckets = vec![Bucket::default(); buckets];
@@ -96,7 +95,7 @@ impl Rig {
         }
     }
 
-    /// The interface goes down, as the kernel has it: that forgets all neighbours.
+    /// Takes the device down: the kernel deletes all neighbours.
     pub(crate) fn down(&mut self) {
         self.table.down();
         for entry in self.entries() {
@@ -105,13 +104,13 @@ impl Rig {
         while self.table.flush_some(1, false) {}
     }
 
-    /// The interface goes up. Answers what the kernel is told.
+    /// Brings the device up. Returns the restored neighbours.
     pub(crate) fn up(&mut self) -> Vec<(Ipv4Addr, Address)> {
         self.table.up();
         self.restore()
     }
 
-    /// Has the kernel know again what the user has set.
+    /// Restores the neighbours of unrestored entries, and returns them.
     pub(crate) fn restore(&mut self) -> Vec<(Ipv4Addr, Address)> {
         let mut all = Vec::new();
         while let Some((ip, address)) = self.table.next_unrestored() {
@@ -127,7 +126,7 @@ impl Rig {
         self.table.resolve(ip, self.now, self.random)
     }
 
-    /// A packet of a host.
+    /// Receives a reply of a host.
     pub(crate) fn process(&mut self, ip: Ipv4Addr, address: Address, for_us: bool) -> RxOutcome {
         let ends = AddressInfo {
             sender: SenderType::Host,
@@ -151,22 +150,22 @@ impl Rig {
         self.table.neighbour(ip, neighbour, self.now);
     }
 
-    /// All that is due now.
+    /// Returns all actions that are due now.
     pub(crate) fn tick(&mut self) -> Vec<Due> {
         let mut due = Vec::new();
         let random = &mut self.random;
-        let throw = || {
+        let next_random = || {
             *random = random.wrapping_add(1);
             *random
         };
         assert!(!self
             .table
-            .tick(self.now, usize::MAX, throw, |it| due.push(it)));
+            .tick(self.now, usize::MAX, next_random, |it| due.push(it)));
         due
     }
 
-    /// Lets time pass, with a timer that is set to when something is due, and answers
-    /// what was due and when.
+    /// Advances the clock, with a timer that fires at each timeout. Returns the due actions and
+    /// their times.
     pub(crate) fn pass(&mut self, time: u64) -> Vec<(u64, Due)> {
         let end = self.now + time;
         let mut all = Vec::new();
@@ -182,7 +181,7 @@ impl Rig {
         all
     }
 
-    /// All that the kernel is to be told.
+    /// Takes all pending updates.
     pub(crate) fn next_update(&mut self) -> Vec<(Ipv4Addr, Update)> {
         std::iter::from_fn(|| self.table.next_update()).collect()
     }
@@ -201,14 +200,14 @@ impl Rig {
         self.entry(ip).map(|entry| entry.state)
     }
 
-    /// Nothing is known of it, and there is nothing to do or to tell about it.
+    /// Returns whether there is no entry and no pending update for this address.
     pub(crate) fn is_none(&mut self, ip: Ipv4Addr) -> bool {
         self.entry(ip).is_none()
             && self.table.lookup(ip).is_none()
-            && self.next_update().iter().all(|(told, _)| *told != ip)
+            && self.next_update().iter().all(|(updated, _)| *updated != ip)
     }
 
-    /// Makes an entry that is incomplete.
+    /// Creates an incomplete entry.
     pub(crate) fn incomplete(&mut self, ip: Ipv4Addr) {
         assert_eq!(self.resolve(ip), Resolution::Request);
         assert!(self.is_incomplete(ip));
@@ -218,23 +217,23 @@ impl Rig {
         matches!(self.state(ip), Some(State::Incomplete { .. }))
     }
 
-    /// Makes an entry that is valid, of which the kernel was told.
+    /// Creates a valid entry, with the neighbour updated.
     pub(crate) fn valid(&mut self, ip: Ipv4Addr, address: Address) {
         self.incomplete(ip);
         assert_eq!(self.process(ip, address, true), RxOutcome::Resolved);
         assert_eq!(self.next_update(), [(ip, Update::Valid(address))]);
     }
 
-    /// Makes an entry that is permanent.
+    /// Creates a permanent entry.
     pub(crate) fn permanent(&mut self, ip: Ipv4Addr, address: Address) {
         self.neighbour(ip, Neighbour::Permanent(address));
         assert_eq!(self.state(ip), Some(State::Permanent));
     }
 
-    /// Makes an entry that did not answer, of which the kernel was told.
+    /// Creates a failed entry, with the neighbour updated.
     pub(crate) fn failed(&mut self, ip: Ipv4Addr) {
         self.incomplete(ip);
-        // A sixteenth more than the longest wait for each try.
+        // Twenty sixteenths per request: the longest timeout is nineteen.
         for _ in 0..20 * u32::from(SETTINGS.tries) {
             if self.is_incomplete(ip) {
                 self.pass(SETTINGS.retry / 16);
@@ -244,8 +243,7 @@ impl Rig {
         assert_eq!(self.next_update(), [(ip, Update::Failed)]);
     }
 
-    /// Makes an entry that has ended, of which the kernel was not told. Whatever was
-    /// valid before has ended, too.
+    /// Creates an expired entry, with the update pending. All other valid entries expire, too.
     pub(crate) fn gone(&mut self, ip: Ipv4Addr, address: Address) {
         self.valid(ip, address);
         self.now += SETTINGS.lifetime;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an ARP table is to do, said a second time: a plain list that is searched from
-//! the beginning for everything, and a table that is compared with it after each event.
-//!
-//! Where the table has queues, each entry here has numbers of when what happened to it.
+//! A model of the ARP table: a plain list that is searched from the beginning for everything. The
+//! table is compared with it after each event. Where the table has lists, each entry of the model
+//! has sequence numbers of its changes.
 
 use spans_logic::{
     address::Address,
@@ -20,11 +19,11 @@ use spans_logic::{
 };
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-/// So many hosts, so that the same ones are met again and again.
+/// Number of hosts: few, so that events often concern the same one.
 const HOSTS: u8 = 12;
-/// So many link addresses, so that hosts often still have the one that they had.
+/// Number of link addresses: few, so that hosts often keep theirs.
 const ADDRESSES: u8 = 3;
-/// Nanoseconds, and a multiple of 16, so that what a sixteenth is can be no question.
+/// In nanoseconds, and a multiple of 16, so that sixteenths are exact.
 const UNIT: u64 = 1600;
 
 fn host(byte: u8) -> Ipv4Addr {
@@ -35,7 +34,7 @@ fn address(byte: u8) -> Address {
     Address::new([2, 0, 0, 0, 0, 0, 0, byte % ADDRESSES])
 }
 
-/// Something that happens.
+/// An input of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Resolve(Ipv4Addr, u32),
@@ -51,21 +50,21 @@ pub(crate) enum Event {
     Evict(Ipv4Addr),
     Down,
     DropSome(usize, bool),
-    /// With this budget and a seed for the dice.
+    /// Budget, and seed of the random numbers.
     Tick(usize, u32),
-    /// So many news, after each of which the kernel may say what it has taken in.
+    /// Number of updates, and whether the kernel reports each one back.
     Tell(u8, bool),
     Pass(u64),
-    /// Until something is due.
+    /// Advances the clock to the next timeout.
     PassToTimeout,
     Set(Settings),
 }
 
-/// Bytes that make an event.
+/// Number of bytes in an encoded event.
 pub(crate) const EVENT_LEN: usize = 4;
 
 impl Event {
-    /// Some bytes as an event: any are one.
+    /// Decodes an event. All bytes are valid.
     pub(crate) fn new([kind, who, what, more]: [u8; EVENT_LEN]) -> Self {
         let ip = host(who);
         match kind % 32 {
@@ -112,7 +111,7 @@ impl Event {
                 Self::Neighbour(ip, neighbour)
             }
             18 => Self::Up,
-            // Seldom: there is little to be seen while down.
+            // Rare, as little can be tested while down.
             19 if what < 64 => Self::Down,
             19 if what < 96 => Self::Up,
             19 if what < 160 => Self::Restore,
@@ -139,7 +138,7 @@ impl Event {
     }
 }
 
-/// Some bytes as settings.
+/// Decodes settings.
 fn settings([one, two]: [u8; 2]) -> Settings {
     let pick = |of: [u64; 4], by: u8| of[usize::from(by % 4)];
     Settings {
@@ -152,21 +151,21 @@ fn settings([one, two]: [u8; 2]) -> Settings {
     }
 }
 
-/// An entry of the plain list.
+/// An entry of the model.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     ip: Ipv4Addr,
     is: Is,
     since: u64,
-    /// When it came to be what it is, of all that happened.
+    /// Sequence number of the last change of state.
     order: u64,
-    /// When nobody had asked for it.
+    /// Sequence number of the time when it became unsolicited.
     stranger: Option<u64>,
-    /// Since when it has been one that packets are sent to, or was last seen in use.
+    /// Sequence number of the time when it became valid with traffic, or of the last use.
     sent: Option<u64>,
-    /// When it was asked a second time.
+    /// Sequence number of the second request.
     unanswered: Option<u64>,
-    /// When there was something to tell.
+    /// Sequence number of the pending update.
     news: Option<u64>,
 }
 
@@ -198,7 +197,7 @@ impl Plain {
     }
 }
 
-/// What is due first goes first.
+/// The actions of a tick, in the order in which they are performed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     Retry(u8),
@@ -208,7 +207,7 @@ enum Turn {
     Forget,
 }
 
-/// The plain list.
+/// The model.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     list: Vec<Plain>,
@@ -217,7 +216,7 @@ pub(crate) struct Oracle {
     stats: Stats,
     up: bool,
     carrier_since: u64,
-    /// Counts what happens.
+    /// The last sequence number.
     clock: u64,
     telling: Option<Ipv4Addr>,
 }
@@ -269,7 +268,7 @@ impl Oracle {
         self.become_(at, is, now);
     }
 
-    /// The kernel says what its address is, with doubt or without.
+    /// Sets an address from the kernel, confirmed or not.
     fn said(&mut self, at: usize, address: Address, doubt: bool, now: u64) {
         if doubt {
             self.become_(at, Is::Doubted { at: address }, now);
@@ -293,7 +292,7 @@ impl Oracle {
         self.list.iter().filter(|it| !it.is_over()).count()
     }
 
-    /// The oldest one of some.
+    /// Returns the oldest of the matching entries.
     fn oldest(&self, which: impl Fn(&Plain) -> bool) -> Option<usize> {
         (0..self.list.len())
             .filter(|at| which(&self.list[*at]))
@@ -306,7 +305,7 @@ impl Oracle {
             .min_by_key(|at| self.list[*at].stranger)
     }
 
-    /// Of those who are asked for, those who wait at the quickest pace first.
+    /// Returns the first incomplete entry of the shortest timeout.
     fn oldest_asked(&self) -> Option<usize> {
         (0..4).find_map(|wanted| {
             self.oldest(|it| matches!(it.is, Is::Asked { pace, .. } if pace == wanted))
@@ -320,7 +319,7 @@ impl Oracle {
         known(true).or(known(false))
     }
 
-    /// Of those who are asked for, the first one who was asked twice.
+    /// Returns the first entry that was requested twice.
     fn oldest_unanswered(&self) -> Option<usize> {
         (0..self.list.len())
             .filter(|at| self.list[*at].unanswered.is_some())
@@ -350,7 +349,7 @@ impl Oracle {
                 && (self.len() < self.settings.limit || self.victim(true, false).is_some())
     }
 
-    /// Where there is an entry for this address now, which is over until it is something.
+    /// Returns the index of the entry of an address, which is created as removed if there is none.
     fn make(&mut self, ip: Ipv4Addr, for_packet: bool, for_user: bool) -> Option<usize> {
         let full = self.len() >= self.settings.limit;
         let victim = self.victim(for_packet, for_user);
@@ -504,7 +503,7 @@ impl Oracle {
         let locked = found.is_some_and(|at| self.list[at].news.is_some());
         let is = found.map(|at| self.list[at].is);
         let reachable = matches!(neighbour, Neighbour::Reachable(_));
-        // Whether the user has set it, and the kernel knows.
+        // Whether the entry is permanent, and then whether the kernel has the neighbour.
         let set = match is {
             Some(Is::Set { forgotten, .. }) => Some(!forgotten),
             _ => None,
@@ -634,7 +633,7 @@ impl Oracle {
         matches!(it.is, Is::Known { .. }) && it.stranger.is_none()
     }
 
-    /// After each event: at most one entry can have come to be sent to.
+    /// Updates `sent` after each event, which can change it for one entry at most.
     fn note_use(&mut self) {
         for at in 0..self.list.len() {
             let sent = Self::is_sent_to(&self.list[at]);
@@ -697,7 +696,7 @@ impl Oracle {
         self.list.iter().any(goes)
     }
 
-    /// When it is an entry's turn to do what.
+    /// Returns the next action for an entry, and its time.
     fn turn(&self, it: &Plain) -> Option<(u64, Turn)> {
         let settings = &self.settings;
         let (after, turn) = match it.is {
@@ -847,7 +846,7 @@ impl Oracle {
     }
 }
 
-/// Random numbers, the same ones for both.
+/// Returns random numbers, the same sequence for the table and the model.
 fn random(seed: u32) -> impl FnMut() -> u32 {
     let mut state = seed;
     move || {
@@ -856,11 +855,11 @@ fn random(seed: u32) -> impl FnMut() -> u32 {
     }
 }
 
-/// Slots that come a few at a time.
+/// A store that grows a few slots at a time.
 pub(crate) struct Pieces {
     slots: Vec<Slot>,
     max: usize,
-    /// There is memory for so many.
+    /// Number of slots for which there is memory.
     pub(crate) memory: usize,
 }
 
@@ -903,7 +902,7 @@ impl Store<State> for Pieces {
     }
 }
 
-/// A table and the plain list, to both of which the same happens.
+/// A table and its model, which get the same events.
 pub(crate) struct Pair {
     table: Table<Pieces, Vec<Bucket>>,
     oracle: Oracle,
@@ -912,10 +911,10 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Some bytes as an interface that is up: room and settings.
+    /// Decodes the sizes and settings of a table that is up.
     pub(crate) fn new([room, one, two]: [u8; 3]) -> Self {
         let settings = settings([one, two]);
-        // Enough most of the time, so that what is gone can fill them up.
+        // Usually enough; otherwise removed entries can use up all slots.
         let slots = settings.limit + usize::from(room % 8);
         let buckets = 1 + usize::from(room / 8 % 8);
         let mut pair = Self {
@@ -933,7 +932,7 @@ impl Pair {
         pair
     }
 
-    /// Lets it happen to both, and compares what comes of it.
+    /// Passes an event to both, and compares the results.
     pub(crate) fn happen(&mut self, event: Event) {
         let len = self.table.len();
         let now = self.now;
@@ -944,7 +943,7 @@ impl Pair {
                 let up = oracle.up;
                 let got = table.resolve(ip, now, random);
                 assert_eq!(got, oracle.resolve(ip, now, random));
-                // What is promised is kept.
+                // `has_room()` predicts the result.
                 assert_eq!(got != Resolution::NoRoom, room && up);
             }
             Event::Used(ip, random) => {
@@ -1004,7 +1003,7 @@ impl Pair {
                 let mut due = Vec::new();
                 let more = table.tick(now, budget, random(seed), |it| due.push(it));
                 assert_eq!((more, due), oracle.tick(now, budget, random(seed)));
-                // The timer is not to fire at once again.
+                // The timer must not fire again at once.
                 assert!(more || self.table.next_timeout().is_none_or(|next| next > now));
             }
             Event::Tell(count, echo) => {
@@ -1028,14 +1027,14 @@ impl Pair {
         self.check(event, len);
     }
 
-    /// Tells one thing, and lets the kernel say that it has taken it in.
+    /// Takes one update, and lets the kernel report it back.
     fn next_update(&mut self, echo: bool) {
         let news = self.table.next_update();
         assert_eq!(news, self.oracle.next_update());
         let Some((ip, news)) = news else {
             return;
         };
-        // Only what was locked is told, once.
+        // Only locked entries have an update, once.
         match self.entries.get(&ip) {
             Some(entry) => assert!(entry.locked),
             None => assert!(matches!(news, Update::Removed(_))),
@@ -1048,7 +1047,7 @@ impl Pair {
                 Update::Learned(address) => Neighbour::Stale(address),
                 Update::Failed | Update::Removed(_) => Neighbour::Failed,
             };
-            // What the user has set is left alone.
+            // The kernel does not change a permanent neighbour.
             if self
                 .entries
                 .get(&ip)
@@ -1059,13 +1058,13 @@ impl Pair {
             }
             self.table.neighbour(ip, neighbour, self.now);
             self.oracle.neighbour(ip, neighbour, self.now);
-            // What was said and comes back changes nothing.
+            // The report of an update changes nothing.
             assert_eq!(self.collect(), before);
         }
         self.entries = self.collect();
     }
 
-    /// The entries, none of which is there twice.
+    /// Returns the entries, and checks that none occurs twice.
     fn collect(&self) -> BTreeMap<Ipv4Addr, EntryInfo> {
         let entries = self.table.entries(0, self.table.capacity(), self.now);
         let mut all = BTreeMap::new();
@@ -1095,7 +1094,7 @@ impl Pair {
             assert_eq!(table.has_room(ip), oracle.has_room(ip));
         }
 
-        // What holds without an oracle. A lower limit drops nobody, but lets nobody in.
+        // Invariants without the model. A lower limit evicts nothing, but admits nothing.
         assert!(table.len() <= table.settings().limit.max(len));
         for (ip, before) in &self.entries {
             let by_user = match event {
@@ -1122,7 +1121,7 @@ impl Pair {
                 }
                 State::Removed(_) => panic!("{entry:?}"),
             }
-            // Who is a stranger has said something, and nobody else.
+            // Only valid, expiring and unverified entries are unsolicited.
             assert!(
                 !entry.unsolicited
                     || matches!(
@@ -1134,7 +1133,7 @@ impl Pair {
         self.entries = entries;
     }
 
-    /// Tells all and drops all: nothing is left, and no slot is lost.
+    /// Takes all updates and flushes all entries: the table is empty and no slot is leaked.
     pub(crate) fn end(mut self) {
         self.happen(Event::Tell(u8::MAX, true));
         assert_eq!(self.table.next_update(), None);
