@@ -39,21 +39,21 @@ fn address(byte: u8) -> Address {
 pub(crate) enum Event {
     Resolve(Ipv4Addr, u32),
     Used(Ipv4Addr, u32),
-    Hear(Packet, AddressInfo),
+    Process(Packet, AddressInfo),
     Neighbour(Ipv4Addr, Neighbour),
     Up,
     Restore,
-    Forgive(usize),
-    Mend,
+    RetryFailed(usize),
+    CarrierOn,
     Grow(usize),
     InUse(Ipv4Addr),
     Evict(Ipv4Addr),
     Down,
-    DropSome(usize, bool),
+    FlushSome(usize, bool),
     /// Budget, and seed of the random numbers.
     Tick(usize, u32),
     /// Number of updates, and whether the kernel reports each one back.
-    Tell(u8, bool),
+    NextUpdate(u8, bool),
     Pass(u64),
     /// Advances the clock to the next timeout.
     PassToTimeout,
@@ -65,8 +65,8 @@ pub(crate) const EVENT_LEN: usize = 4;
 
 impl Event {
     /// Decodes an event. All bytes are valid.
-    pub(crate) fn new([kind, who, what, more]: [u8; EVENT_LEN]) -> Self {
-        let ip = host(who);
+    pub(crate) fn new([kind, index, what, more]: [u8; EVENT_LEN]) -> Self {
+        let ip = host(index);
         match kind % 32 {
             0..=5 => Self::Resolve(ip, u32::from(what)),
             6 => Self::Used(ip, u32::from(what)),
@@ -96,7 +96,7 @@ impl Event {
                         hardware: address(more),
                     },
                 };
-                Self::Hear(packet, ends)
+                Self::Process(packet, ends)
             }
             13..=17 => {
                 let neighbour = match what % 10 {
@@ -115,10 +115,10 @@ impl Event {
             19 if what < 64 => Self::Down,
             19 if what < 96 => Self::Up,
             19 if what < 160 => Self::Restore,
-            19 if what < 200 => Self::Forgive(usize::from(more % 4)),
-            19 if what < 220 => Self::Mend,
+            19 if what < 200 => Self::RetryFailed(usize::from(more % 4)),
+            19 if what < 220 => Self::CarrierOn,
             19 => Self::Grow(usize::from(more % 4)),
-            20 => Self::DropSome(usize::from(what % 8), more % 4 == 0),
+            20 => Self::FlushSome(usize::from(what % 8), more % 4 == 0),
             21..=23 => {
                 let budget = if what % 4 == 0 {
                     usize::from(what / 4 % 5)
@@ -133,7 +133,7 @@ impl Event {
             28 => Self::Set(settings([what, more])),
             30 if what < 32 => Self::Evict(ip),
             30 if what < 64 => Self::InUse(ip),
-            _ => Self::Tell(what % 8, more % 2 == 0),
+            _ => Self::NextUpdate(what % 8, more % 2 == 0),
         }
     }
 }
@@ -160,40 +160,40 @@ struct Plain {
     /// Sequence number of the last change of state.
     order: u64,
     /// Sequence number of the time when it became unsolicited.
-    stranger: Option<u64>,
+    unsolicited: Option<u64>,
     /// Sequence number of the time when it became valid with traffic, or of the last use.
     sent: Option<u64>,
     /// Sequence number of the second request.
     unanswered: Option<u64>,
     /// Sequence number of the pending update.
-    news: Option<u64>,
+    update: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
-    Asked { tries: u8, pace: u8 },
-    Known { at: Address, looked_at: bool },
-    Silent,
-    Doubted { at: Address },
-    Set { at: Address, forgotten: bool },
-    Over(RemoveReason),
+    Incomplete { tries: u8, pace: u8 },
+    Valid { at: Address, expiring: bool },
+    Failed,
+    Unverified { at: Address },
+    Permanent { at: Address, unrestored: bool },
+    Removed(RemoveReason),
 }
 
 impl Plain {
-    fn is_over(&self) -> bool {
-        matches!(self.is, Is::Over(_))
+    fn is_removed(&self) -> bool {
+        matches!(self.is, Is::Removed(_))
     }
 
     fn address(&self) -> Option<Address> {
         match self.is {
-            Is::Known { at, .. } | Is::Doubted { at } | Is::Set { at, .. } => Some(at),
+            Is::Valid { at, .. } | Is::Unverified { at } | Is::Permanent { at, .. } => Some(at),
             _ => None,
         }
     }
 
-    fn believed(&self) -> Option<Address> {
+    fn valid_address(&self) -> Option<Address> {
         self.address()
-            .filter(|_| !matches!(self.is, Is::Doubted { .. }))
+            .filter(|_| !matches!(self.is, Is::Unverified { .. }))
     }
 }
 
@@ -201,10 +201,10 @@ impl Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     Retry(u8),
-    Look,
+    Verify,
     Expire,
-    Doubt,
-    Forget,
+    ExpireUnverified,
+    EndHoldDown,
 }
 
 /// The model.
@@ -218,7 +218,7 @@ pub(crate) struct Oracle {
     carrier_since: u64,
     /// The last sequence number.
     clock: u64,
-    telling: Option<Ipv4Addr>,
+    last_update: Option<Ipv4Addr>,
 }
 
 impl Oracle {
@@ -231,7 +231,7 @@ impl Oracle {
             up: false,
             carrier_since: 0,
             clock: 0,
-            telling: None,
+            last_update: None,
         }
     }
 
@@ -241,55 +241,57 @@ impl Oracle {
     }
 
     fn position(&self, ip: Ipv4Addr) -> Option<usize> {
-        self.list.iter().position(|it| it.ip == ip && !it.is_over())
+        self.list
+            .iter()
+            .position(|it| it.ip == ip && !it.is_removed())
     }
 
     fn become_(&mut self, at: usize, is: Is, since: u64) {
         let order = self.next();
         let it = &mut self.list[at];
         (it.is, it.since, it.order) = (is, since, order);
-        if matches!(is, Is::Asked { .. } | Is::Doubted { .. }) {
-            it.news = None;
+        if matches!(is, Is::Incomplete { .. } | Is::Unverified { .. }) {
+            it.update = None;
         }
-        let twice = matches!(is, Is::Asked { tries, .. } if tries > 1);
+        let twice = matches!(is, Is::Incomplete { tries, .. } if tries > 1);
         it.unanswered = twice.then(|| it.unanswered.unwrap_or(order));
-        if matches!(is, Is::Doubted { .. }) {
-            it.stranger.get_or_insert(order);
-        } else if !matches!(is, Is::Known { .. }) {
-            it.stranger = None;
+        if matches!(is, Is::Unverified { .. }) {
+            it.unsolicited.get_or_insert(order);
+        } else if !matches!(is, Is::Valid { .. }) {
+            it.unsolicited = None;
         }
     }
 
-    fn know(&mut self, at: usize, address: Address, now: u64) {
-        let is = Is::Known {
+    fn confirm(&mut self, at: usize, address: Address, now: u64) {
+        let is = Is::Valid {
             at: address,
-            looked_at: false,
+            expiring: false,
         };
         self.become_(at, is, now);
     }
 
     /// Sets an address from the kernel, confirmed or not.
-    fn said(&mut self, at: usize, address: Address, doubt: bool, now: u64) {
-        if doubt {
-            self.become_(at, Is::Doubted { at: address }, now);
+    fn set_resolved(&mut self, at: usize, address: Address, unverified: bool, now: u64) {
+        if unverified {
+            self.become_(at, Is::Unverified { at: address }, now);
         } else {
-            self.know(at, address, now);
-            self.list[at].stranger = None;
+            self.confirm(at, address, now);
+            self.list[at].unsolicited = None;
         }
     }
 
-    fn announce(&mut self, at: usize) {
+    fn lock(&mut self, at: usize) {
         let order = self.next();
-        self.list[at].news.get_or_insert(order);
+        self.list[at].update.get_or_insert(order);
     }
 
-    fn over(&mut self, at: usize, end: RemoveReason) {
-        self.become_(at, Is::Over(end), 0);
-        self.announce(at);
+    fn mark_removed(&mut self, at: usize, end: RemoveReason) {
+        self.become_(at, Is::Removed(end), 0);
+        self.lock(at);
     }
 
     fn len(&self) -> usize {
-        self.list.iter().filter(|it| !it.is_over()).count()
+        self.list.iter().filter(|it| !it.is_removed()).count()
     }
 
     /// Returns the oldest of the matching entries.
@@ -299,22 +301,22 @@ impl Oracle {
             .min_by_key(|at| self.list[*at].order)
     }
 
-    fn oldest_stranger(&self) -> Option<usize> {
+    fn oldest_unsolicited(&self) -> Option<usize> {
         (0..self.list.len())
-            .filter(|at| self.list[*at].stranger.is_some())
-            .min_by_key(|at| self.list[*at].stranger)
+            .filter(|at| self.list[*at].unsolicited.is_some())
+            .min_by_key(|at| self.list[*at].unsolicited)
     }
 
     /// Returns the first incomplete entry of the shortest timeout.
-    fn oldest_asked(&self) -> Option<usize> {
+    fn oldest_incomplete(&self) -> Option<usize> {
         (0..4).find_map(|wanted| {
-            self.oldest(|it| matches!(it.is, Is::Asked { pace, .. } if pace == wanted))
+            self.oldest(|it| matches!(it.is, Is::Incomplete { pace, .. } if pace == wanted))
         })
     }
 
-    fn oldest_known(&self) -> Option<usize> {
+    fn oldest_valid(&self) -> Option<usize> {
         let known = |wanted: bool| {
-            self.oldest(|it| matches!(it.is, Is::Known { looked_at, .. } if looked_at == wanted))
+            self.oldest(|it| matches!(it.is, Is::Valid { expiring, .. } if expiring == wanted))
         };
         known(true).or(known(false))
     }
@@ -327,14 +329,14 @@ impl Oracle {
     }
 
     fn victim(&self, for_packet: bool, for_user: bool) -> Option<usize> {
-        let mut victim = self.oldest_stranger();
+        let mut victim = self.oldest_unsolicited();
         if for_packet || for_user {
             victim = victim
-                .or(self.oldest(|it| it.is == Is::Silent))
+                .or(self.oldest(|it| it.is == Is::Failed))
                 .or(self.oldest_unanswered());
         }
         if for_user {
-            victim = victim.or(self.oldest_asked()).or(self.oldest_known());
+            victim = victim.or(self.oldest_incomplete()).or(self.oldest_valid());
         }
         victim
     }
@@ -359,33 +361,33 @@ impl Oracle {
         }
         if full {
             self.stats.evicted += 1;
-            let wish = match (for_packet, for_user) {
+            let requester = match (for_packet, for_user) {
                 (_, true) => Requester::User,
                 (true, _) => Requester::Packet,
                 _ => Requester::Unsolicited,
             };
-            self.over(victim.unwrap(), RemoveReason::Evicted(wish));
+            self.mark_removed(victim.unwrap(), RemoveReason::Evicted(requester));
         }
         if let Some(at) = self.list.iter().position(|it| it.ip == ip) {
             return Some(at);
         }
         self.list.push(Plain {
             ip,
-            is: Is::Over(RemoveReason::Expired),
+            is: Is::Removed(RemoveReason::Expired),
             since: 0,
             order: 0,
-            stranger: None,
+            unsolicited: None,
             sent: None,
             unanswered: None,
-            news: None,
+            update: None,
         });
         Some(self.list.len() - 1)
     }
 
-    fn ask(&mut self, at: usize, tries: u8, now: u64, random: u32) {
+    fn request(&mut self, at: usize, tries: u8, now: u64, random: u32) {
         self.stats.requests += 1;
         let pace = (random % 4) as u8;
-        self.become_(at, Is::Asked { tries, pace }, now);
+        self.become_(at, Is::Incomplete { tries, pace }, now);
     }
 
     fn resolve(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Resolution {
@@ -396,57 +398,54 @@ impl Oracle {
             let Some(at) = self.make(ip, true, false) else {
                 return Resolution::NoRoom;
             };
-            self.ask(at, 1, now, random);
+            self.request(at, 1, now, random);
             return Resolution::Request;
         };
         let age = now - self.list[at].since;
         match self.list[at].is {
-            Is::Asked { .. } => Resolution::Wait,
-            Is::Known { .. } if age >= self.settings.lifetime => {
+            Is::Incomplete { .. } => Resolution::Wait,
+            Is::Valid { .. } if age >= self.settings.lifetime => {
                 self.stats.expired += 1;
-                self.ask(at, 1, now, random);
+                self.request(at, 1, now, random);
                 Resolution::Request
             }
-            Is::Known { .. }
-            | Is::Set {
-                forgotten: true, ..
+            Is::Valid { .. }
+            | Is::Permanent {
+                unrestored: true, ..
             } => {
                 let ending = self.first_use(at);
-                self.announce(at);
+                self.lock(at);
                 ending.map_or(Resolution::Known, Resolution::Verify)
             }
-            Is::Set { .. } | Is::Doubted { .. } => {
-                self.ask(at, 1, now, random);
+            Is::Permanent { .. } | Is::Unverified { .. } => {
+                self.request(at, 1, now, random);
                 Resolution::Request
             }
-            Is::Silent if age >= self.settings.hold => {
-                self.ask(at, 1, now, random);
+            Is::Failed if age >= self.settings.hold => {
+                self.request(at, 1, now, random);
                 Resolution::Request
             }
-            Is::Silent => {
-                self.announce(at);
+            Is::Failed => {
+                self.lock(at);
                 Resolution::HeldDown
             }
-            Is::Over(_) => unreachable!(),
+            Is::Removed(_) => unreachable!(),
         }
     }
 
     fn first_use(&mut self, at: usize) -> Option<Address> {
-        let stranger = self.list[at].stranger.take().is_some();
+        let unsolicited = self.list[at].unsolicited.take().is_some();
         match self.list[at].is {
-            Is::Known {
-                at,
-                looked_at: true,
-            } if stranger => Some(at),
+            Is::Valid { at, expiring: true } if unsolicited => Some(at),
             _ => None,
         }
     }
 
     fn used(&mut self, ip: Ipv4Addr, now: u64, random: u32) -> Option<Due> {
         let at = self.position(ip).filter(|_| self.up)?;
-        let doubted = matches!(self.list[at].is, Is::Doubted { .. });
-        if doubted {
-            self.ask(at, 1, now, random);
+        let unverified = matches!(self.list[at].is, Is::Unverified { .. });
+        if unverified {
+            self.request(at, 1, now, random);
             return Some(Due::Request(ip));
         }
         Some(Due::Verify(ip, self.first_use(at)?))
@@ -470,42 +469,42 @@ impl Oracle {
                 return RxOutcome::NoRoom;
             };
             self.stats.learned += 1;
-            self.know(at, address, now);
-            self.list[at].stranger = Some(self.clock);
-            self.announce(at);
+            self.confirm(at, address, now);
+            self.list[at].unsolicited = Some(self.clock);
+            self.lock(at);
             return RxOutcome::New;
         };
-        let heard = match self.list[at].is {
-            Is::Set { .. } => return RxOutcome::Permanent,
-            Is::Known { at: from, .. } | Is::Doubted { at: from } if from == address => {
+        let outcome = match self.list[at].is {
+            Is::Permanent { .. } => return RxOutcome::Permanent,
+            Is::Valid { at: from, .. } | Is::Unverified { at: from } if from == address => {
                 RxOutcome::Confirmed
             }
-            Is::Known { at: from, .. } | Is::Doubted { at: from } => RxOutcome::Changed { from },
+            Is::Valid { at: from, .. } | Is::Unverified { at: from } => RxOutcome::Changed { from },
             _ => RxOutcome::Resolved,
         };
-        self.know(at, address, now);
-        match heard {
+        self.confirm(at, address, now);
+        match outcome {
             RxOutcome::Changed { .. } => self.stats.changed += 1,
             RxOutcome::Resolved => self.stats.resolved += 1,
             _ => {
-                if self.list[at].stranger.is_some() {
-                    self.list[at].stranger = Some(self.clock);
+                if self.list[at].unsolicited.is_some() {
+                    self.list[at].unsolicited = Some(self.clock);
                 }
-                return heard;
+                return outcome;
             }
         }
-        self.announce(at);
-        heard
+        self.lock(at);
+        outcome
     }
 
     fn neighbour(&mut self, ip: Ipv4Addr, neighbour: Neighbour, now: u64) {
         let found = self.position(ip);
-        let locked = found.is_some_and(|at| self.list[at].news.is_some());
+        let locked = found.is_some_and(|at| self.list[at].update.is_some());
         let is = found.map(|at| self.list[at].is);
         let reachable = matches!(neighbour, Neighbour::Reachable(_));
         // Whether the entry is permanent, and then whether the kernel has the neighbour.
         let set = match is {
-            Some(Is::Set { forgotten, .. }) => Some(!forgotten),
+            Some(Is::Permanent { unrestored, .. }) => Some(!unrestored),
             _ => None,
         };
         match neighbour {
@@ -517,78 +516,78 @@ impl Oracle {
                 let at = found.unwrap();
                 let other = self.list[at].address() != Some(address);
                 if set == Some(true) || other && !self.up {
-                    self.said(at, address, !reachable, now);
+                    self.set_resolved(at, address, !reachable, now);
                 } else if other {
-                    self.announce(at);
+                    self.lock(at);
                 }
             }
             Neighbour::Permanent(address) => {
                 if let Some(at) = found.or_else(|| self.make(ip, false, true)) {
-                    let is = Is::Set {
+                    let is = Is::Permanent {
                         at: address,
-                        forgotten: false,
+                        unrestored: false,
                     };
                     self.become_(at, is, now);
                 }
             }
             Neighbour::Reachable(address) => {
-                let same = matches!(is, Some(Is::Known { at, .. }) if at == address);
+                let same = matches!(is, Some(Is::Valid { at, .. }) if at == address);
                 if let Some(at) = found.filter(|_| !locked && same) {
-                    self.list[at].stranger = None;
+                    self.list[at].unsolicited = None;
                 }
                 if !locked && !same {
                     if let Some(at) = found.or_else(|| self.make(ip, true, false)) {
-                        self.said(at, address, false, now);
+                        self.set_resolved(at, address, false, now);
                     }
                 }
             }
             Neighbour::Stale(address) | Neighbour::Probing(address) => match found {
                 None => {
                     if let Some(at) = self.make(ip, false, false) {
-                        self.said(at, address, true, now);
+                        self.set_resolved(at, address, true, now);
                     }
                 }
                 Some(at) => {
                     let same = self.list[at].address() == Some(address);
-                    let asked = matches!(is, Some(Is::Asked { .. }));
+                    let asked = matches!(is, Some(Is::Incomplete { .. }));
                     if !locked && !same && !asked {
-                        self.said(at, address, true, now);
+                        self.set_resolved(at, address, true, now);
                     }
                 }
             },
             Neighbour::Unresolved => {
                 if set == Some(true) {
-                    self.forget(ip);
+                    self.remove(ip);
                 }
             }
             Neighbour::Failed => {
                 let goes = match is {
-                    None | Some(Is::Silent) => false,
-                    Some(Is::Set {
-                        forgotten: false, ..
+                    None | Some(Is::Failed) => false,
+                    Some(Is::Permanent {
+                        unrestored: false, ..
                     }) => true,
-                    _ => self.telling != Some(ip),
+                    _ => self.last_update != Some(ip),
                 };
                 if goes {
-                    self.forget(ip);
+                    self.remove(ip);
                 }
             }
             Neighbour::Dead => match is {
-                Some(Is::Asked { .. } | Is::Silent | Is::Doubted { .. }) => self.forget(ip),
-                Some(Is::Set { at, .. }) if set == Some(true) => {
+                Some(Is::Incomplete { .. } | Is::Failed | Is::Unverified { .. }) => self.remove(ip),
+                Some(Is::Permanent { at, .. }) if set == Some(true) => {
                     let it = found.unwrap();
-                    let forgotten = Is::Set {
+                    let unrestored = Is::Permanent {
                         at,
-                        forgotten: true,
+                        unrestored: true,
                     };
-                    self.become_(it, forgotten, self.list[it].since);
+                    self.become_(it, unrestored, self.list[it].since);
                 }
                 _ => {}
             },
         }
     }
 
-    fn forget(&mut self, ip: Ipv4Addr) {
+    fn remove(&mut self, ip: Ipv4Addr) {
         self.list.retain(|it| it.ip != ip);
     }
 
@@ -596,8 +595,8 @@ impl Oracle {
         self.oldest(|it| {
             matches!(
                 it.is,
-                Is::Set {
-                    forgotten: true,
+                Is::Permanent {
+                    unrestored: true,
                     ..
                 }
             )
@@ -611,9 +610,9 @@ impl Oracle {
             self.list[it].address()?,
             self.list[it].since,
         );
-        let is = Is::Set {
+        let is = Is::Permanent {
             at,
-            forgotten: false,
+            unrestored: false,
         };
         self.become_(it, is, since);
         Some((ip, at))
@@ -621,8 +620,8 @@ impl Oracle {
 
     fn retry_failed(&mut self, budget: usize) -> bool {
         for _ in 0..budget {
-            match self.oldest(|it| it.is == Is::Silent) {
-                Some(at) => self.over(at, RemoveReason::RetryAllowed),
+            match self.oldest(|it| it.is == Is::Failed) {
+                Some(at) => self.mark_removed(at, RemoveReason::RetryAllowed),
                 None => return false,
             }
         }
@@ -630,7 +629,7 @@ impl Oracle {
     }
 
     fn is_sent_to(it: &Plain) -> bool {
-        matches!(it.is, Is::Known { .. }) && it.stranger.is_none()
+        matches!(it.is, Is::Valid { .. }) && it.unsolicited.is_none()
     }
 
     /// Updates `sent` after each event, which can change it for one entry at most.
@@ -655,34 +654,34 @@ impl Oracle {
             .filter(|at| Self::is_sent_to(&self.list[*at]));
         if let Some(at) = at {
             self.stats.evicted += 1;
-            self.over(at, RemoveReason::Evicted(Requester::Packet));
+            self.mark_removed(at, RemoveReason::Evicted(Requester::Packet));
         }
         at.is_some()
     }
 
     fn flush_some(&mut self, budget: usize, all: bool) -> bool {
-        let goes = |it: &Plain| !it.is_over() && (all || !matches!(it.is, Is::Set { .. }));
+        let goes = |it: &Plain| !it.is_removed() && (all || !matches!(it.is, Is::Permanent { .. }));
         for _ in 0..budget {
             let first = self
-                .oldest_asked()
+                .oldest_incomplete()
                 .or(self.oldest(|it| {
                     matches!(
                         it.is,
-                        Is::Known {
-                            looked_at: false,
+                        Is::Valid {
+                            expiring: false,
                             ..
                         }
                     )
                 }))
-                .or(self.oldest_known())
-                .or(self.oldest(|it| matches!(it.is, Is::Doubted { .. })))
-                .or(self.oldest(|it| it.is == Is::Silent))
+                .or(self.oldest_valid())
+                .or(self.oldest(|it| matches!(it.is, Is::Unverified { .. })))
+                .or(self.oldest(|it| it.is == Is::Failed))
                 .or(self.oldest(|it| {
                     goes(it)
                         && !matches!(
                             it.is,
-                            Is::Set {
-                                forgotten: true,
+                            Is::Permanent {
+                                unrestored: true,
                                 ..
                             }
                         )
@@ -700,21 +699,21 @@ impl Oracle {
     fn turn(&self, it: &Plain) -> Option<(u64, Turn)> {
         let settings = &self.settings;
         let (after, turn) = match it.is {
-            Is::Asked { pace, .. } if it.since < self.carrier_since => (0, Turn::Retry(pace)),
-            Is::Asked { pace, .. } => (
+            Is::Incomplete { pace, .. } if it.since < self.carrier_since => (0, Turn::Retry(pace)),
+            Is::Incomplete { pace, .. } => (
                 settings.retry / 16 * (13 + 2 * u64::from(pace)),
                 Turn::Retry(pace),
             ),
-            Is::Known {
-                looked_at: false, ..
+            Is::Valid {
+                expiring: false, ..
             } => (
                 settings.lifetime - settings.tick.min(settings.lifetime / 4),
-                Turn::Look,
+                Turn::Verify,
             ),
-            Is::Known { .. } => (settings.lifetime, Turn::Expire),
-            Is::Doubted { .. } => (settings.lifetime, Turn::Doubt),
-            Is::Silent => (settings.hold, Turn::Forget),
-            Is::Set { .. } | Is::Over(_) => return None,
+            Is::Valid { .. } => (settings.lifetime, Turn::Expire),
+            Is::Unverified { .. } => (settings.lifetime, Turn::ExpireUnverified),
+            Is::Failed => (settings.hold, Turn::EndHoldDown),
+            Is::Permanent { .. } | Is::Removed(_) => return None,
         };
         Some((it.since + after, turn))
     }
@@ -749,95 +748,96 @@ impl Oracle {
                 ip,
                 is,
                 since,
-                stranger,
+                unsolicited,
                 ..
             } = self.list[at];
             match is {
-                Is::Asked { .. } if since < self.carrier_since => {
-                    self.ask(at, 1, now, random());
+                Is::Incomplete { .. } if since < self.carrier_since => {
+                    self.request(at, 1, now, random());
                     out.push(Due::Request(ip));
                 }
-                Is::Asked { tries, .. } if tries < self.settings.tries => {
-                    self.ask(at, tries + 1, now, random());
+                Is::Incomplete { tries, .. } if tries < self.settings.tries => {
+                    self.request(at, tries + 1, now, random());
                     out.push(Due::Request(ip));
                 }
-                Is::Asked { .. } => {
+                Is::Incomplete { .. } => {
                     self.stats.failed += 1;
-                    self.become_(at, Is::Silent, now);
-                    self.announce(at);
+                    self.become_(at, Is::Failed, now);
+                    self.lock(at);
                 }
-                Is::Known {
+                Is::Valid {
                     at: address,
-                    looked_at: false,
+                    expiring: false,
                 } => {
-                    let is = Is::Known {
+                    let is = Is::Valid {
                         at: address,
-                        looked_at: true,
+                        expiring: true,
                     };
                     self.become_(at, is, since);
-                    if stranger.is_none() && now - since < self.settings.lifetime {
+                    if unsolicited.is_none() && now - since < self.settings.lifetime {
                         out.push(Due::Verify(ip, address));
                     }
                 }
-                Is::Known { .. } | Is::Doubted { .. } => {
+                Is::Valid { .. } | Is::Unverified { .. } => {
                     self.stats.expired += 1;
-                    self.over(at, RemoveReason::Expired);
+                    self.mark_removed(at, RemoveReason::Expired);
                 }
-                Is::Silent => self.over(at, RemoveReason::RetryAllowed),
-                Is::Set { .. } | Is::Over(_) => unreachable!(),
+                Is::Failed => self.mark_removed(at, RemoveReason::RetryAllowed),
+                Is::Permanent { .. } | Is::Removed(_) => unreachable!(),
             }
         }
         (false, out)
     }
 
     fn next_update(&mut self) -> Option<(Ipv4Addr, Update)> {
-        self.telling = None;
+        self.last_update = None;
         let at = (0..self.list.len())
-            .filter(|at| self.list[*at].news.is_some())
-            .min_by_key(|at| self.list[*at].news)?;
-        self.list[at].news = None;
+            .filter(|at| self.list[*at].update.is_some())
+            .min_by_key(|at| self.list[*at].update)?;
+        self.list[at].update = None;
         let Plain {
-            ip, is, stranger, ..
+            ip,
+            is,
+            unsolicited,
+            ..
         } = self.list[at];
-        let news = match is {
-            Is::Known { at, .. } if stranger.is_some() => Update::Learned(at),
-            Is::Known { at, .. } | Is::Set { at, .. } => Update::Valid(at),
-            Is::Silent => Update::Failed,
-            Is::Over(end) => Update::Removed(end),
-            Is::Asked { .. } | Is::Doubted { .. } => unreachable!(),
+        let update = match is {
+            Is::Valid { at, .. } if unsolicited.is_some() => Update::Learned(at),
+            Is::Valid { at, .. } | Is::Permanent { at, .. } => Update::Valid(at),
+            Is::Failed => Update::Failed,
+            Is::Removed(end) => Update::Removed(end),
+            Is::Incomplete { .. } | Is::Unverified { .. } => unreachable!(),
         };
-        if matches!(is, Is::Silent | Is::Over(_)) {
-            self.telling = Some(ip);
+        if matches!(is, Is::Failed | Is::Removed(_)) {
+            self.last_update = Some(ip);
         }
-        if matches!(is, Is::Over(_)) {
+        if matches!(is, Is::Removed(_)) {
             self.list.remove(at);
         }
-        Some((ip, news))
+        Some((ip, update))
     }
 
     fn entries(&self, now: u64) -> BTreeMap<Ipv4Addr, EntryInfo> {
         self.list
             .iter()
-            .filter(|it| !it.is_over())
+            .filter(|it| !it.is_removed())
             .map(|it| {
                 let state = match it.is {
-                    Is::Asked { tries, pace } => State::Incomplete { tries, pace },
-                    Is::Known {
-                        looked_at: true, ..
-                    } => State::Expiring,
-                    Is::Known { .. } => State::Valid,
-                    Is::Silent => State::Failed,
-                    Is::Doubted { .. } => State::Unverified,
-                    Is::Set { forgotten, .. } if forgotten => State::Unrestored,
-                    Is::Set { .. } => State::Permanent,
-                    Is::Over(_) => unreachable!(),
+                    Is::Incomplete { tries, pace } => State::Incomplete { tries, pace },
+                    Is::Valid { expiring: true, .. } => State::Expiring,
+                    Is::Valid { .. } => State::Valid,
+                    Is::Failed => State::Failed,
+                    Is::Unverified { .. } => State::Unverified,
+                    Is::Permanent { unrestored, .. } if unrestored => State::Unrestored,
+                    Is::Permanent { .. } => State::Permanent,
+                    Is::Removed(_) => unreachable!(),
                 };
                 let entry = EntryInfo {
                     ip: it.ip,
                     address: it.address(),
                     state,
-                    locked: it.news.is_some(),
-                    unsolicited: it.stranger.is_some(),
+                    locked: it.update.is_some(),
+                    unsolicited: it.unsolicited.is_some(),
                     age: now - it.since,
                 };
                 (it.ip, entry)
@@ -949,7 +949,7 @@ impl Pair {
             Event::Used(ip, random) => {
                 assert_eq!(table.used(ip, now, random), oracle.used(ip, now, random));
             }
-            Event::Hear(packet, ends) => assert_eq!(
+            Event::Process(packet, ends) => assert_eq!(
                 table.process(&packet, ends, now),
                 oracle.process(&packet, ends, now)
             ),
@@ -962,16 +962,16 @@ impl Pair {
                 oracle.up = true;
             }
             Event::Restore => {
-                let forgotten = table.next_unrestored();
-                assert_eq!(forgotten, oracle.restore());
-                if let Some((ip, _)) = forgotten {
+                let unrestored = table.next_unrestored();
+                assert_eq!(unrestored, oracle.restore());
+                if let Some((ip, _)) = unrestored {
                     table.restored(ip);
                 }
             }
-            Event::Forgive(budget) => {
+            Event::RetryFailed(budget) => {
                 assert_eq!(table.retry_failed(budget), oracle.retry_failed(budget));
             }
-            Event::Mend => {
+            Event::CarrierOn => {
                 table.carrier_on(now);
                 oracle.carrier_since = now;
             }
@@ -993,7 +993,7 @@ impl Pair {
                 table.down();
                 oracle.up = false;
             }
-            Event::DropSome(budget, all) => {
+            Event::FlushSome(budget, all) => {
                 assert_eq!(
                     table.flush_some(budget, all),
                     oracle.flush_some(budget, all)
@@ -1006,7 +1006,7 @@ impl Pair {
                 // The timer must not fire again at once.
                 assert!(more || self.table.next_timeout().is_none_or(|next| next > now));
             }
-            Event::Tell(count, echo) => {
+            Event::NextUpdate(count, echo) => {
                 for _ in 0..count {
                     self.next_update(echo);
                 }
@@ -1029,20 +1029,20 @@ impl Pair {
 
     /// Takes one update, and lets the kernel report it back.
     fn next_update(&mut self, echo: bool) {
-        let news = self.table.next_update();
-        assert_eq!(news, self.oracle.next_update());
-        let Some((ip, news)) = news else {
+        let update = self.table.next_update();
+        assert_eq!(update, self.oracle.next_update());
+        let Some((ip, update)) = update else {
             return;
         };
         // Only locked entries have an update, once.
         match self.entries.get(&ip) {
             Some(entry) => assert!(entry.locked),
-            None => assert!(matches!(news, Update::Removed(_))),
+            None => assert!(matches!(update, Update::Removed(_))),
         }
         let before = self.collect();
         assert!(before.get(&ip).is_none_or(|entry| !entry.locked));
         if echo {
-            let neighbour = match news {
+            let neighbour = match update {
                 Update::Valid(address) => Neighbour::Reachable(address),
                 Update::Learned(address) => Neighbour::Stale(address),
                 Update::Failed | Update::Removed(_) => Neighbour::Failed,
@@ -1089,7 +1089,7 @@ impl Pair {
             let ip = host(last);
             let wanted = oracle
                 .position(ip)
-                .and_then(|at| oracle.list[at].believed());
+                .and_then(|at| oracle.list[at].valid_address());
             assert_eq!(table.lookup(ip), wanted);
             assert_eq!(table.has_room(ip), oracle.has_room(ip));
         }
@@ -1098,8 +1098,8 @@ impl Pair {
         assert!(table.len() <= table.settings().limit.max(len));
         for (ip, before) in &self.entries {
             let by_user = match event {
-                Event::Neighbour(whose, _) | Event::Resolve(whose, _) => whose == *ip,
-                Event::DropSome(_, all) => all,
+                Event::Neighbour(changed, _) | Event::Resolve(changed, _) => changed == *ip,
+                Event::FlushSome(_, all) => all,
                 _ => false,
             };
             let set =
@@ -1135,10 +1135,10 @@ impl Pair {
 
     /// Takes all updates and flushes all entries: the table is empty and no slot is leaked.
     pub(crate) fn end(mut self) {
-        self.happen(Event::Tell(u8::MAX, true));
+        self.happen(Event::NextUpdate(u8::MAX, true));
         assert_eq!(self.table.next_update(), None);
         self.happen(Event::Down);
-        self.happen(Event::DropSome(usize::MAX, true));
+        self.happen(Event::FlushSome(usize::MAX, true));
         self.happen(Event::Up);
         assert!(self.table.is_empty());
         assert_eq!(self.table.next_update(), None);
