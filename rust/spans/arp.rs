@@ -208,7 +208,6 @@ impl Arp {
         }
     }
 
-    /// Returns the value of a parameter.
     pub(super) fn get(&self, param: Param) -> u32 {
         self.shared.lock(&local_bh_disable()).config.get(param)
     }

@@ -13,7 +13,6 @@ use crate::address::Address;
 /// A slot number, or [`NONE`].
 type Index = u32;
 
-/// No slot.
 const NONE: Index = Index::MAX;
 
 /// The lists on which an entry can be: at most one of each kind.
@@ -151,7 +150,6 @@ impl List {
         }
     }
 
-    /// Returns the oldest entry.
     #[inline]
     pub(super) fn first(&self) -> Option<SlotId> {
         (self.first != NONE).then_some(SlotId(self.first))
@@ -216,7 +214,6 @@ where
         }
     }
 
-    /// Returns the number of slots in use.
     pub(super) fn len(&self) -> usize {
         self.used
     }
@@ -246,7 +243,6 @@ where
         self.slots.get_mut(index as usize)
     }
 
-    /// Returns the slot of an address.
     #[inline]
     pub(super) fn find(&self, ip: Ipv4Addr) -> Option<SlotId> {
         let mut index = self.buckets.get(self.bucket(ip))?.0;

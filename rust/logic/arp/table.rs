@@ -201,7 +201,6 @@ where
 {
     slots: Slots<State, E, B>,
     lists: Lists,
-    /// Unsolicited entries.
     unsolicited: List,
     /// Valid entries with traffic, least recently used first, as far as is known.
     sent: List,
@@ -600,7 +599,6 @@ where
         }
     }
 
-    /// Queues an update.
     fn lock(&mut self, id: SlotId) {
         let Some(entry) = self.slots.get_mut(id) else {
             return;

@@ -74,7 +74,6 @@ fn addresses(count: usize) -> Vec<Ipv4Addr> {
     .collect()
 }
 
-/// Returns a reply of each host.
 fn packets(ips: &[Ipv4Addr]) -> Vec<Packet> {
     let hardware = Address::new([2, 0, 0, 0, 0, 0, 0, 1]);
     let target = Host {
@@ -117,17 +116,14 @@ impl Cost {
     }
 }
 
-/// A table with resident entries.
 struct Rig {
     table: Table<Vec<Slot>, Vec<Bucket>>,
     now: u64,
-    /// Replies of the resident hosts.
     residents: Vec<Packet>,
     costs: Vec<Cost>,
 }
 
 impl Rig {
-    /// Allocates as `rust/spans/arp.rs` does.
     fn new(entries: usize, residents: &[Ipv4Addr]) -> Self {
         let room = entries + SPARE_SLOTS;
         let slots = vec![Slot::default(); room];
@@ -207,7 +203,6 @@ impl Rig {
         });
     }
 
-    /// Confirms the resident entries.
     fn refresh_residents(&mut self) {
         for packet in &self.residents {
             process(&mut self.table, packet, self.now);
@@ -215,7 +210,6 @@ impl Rig {
         while self.table.next_update().is_some() {}
     }
 
-    /// Times the operations on single entries.
     fn single(&mut self, residents: &[Ipv4Addr], strangers: &[Ipv4Addr], never: &[Ipv4Addr]) {
         let replies = packets(strangers);
         self.refresh_residents();

@@ -255,7 +255,6 @@ fn bug_13_between_two_updates_anything_may_happen() {
                 rig.neighbour(ip(5), Neighbour::Dead);
                 rig.neighbour(ip(9), Neighbour::Failed);
             }
-            // The rest.
             7 => {
                 rig.table.down();
                 rig.table.flush_some(usize::MAX, true);

@@ -45,7 +45,6 @@ use spans_logic::{
 };
 use std::net::Ipv4Addr;
 
-/// The host under test.
 const IT: Ipv4Addr = ip(2);
 const ITS: Address = hw(2);
 const OTHER: Address = hw(99);

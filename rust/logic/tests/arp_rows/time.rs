@@ -102,7 +102,6 @@ fn aging_asks_one_tick_before_the_end() {
     assert_eq!(rig.tick(), []);
     rig.now += 1;
     assert_eq!(rig.tick(), [Due::Verify(IT, ITS)]);
-    // Once only.
     assert_eq!(rig.tick(), []);
     assert_eq!(rig.table.lookup(IT), Some(ITS));
     assert_eq!(rig.process(IT, ITS, true), RxOutcome::Confirmed);

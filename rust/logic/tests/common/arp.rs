@@ -43,12 +43,10 @@ pub(crate) static SPANS: &Medium = &MEDIA[0];
 
 pub(crate) const OWN: Address = hw(1);
 
-/// The IPv4 address of a host.
 pub(crate) const fn ip(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, last)
 }
 
-/// The link address of a host.
 pub(crate) const fn hw(last: u8) -> Address {
     Address::new([2, 0, 0, 0, 0, 0, 0, last])
 }
@@ -68,7 +66,6 @@ pub(crate) fn packet(operation: Operation, sender: (Ipv4Addr, Address)) -> Packe
     }
 }
 
-/// A table and its clock.
 pub(crate) struct Rig {
     pub(crate) table: Table<Vec<Slot>, Vec<Bucket>>,
     pub(crate) now: u64,
@@ -77,7 +74,6 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A table that is up.
     pub(crate) fn new() -> Self {
         Self::with(SETTINGS, SETTINGS.limit + 64, 19)
     }
@@ -126,7 +122,6 @@ impl Rig {
         self.table.resolve(ip, self.now, self.random)
     }
 
-    /// Receives a reply of a host.
     pub(crate) fn process(&mut self, ip: Ipv4Addr, address: Address, for_us: bool) -> RxOutcome {
         let ends = AddressInfo {
             sender: SenderType::Host,
@@ -150,7 +145,6 @@ impl Rig {
         self.table.neighbour(ip, neighbour, self.now);
     }
 
-    /// Returns all actions that are due now.
     pub(crate) fn tick(&mut self) -> Vec<Due> {
         let mut due = Vec::new();
         let random = &mut self.random;
@@ -207,7 +201,6 @@ impl Rig {
             && self.next_update().iter().all(|(updated, _)| *updated != ip)
     }
 
-    /// Creates an incomplete entry.
     pub(crate) fn incomplete(&mut self, ip: Ipv4Addr) {
         assert_eq!(self.resolve(ip), Resolution::Request);
         assert!(self.is_incomplete(ip));
@@ -224,7 +217,6 @@ impl Rig {
         assert_eq!(self.next_update(), [(ip, Update::Valid(address))]);
     }
 
-    /// Creates a permanent entry.
     pub(crate) fn permanent(&mut self, ip: Ipv4Addr, address: Address) {
         self.neighbour(ip, Neighbour::Permanent(address));
         assert_eq!(self.state(ip), Some(State::Permanent));

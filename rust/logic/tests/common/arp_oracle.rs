@@ -34,7 +34,6 @@ fn address(byte: u8) -> Address {
     Address::new([2, 0, 0, 0, 0, 0, 0, byte % ADDRESSES])
 }
 
-/// An input of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Resolve(Ipv4Addr, u32),
@@ -138,7 +137,6 @@ impl Event {
     }
 }
 
-/// Decodes settings.
 fn settings([one, two]: [u8; 2]) -> Settings {
     let pick = |of: [u64; 4], by: u8| of[usize::from(by % 4)];
     Settings {
@@ -151,7 +149,6 @@ fn settings([one, two]: [u8; 2]) -> Settings {
     }
 }
 
-/// An entry of the model.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     ip: Ipv4Addr,
@@ -207,7 +204,6 @@ enum Turn {
     EndHoldDown,
 }
 
-/// The model.
 #[derive(Debug)]
 pub(crate) struct Oracle {
     list: Vec<Plain>,
@@ -294,7 +290,6 @@ impl Oracle {
         self.list.iter().filter(|it| !it.is_removed()).count()
     }
 
-    /// Returns the oldest of the matching entries.
     fn oldest(&self, which: impl Fn(&Plain) -> bool) -> Option<usize> {
         (0..self.list.len())
             .filter(|at| which(&self.list[*at]))
