@@ -5,7 +5,7 @@
 //! Events enter the [`Table`]: solicitations of the stack, received packets, state changes of the
 //! kernel's neighbours, and time. The table returns requests to be sent and updates for the
 //! neighbours. Its lock is never held while a neighbour is looked up or changed. For updates to
-//! arrive in order, one context at a time applies them, and others leave theirs to it.
+//! arrive in order, only one context at a time applies them, those of other contexts included.
 //!
 //! Permanent neighbours are restored under RTNL, under which the user sets them: without it, a
 //! restore could undo a later change by the user.
@@ -185,8 +185,8 @@ impl Arp {
         !core::mem::replace(&mut shared.carrier, carrier) && carrier
     }
 
-    /// Handles a carrier that has come on: failed entries may be requested again, incomplete ones
-    /// are when the timer runs, which [`sync`](Self::sync) rearms.
+    /// Handles a carrier that has come on: failed entries may be requested again, and incomplete
+    /// ones are due when the timer runs, which [`sync`](Self::sync) rearms.
     fn carrier_on(&self) {
         self.shared
             .lock(&local_bh_disable())
@@ -434,7 +434,7 @@ impl Arp {
         if now < next {
             self.shared.lock(bh).removal.get_or_insert(next);
         } else {
-            // Keeps other CPUs from walking the table at the same time.
+            // Postpones walks on other CPUs while this one is under way.
             NEXT_REMOVAL.write(now.saturating_add(removal::PAUSE));
             Device::<Spans>::remove_neighbours(bh);
             let end = ktime_get();
