@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which of a subqueue's two FIFOs a packet goes to.
+//! The class of a packet selects one of the two FIFOs of a subqueue.
 
 /// The class of a packet (DragonFly `ifaltq_subque`: `prio` and `norm`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Leaves first: control traffic, and what somebody waits for at a keyboard.
+    /// Leaves first: control and interactive traffic.
     Prio,
     /// Everything else.
     Norm,
 }
 
-/// `TC_PRIO_MAX`: what is above it in `skb->priority` names a class of a qdisc.
+/// `TC_PRIO_MAX`: higher bits of `skb->priority` name a class of a qdisc.
 const TC_PRIO_MAX: u32 = 15;
 const TC_PRIO_INTERACTIVE: u32 = 6;
 const TC_PRIO_CONTROL: u32 = 7;
 
 impl Class {
-    /// The class of a packet with this `skb->priority`: prio is what `pfifo_fast`
-    /// has in its band 0 (`net/sched/sch_generic.c`, `sch_default_prio2band`).
+    /// Returns the class for this `skb->priority`: `Prio` if `pfifo_fast` has it in band 0
+    /// (`net/sched/sch_generic.c`, `sch_default_prio2band`).
     #[inline]
     pub const fn of(priority: u32) -> Self {
         match priority & TC_PRIO_MAX {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the user can set of the transmit side of a device.
+//! The parameters of a device, without those of its ARP table.
 
 use crate::{
     cpus::Mapping,
@@ -11,33 +11,32 @@ use crate::{
 };
 use core::ops::RangeInclusive;
 
-/// A number that the user can set. The names are those of the files in sysfs.
+/// A numeric parameter, named as its file in sysfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Param {
-    /// Packets that share a doorbell; 0 and 1: each has its own.
+    /// Packets per doorbell; 0 and 1: nothing is staged.
     StageCount,
-    /// Bytes after which the doorbell rings anyway; 0: nearly an MTU.
+    /// Staged bytes that cause a flush; 0: nearly an MTU.
     StageBytes,
-    /// How long a packet waits for others at most, in microseconds; 0: until the
-    /// softirq round ends.
+    /// Longest time in microseconds that a packet is staged; 0: until the softirq round ends.
     StageUsecs,
-    /// Packets that a subqueue holds, beside those that are staged.
+    /// Packets that a subqueue holds, in addition to the staged packets.
     QueueLen,
-    /// Bytes that a subqueue holds; 0: as many as its packets may have.
+    /// Bytes that a subqueue holds; 0: derived from its limit of packets.
     QueueBytes,
-    /// The rate of the line in Mbit/s; 0: frames take no time.
+    /// Rate of the line in Mbit/s; 0: frames take no time.
     RateMbit,
-    /// How long a frame travels, in microseconds.
+    /// Delay of the line in microseconds.
     DelayUsecs,
-    /// How long a frame waits for a receive ring that is full and whose poll takes nothing,
-    /// in microseconds; 0: not at all.
+    /// Longest time of backpressure by a full RX ring without progress, in microseconds; 0: frames
+    /// are dropped at once.
     TxWaitUsecs,
 }
 
 const SECOND: u32 = 1_000_000;
 
 impl Param {
-    /// What it can be set to.
+    /// Returns the range of valid values.
     pub const fn range(self) -> RangeInclusive<u32> {
         match self {
             Self::StageCount => 0..=256,
@@ -46,21 +45,21 @@ impl Param {
             Self::QueueLen => 1..=65536,
             Self::QueueBytes => 0..=1 << 31,
             Self::RateMbit => 0..=1_000_000,
-            // `receive::TURNS` of them are over before the watchdog takes the ring.
+            // `receive::TURNS` times the maximum is less than the TX timeout.
             Self::TxWaitUsecs => 0..=SECOND / 2,
         }
     }
 }
 
-/// How many slots a ring can have, always a power of two.
+/// Valid numbers of slots of a ring, which must also be powers of two.
 pub const RING_SLOTS: RangeInclusive<u32> = 16..=32768;
 
-/// Whether a ring can have so many slots.
+/// Returns whether a ring can have `slots` slots.
 pub const fn is_ring_size(slots: u32) -> bool {
     slots.is_power_of_two() && slots >= *RING_SLOTS.start() && slots <= *RING_SLOTS.end()
 }
 
-/// All that can be set. By default as the user finds it on a new device.
+/// The parameters of a device. The default is that of a new device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     stage_count: u32,
@@ -71,7 +70,7 @@ pub struct Config {
     rate_mbit: u32,
     delay_usecs: u32,
     tx_wait_usecs: u32,
-    /// Which CPU sends on which subqueue.
+    /// Selects the subqueue for a sending CPU.
     pub mapping: Mapping,
     tx_slots: u32,
     rx_slots: u32,
@@ -80,7 +79,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            // As in DragonFly's `net.link.stage_cntmax`, since it was raised from 4.
+            // DragonFly's `net.link.stage_cntmax`, since it was raised from 4.
             stage_count: 16,
             stage_bytes: 0,
             stage_usecs: 0,
@@ -96,16 +95,16 @@ impl Default for Config {
     }
 }
 
-/// What was to be set is out of range.
+/// The value is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange;
 
-/// `max_protohdr` with IPv6 and TCP: a full frame is never much shorter than the
-/// MTU without that.
+/// `max_protohdr` with IPv6 and TCP: a full frame is not much shorter than the MTU minus
+/// this.
 const MAX_PROTOHDR: usize = 60;
 
 impl Config {
-    /// The value of a knob.
+    /// Returns the value of a parameter.
     pub const fn get(&self, param: Param) -> u32 {
         match param {
             Param::StageCount => self.stage_count,
@@ -119,7 +118,7 @@ impl Config {
         }
     }
 
-    /// Sets a knob. Out of range nothing is changed.
+    /// Sets a parameter. Changes nothing if `value` is out of range.
     pub fn set(&mut self, param: Param, value: u32) -> Result<(), OutOfRange> {
         if !param.range().contains(&value) {
             return Err(OutOfRange);
@@ -137,17 +136,17 @@ impl Config {
         Ok(())
     }
 
-    /// Slots of a transmit ring.
+    /// Returns the number of slots of a TX ring.
     pub const fn tx_slots(&self) -> u32 {
         self.tx_slots
     }
 
-    /// Slots of a receive ring.
+    /// Returns the number of slots of an RX ring.
     pub const fn rx_slots(&self) -> u32 {
         self.rx_slots
     }
 
-    /// Sets the sizes of the rings. If one cannot be, nothing is changed.
+    /// Sets the ring sizes. Changes nothing if either is invalid.
     pub fn set_slots(&mut self, tx: u32, rx: u32) -> Result<(), OutOfRange> {
         if !is_ring_size(tx) || !is_ring_size(rx) {
             return Err(OutOfRange);
@@ -157,9 +156,9 @@ impl Config {
         Ok(())
     }
 
-    /// What follows for the queues of a device with this MTU and a link header of so
-    /// many bytes, on a machine with so many CPUs. A stage that nobody ever staged
-    /// into counts for a CPU all the same: staging never makes a queue full.
+    /// Returns the settings of the queues of a device with this MTU and a link header of `header`
+    /// bytes, on a machine with `cpus` CPUs. The limit of a subqueue includes a full stage for each
+    /// CPU, so that staging alone never fills a queue.
     pub fn settings(&self, mtu: usize, header: usize, cpus: usize) -> Settings {
         let count = self.stage_count as usize;
         let frame = mtu.saturating_add(header);
@@ -225,7 +224,7 @@ mod tests {
         assert_eq!(values, [16, 0, 0, 256, 0, 0, 0, 1000]);
         assert_eq!((config.tx_slots(), config.rx_slots()), (256, 1024));
         assert_eq!(config.mapping, Mapping::Modulo);
-        // A cluster for each packet, or a frame where that is longer.
+        // A cluster for each packet, or a frame if that is longer.
         let limits = |mtu| config.settings(mtu, 28, 1).limits;
         assert_eq!(limits(1500).packets, 272);
         assert_eq!(limits(1500).bytes, 272 * 2048);
@@ -249,7 +248,7 @@ mod tests {
         let mut config = Config::default();
         let before = config.settings(1500, 14, 4).limits.packets;
         assert_eq!(before, 256 + 4 * 16);
-        // W4: it follows when the count changes.
+        // W4: the limit follows `stage_count`.
         config.set(Param::StageCount, 64).unwrap();
         assert_eq!(config.settings(1500, 14, 4).limits.packets, 256 + 4 * 64);
     }

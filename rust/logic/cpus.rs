@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which CPU does the work of a queue: the one that sends on it, by a [`Mapping`], and
-//! its owner, which polls it, by a list of [`Run`]s.
+//! The CPUs of a queue: those that send on it, by a [`Mapping`], and its owner, which polls it,
+//! by a list of [`Run`]s.
 //!
 //! The ancestors of the mappings are `ifq_mapsubq_default()`, `ifq_mapsubq_mask()` and
 //! the later `ifq_mapsubq_modulo()` of DragonFly (`sys/net/altq/altq_subr.c`).
@@ -12,15 +12,15 @@ use core::{
     str::FromStr, //
 };
 
-/// Which CPU sends on which subqueue. The names are what the user reads and writes.
+/// Maps the sending CPU to a subqueue. The user reads and writes the names in `NAMES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mapping {
     /// All CPUs send on subqueue 0.
     Default,
-    /// The number of the CPU masked, for a power of two of subqueues; others are
-    /// not used.
+    /// The CPU number masked by a power of two of subqueues; the remaining subqueues are
+    /// unused.
     Mask,
-    /// The number of the CPU modulo the number of subqueues, whatever that is.
+    /// The CPU number modulo the number of subqueues, which need not be a power of two.
     Modulo,
 }
 
@@ -31,14 +31,14 @@ const NAMES: [(&str, Mapping); 3] = [
 ];
 
 impl Mapping {
-    /// The rule with this name.
+    /// Returns the mapping with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         NAMES
             .iter()
             .find_map(|(known, mapping)| (*known == name).then_some(*mapping))
     }
 
-    /// The name of the rule.
+    /// Returns the name of the mapping.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -47,7 +47,7 @@ impl Mapping {
         }
     }
 
-    /// The subqueue on which a CPU sends, of `queues`; 0 of none.
+    /// Returns the subqueue on which `cpu` sends, of `queues`; 0 if there are none.
     pub const fn queue(self, cpu: usize, queues: usize) -> usize {
         match self {
             Self::Default => 0,
@@ -60,9 +60,9 @@ impl Mapping {
     }
 }
 
-/// How many rings there shall be, when `wanted` (0: as many as possible) are asked
-/// for, the device has `max` and the machine `cpus`: a power of two, at least 1
-/// (DragonFly `if_ring_count2()`).
+/// Returns the number of rings if `wanted` (0: as many as possible) are requested, the device
+/// has `max` and the machine `cpus` CPUs: a power of two, at least 1 (DragonFly
+/// `if_ring_count2()`).
 pub const fn ring_count2(wanted: usize, max: usize, cpus: usize) -> usize {
     let mut count = if wanted == 0 || wanted > max {
         max
@@ -78,17 +78,17 @@ pub const fn ring_count2(wanted: usize, max: usize, cpus: usize) -> usize {
     }
 }
 
-/// A part of a list of CPUs, as the user writes it: `7`, `0-3` (each of them) or `7*16`
-/// (one for 16 queues).
+/// An element of a CPU list in the user's syntax: `7`, `0-3` (each of them) or `7*16` (CPU 7 for
+/// 16 queues).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// From one CPU to another, which is not below it.
+    /// The first and the last CPU, which is not below the first.
     Each(u32, u32),
-    /// The same CPU, at least once.
+    /// A CPU, and for how many queues: at least one.
     Same(u32, u32),
 }
 
-/// No part of a list of CPUs.
+/// The text is no element of a CPU list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -114,7 +114,7 @@ impl FromStr for Run {
     }
 }
 
-/// As it was written, or shorter.
+/// The user's syntax, not longer than the parsed text.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -126,7 +126,7 @@ impl fmt::Display for Run {
 }
 
 impl Run {
-    /// The CPUs that are in it, each once.
+    /// Returns each CPU of the element once.
     pub fn cpus(self) -> impl Iterator<Item = u32> {
         match self {
             Self::Each(first, last) => first..=last,
@@ -134,7 +134,7 @@ impl Run {
         }
     }
 
-    /// The owners of queues that follow one another.
+    /// Returns the owners of consecutive queues.
     fn owners(self) -> impl Iterator<Item = u32> + Clone {
         let count = match self {
             Self::Each(..) => 1,
@@ -147,7 +147,7 @@ impl Run {
         (first..=last).flat_map(move |cpu| repeat_n(cpu, count))
     }
 
-    /// Has `cpu` follow, if that is the next one.
+    /// Appends `cpu` if it is the next number. Returns whether it was appended.
     fn extend(&mut self, cpu: u32) -> bool {
         match self {
             Self::Each(_, last) if last.checked_add(1) == Some(cpu) => {
@@ -159,15 +159,15 @@ impl Run {
     }
 }
 
-/// The parts of a list that the user writes, with commas or blanks between them.
+/// Parses a CPU list. Its elements are separated by commas or blanks.
 pub fn parse(text: &str) -> impl Iterator<Item = Result<Run, Malformed>> + '_ {
     text.split(|c: char| c == ',' || c.is_ascii_whitespace())
         .filter(|part| !part.is_empty())
         .map(Run::from_str)
 }
 
-/// The owner of each queue: the CPUs of a list in turn. The queues have none if the list is
-/// empty: each is polled on the CPU on which its doorbell rings.
+/// Returns the owner of each queue: the CPUs of the list, in turn. With an empty list a queue has
+/// no owner: it is polled on the CPU on which its doorbell rings.
 pub fn owners(list: &[Run]) -> impl Iterator<Item = Option<u32>> + '_ {
     list.iter()
         .flat_map(|run| run.owners())
@@ -176,22 +176,21 @@ pub fn owners(list: &[Run]) -> impl Iterator<Item = Option<u32>> + '_ {
         .chain(repeat(None))
 }
 
-/// How many parts the list of a new device has at most. With numbers of four digits its text
-/// is less than a page long.
+/// Most elements in the list of a new device. With CPU numbers of four digits its text is less
+/// than a page long.
 const MOST_RUNS: usize = 400;
 
-/// The owners that a new device has, of CPUs in order.
+/// Returns the owners for a new device, as runs of `cpus`, which are in order.
 ///
-/// An owner works for whichever CPU sends on its queue, and a sender can aim at any queue
-/// (`skbedit queue_mapping`). So a CPU that is to be free of such work is none, and there is
-/// none at all if the maker of the device has `CAP_NET_ADMIN` only of a user namespace of
-/// its own.
+/// An owner polls on behalf of every CPU that sends on its queue, and a sender can select any
+/// queue (`skbedit queue_mapping`). So an isolated CPU is no owner, and the list is empty unless
+/// the creator of the device `is_privileged`: has `CAP_NET_ADMIN` in the initial user namespace.
 pub fn first_owners(
-    of_the_machine: bool,
+    is_privileged: bool,
     cpus: impl Iterator<Item = u32>,
     is_housekeeping: impl Fn(u32) -> bool,
 ) -> impl Iterator<Item = Run> {
-    let mut cpus = cpus.filter(move |cpu| of_the_machine && is_housekeeping(*cpu));
+    let mut cpus = cpus.filter(move |cpu| is_privileged && is_housekeeping(*cpu));
     let mut next = cpus.next();
     core::iter::from_fn(move || {
         let first = next?;
@@ -267,9 +266,9 @@ mod tests {
 
     #[test]
     fn only_the_machine_gives_a_device_owners_and_only_housekeeping_cpus() {
-        let first = |of_the_machine, isolated: &[u32]| {
+        let first = |is_privileged, isolated: &[u32]| {
             let list: Vec<_> =
-                first_owners(of_the_machine, 0..8, |cpu| !isolated.contains(&cpu)).collect();
+                first_owners(is_privileged, 0..8, |cpu| !isolated.contains(&cpu)).collect();
             written(&list)
         };
         assert_eq!(first(true, &[]), "0-7");
@@ -320,7 +319,7 @@ mod tests {
                 let wanted = match mapping {
                     Mapping::Default => 1,
                     Mapping::Mask => ring_count2(0, queues, 200),
-                    // W6: none is idle, whatever their number.
+                    // W6: every queue is used, whatever their number.
                     Mapping::Modulo => queues,
                 };
                 assert_eq!(used.iter().filter(|used| **used).count(), wanted);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an interface hears beside its own address and broadcast.
+//! The address filter of a device, in addition to its own address and broadcast.
 //!
-//! The lists are the kernel's, which counts references. The ancestor (the skeleton
-//! driver of IRIX) has a hash of 256 bits that lets some of the others through, as the
-//! hardware of its time; here memory is cheap.
+//! The core keeps the lists and counts references. The ancestor (the skeleton driver of IRIX) has a
+//! hash of 256 bits, as the hardware of its time, which also passes some other addresses; these
+//! lists are exact.
 
 use crate::{
     address::Address,
@@ -12,11 +12,11 @@ use crate::{
 };
 use core::ops::Deref;
 
-/// The most addresses beside its own that an interface filters for. With more it hears
-/// all, as a NIC whose filter is full.
+/// Most unicast addresses besides its own that a device filters for. With more it receives all
+/// frames, like a NIC with a full filter.
 pub const MAX_UNICAST: usize = 64;
 
-/// The same for groups.
+/// Most multicast addresses. With more the device receives all multicast frames.
 pub const MAX_MULTICAST: usize = 256;
 
 /// An address filter.
@@ -29,9 +29,9 @@ pub struct Filter<L> {
 }
 
 impl<L: Deref<Target = [Address]>> Filter<L> {
-    /// The filter of an interface that hears everything (`IFF_PROMISC`), what goes to
-    /// any group (`IFF_ALLMULTI`), or to those in the lists, which are in order and none
-    /// of them longer than there is room for: see [`MAX_UNICAST`], [`MAX_MULTICAST`].
+    /// Creates the filter of a device that accepts all frames (`IFF_PROMISC`), all multicast frames
+    /// (`IFF_ALLMULTI`), or those to the addresses in the lists. The lists must be sorted and not
+    /// longer than [`MAX_UNICAST`] and [`MAX_MULTICAST`].
     pub fn new(promiscuous: bool, all_multicast: bool, unicast: L, multicast: L) -> Self {
         Self {
             promiscuous,
@@ -41,17 +41,17 @@ impl<L: Deref<Target = [Address]>> Filter<L> {
         }
     }
 
-    /// Whether it hears what goes to others.
+    /// Returns whether frames for all addresses are accepted.
     pub fn is_promiscuous(&self) -> bool {
         self.promiscuous
     }
 
-    /// The addresses of one station that it has beside its own, in order.
+    /// Returns the unicast addresses besides the device's own, sorted.
     pub fn unicast(&self) -> &[Address] {
         &self.unicast
     }
 
-    /// Whether a frame for this address, which is not the interface's own, is heard.
+    /// Returns whether a frame is accepted. `destination` is not the device's own address.
     #[inline]
     pub fn accepts(&self, medium: &Medium, destination: Address) -> bool {
         match medium.address_class(destination) {
@@ -77,7 +77,7 @@ mod tests {
     const SECOND: Address = Address::new([2, 0, 0, 0, 0, 9, 0, 0]);
     const OTHER: Address = Address::new([2, 0, 0, 0, 0, 8, 0, 0]);
 
-    fn heard(filter: &Filter<Vec<Address>>) -> [bool; 5] {
+    fn accepted(filter: &Filter<Vec<Address>>) -> [bool; 5] {
         let all = [ETHERNET.broadcast, GROUP, OTHER_GROUP, SECOND, OTHER];
         all.map(|address| filter.accepts(ETHERNET, address))
     }
@@ -94,12 +94,12 @@ mod tests {
         };
         let nothing = filter(false, false, &[], &[]);
         assert_eq!(nothing, Filter::default());
-        assert_eq!(heard(&nothing), [true, false, false, false, false]);
+        assert_eq!(accepted(&nothing), [true, false, false, false, false]);
         let lists = filter(false, false, &[SECOND], &[GROUP]);
-        assert_eq!(heard(&lists), [true, true, false, true, false]);
+        assert_eq!(accepted(&lists), [true, true, false, true, false]);
         let all_multicast = filter(false, true, &[], &[]);
-        assert_eq!(heard(&all_multicast), [true, true, true, false, false]);
-        assert_eq!(heard(&filter(true, false, &[], &[])), [true; 5]);
+        assert_eq!(accepted(&all_multicast), [true, true, true, false, false]);
+        assert_eq!(accepted(&filter(true, false, &[], &[])), [true; 5]);
     }
 
     #[test]

@@ -1,43 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Link headers, on the wire.
+//! Link headers on the wire.
 //!
 //! | bytes | field |
 //! |---|---|
 //! | n | destination |
 //! | n | source |
-//! | c | the same in all frames of the medium |
+//! | c | fixed bytes: the same in all frames of the medium |
 //! | 2 | EtherType, big endian |
 //!
-//! What n and c are says the [`Medium`]: 8 and 10 for SPANS, 6 and 0 for Ethernet.
+//! The [`Medium`] defines n and c: 8 and 10 for SPANS, 6 and 0 for Ethernet.
 
 use crate::{address::Address, medium::Medium};
 
-/// The longest header of any medium, in bytes.
+/// The length of the longest header of any medium, in bytes.
 pub const MAX_LEN: usize = 28;
 
-/// What a header of IEEE 802.3 with a length in it says that it carries: IEEE 802.2
-/// (`ETH_P_802_2`).
+/// The protocol of an IEEE 802.3 frame with a length field: IEEE 802.2 (`ETH_P_802_2`).
 const IEEE_802_2: u16 = 0x0004;
 
-/// The same without IEEE 802.2, as old Novell networks have it (`ETH_P_802_3`).
+/// The same without IEEE 802.2, as in old Novell networks (`ETH_P_802_3`).
 const IEEE_802_3: u16 = 0x0001;
 
 /// The smallest EtherType that is not a length (`ETH_P_802_3_MIN`).
 const MIN_ETHERTYPE: u16 = 0x0600;
 
-/// A header.
+/// A parsed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Who shall get the frame.
+    /// The destination address.
     pub destination: Address,
-    /// Who says to have sent it.
+    /// The source address that the frame claims.
     pub source: Address,
-    /// What the frame carries: an EtherType, in host order.
+    /// The EtherType of the payload, in host order.
     pub protocol: u16,
 }
 
-/// A header as it goes on the wire.
+/// A header in wire format.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes {
     bytes: [u8; MAX_LEN],
@@ -50,42 +49,42 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
-/// Why a frame is not one that its medium can deliver.
+/// Why a header is invalid for the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A bridged frame.
+    /// The frame is a bridged frame.
     Bridged,
-    /// The bytes that are always the same are not.
+    /// The fixed bytes are wrong, or the header is too short.
     Malformed,
 }
 
 impl Medium {
-    /// Length of the link header in bytes.
+    /// Returns the length of the link header in bytes.
     #[inline]
     pub const fn header_len(&self) -> usize {
         self.measures.len
     }
 
-    /// Where a frame goes: all that a segment reads of it. `header` is to be as long as
-    /// the medium's, here and in what follows; what is missing counts as zero.
+    /// Returns the destination address, the only field that a segment reads. Here and below
+    /// `header` must have [`header_len`](Self::header_len) bytes; missing bytes count as zero.
     #[inline]
     pub fn destination(&self, header: &[u8]) -> Address {
         self.address_at(header, 0)
     }
 
-    /// Who says to have sent a frame.
+    /// Returns the source address that the frame claims.
     #[inline]
     pub fn source(&self, header: &[u8]) -> Address {
         self.address_at(header, self.measures.source)
     }
 
-    /// The bytes of the sender's address.
+    /// Returns the bytes of the source address.
     pub fn source_bytes<'a>(&self, header: &'a [u8]) -> Option<&'a [u8]> {
         let len = usize::from(self.address_len);
         header.get(len..)?.get(..len)
     }
 
-    /// What a frame says to carry, whether or not the rest of the header is sound.
+    /// Returns the EtherType of the payload. The rest of the header need not be valid.
     #[inline]
     pub fn protocol(&self, header: &[u8]) -> u16 {
         let protocol = header
@@ -99,7 +98,7 @@ impl Medium {
         }
     }
 
-    /// Whether the bytes are there that are the same in all frames.
+    /// Checks the fixed bytes.
     #[inline]
     pub fn check(&self, header: &[u8]) -> Result<(), Error> {
         if self.fixed.is_empty() {
@@ -115,7 +114,7 @@ impl Medium {
         }
     }
 
-    /// Reads a header as it is on the wire.
+    /// Parses a header in wire format.
     pub fn parse(&self, header: &[u8]) -> Result<Header, Error> {
         if header.len() < self.measures.len {
             return Err(Error::Malformed);
@@ -128,7 +127,7 @@ impl Medium {
         })
     }
 
-    /// The header as it goes on the wire, of a frame that carries `len` bytes.
+    /// Returns the header in wire format, for a payload of `len` bytes.
     pub fn write(&self, header: &Header, len: usize) -> Bytes {
         let protocol = match header.protocol {
             IEEE_802_2 | IEEE_802_3 if self.has_lengths => len as u16,
@@ -150,8 +149,8 @@ impl Medium {
         }
     }
 
-    /// As one load and a mask, where there are bytes enough behind it: each frame's
-    /// addresses are read.
+    /// Returns the address at offset `at`. As this is done for each frame, it is one load and a
+    /// mask if eight bytes are available.
     #[inline]
     pub(crate) fn address_at(&self, header: &[u8], at: usize) -> Address {
         let Some(bytes) = header.get(at..) else {
@@ -166,7 +165,7 @@ impl Medium {
     }
 }
 
-/// Whether bytes are these, by words if there are enough: each frame's are compared.
+/// Compares bytes, by words if there are at least eight, as this is done for each frame.
 #[inline]
 fn is(bytes: &[u8], wanted: &[u8]) -> bool {
     let ends = |bytes: &[u8]| -> Option<(u64, u64)> {
@@ -179,7 +178,7 @@ fn is(bytes: &[u8], wanted: &[u8]) -> bool {
         return false;
     }
     match (ends(bytes), ends(wanted)) {
-        // No constant is longer than these together.
+        // Fixed bytes are at most 16: the two words cover them.
         (Some(bytes), Some(wanted)) => bytes == wanted,
         _ => bytes
             .iter()
@@ -194,8 +193,7 @@ mod tests {
     use crate::medium::MEDIA;
     use proptest::prelude::*;
 
-    /// Frames to everybody, from the station whose address ends with 2, byte for byte:
-    /// ARP, on each medium.
+    /// Broadcast ARP frames from the address that ends with 2, byte for byte, on each medium.
     const ARP_BROADCAST: [&[u8]; 4] = [
         &[
             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, // destination
@@ -320,7 +318,7 @@ mod tests {
                 };
                 let bytes = medium.write(&header, 0);
                 prop_assert_eq!(medium.parse(bytes.as_ref()), Ok(header));
-                // What is behind a header does not matter.
+                // Bytes behind the header are ignored.
                 let mut frame = bytes.as_ref().to_vec();
                 frame.extend([0xff; 16]);
                 prop_assert_eq!(medium.parse(&frame), Ok(header));

@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What spans decides, without a kernel.
+//! The decisions of spans, without a kernel.
 //!
-//! Nothing here knows a clock, a lock, an allocator or `struct sk_buff`. Each
-//! module takes what it needs as arguments and answers with what is to be done;
-//! `rust/spans` asks and does it. The same sources are compiled into `spans.ko`
-//! and, as a cargo crate, into the tests of the host.
+//! This crate uses no clock, lock, allocator or `struct sk_buff`. Its functions get their input as
+//! arguments and return the actions, which `rust/spans` performs. The same sources are compiled
+//! into `spans.ko` and, as a cargo crate, into the host tests.
 //!
 //! - [`address`]: link addresses.
-//! - [`arp`]: SPANS ARP: which link address an IPv4 address has.
-//! - [`class`]: which of a subqueue's two FIFOs a packet goes to.
-//! - [`config`]: what the user can set, and what follows from it.
-//! - [`cpus`]: which CPU sends on which subqueue, and which one polls it.
-//! - [`filter`]: what an interface hears beside its own address and broadcast.
-//! - [`header`]: link headers, on the wire.
-//! - [`line`]: the way of frames over the line of a device, which its queues share.
-//! - [`medium`]: what a segment carries: addresses, framing, MTU range.
-//! - [`packet`]: what a queue has to know of packets.
-//! - [`receive`]: what an interface does with a frame that reached it.
-//! - [`ring`]: slots for frames that are the other side's business.
-//! - [`segment`]: who a frame on a segment reaches.
-//! - [`stage`]: when packets that wait for company are started.
+//! - [`arp`]: SPANS ARP: the link address of an IPv4 address.
+//! - [`class`]: the class of a packet, which selects a FIFO of a subqueue.
+//! - [`config`]: the parameters, and the settings derived from them.
+//! - [`cpus`]: the CPUs that send on a subqueue, and the CPU that polls it.
+//! - [`filter`]: the address filter of a device.
+//! - [`header`]: link headers on the wire.
+//! - [`line`]: the frames on the line of a device, which its queues share.
+//! - [`medium`]: the media of segments: addresses, framing, MTU range.
+//! - [`packet`]: the traits of packets and lists of packets.
+//! - [`receive`]: the checks of received frames, and backpressure.
+//! - [`ring`]: the slots of a TX ring.
+//! - [`segment`]: address lookup, carrier, and the budget of a poll.
+//! - [`stage`]: when staged packets are started.
 //! - [`subqueue`]: two FIFOs and their limits.
-//! - [`transmit`]: subqueue, stages and ring together, and who starts what.
-//! - [`watchdog`]: which rings the watchdog looks at, and what it finds.
+//! - [`transmit`]: subqueue, stages and TX ring of a queue together.
+//! - [`watchdog`]: the rings that the watchdog checks, and its findings.
 
 #![cfg_attr(not(any(kernel, test)), no_std)]
 #![forbid(unsafe_code)]

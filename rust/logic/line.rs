@@ -1,46 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line of a device, and the frames of a ring that are on their way over it.
+//! The line of a device, and the frames of a TX ring that are on it.
 //!
 //! ```text
 //!  waiting --turn--> sending --its time is over--> travelling --delay--> arrived
 //! ```
 //!
 //! All queues of a device share one line, as those of a NIC do: [`Occupancy`] is the time until
-//! which it is taken. A queue has a *turn* when all that it sends has left: it reserves the line
-//! behind the frames of other queues for one frame, or for as many as take no longer than the
-//! longest frame that another queue sends at that time (deficit round robin, Shreedhar and
-//! Varghese, 1995, with a quantum that follows the traffic). So queues that have frames share
-//! the line evenly, in bytes, whatever the number and the length of their frames.
+//! which it is reserved. A queue has a *turn* when all frames that it was sending have left: it
+//! reserves the line, behind the frames of other queues, for one frame, or for as many as take no
+//! longer than the longest frame that another queue sends at that time (deficit round robin,
+//! Shreedhar and Varghese, 1995, with a quantum that follows the traffic). So queues that have
+//! frames share the line evenly, in bytes, regardless of the number and length of their frames.
 //!
-//! A turn begins when the line and the frame were ready for it, which may have been before the
-//! poll came: a late timer leaves no gap on the line.
+//! A turn begins when the line and the frame were ready for it, which may be before the poll ran: a
+//! late timer leaves no gap on the line.
 //!
-//! A frame has *left* when its last bit is on the line. From then on it is no longer the business
-//! of its sender: byte queue limits and its socket are told, as a NIC's completion interrupt does
-//! and `netem_enqueue()` (`net/sched/sch_netem.c`). It keeps its slot until it has arrived, which
-//! bounds the number of frames on a long line.
+//! A frame has *left* when its last bit is on the line. It is then completed for byte queue limits
+//! and its socket, as by a NIC's completion interrupt and in `netem_enqueue()`
+//! (`net/sched/sch_netem.c`). It keeps its slot until it has arrived, which bounds the number of
+//! frames on a long line.
 
 use crate::packet::{Packet, Packets};
 use core::ops::DerefMut;
 
-/// What the line behind the rings of a device is like.
+/// The properties of the line of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// Bits per second, in millions. 0: frames take no time.
+    /// Rate in Mbit/s; 0: frames take no time.
     pub rate_mbit: u64,
-    /// How long a frame travels, in nanoseconds.
+    /// Delay in nanoseconds.
     pub delay: u64,
 }
 
 impl Line {
-    /// Whether frames arrive as soon as they are posted.
+    /// Returns whether frames arrive as soon as they are posted.
     #[inline]
     pub const fn is_ideal(&self) -> bool {
         self.rate_mbit == 0 && self.delay == 0
     }
 
-    /// How long `len` bytes occupy the line, in nanoseconds.
+    /// Returns the time that `len` bytes occupy the line, in nanoseconds.
     const fn time(&self, len: usize) -> u64 {
         match (len as u64)
             .saturating_mul(8 * 1000)
@@ -53,19 +53,19 @@ impl Line {
 }
 
 /// The time that the queues of a device have reserved on its line. Times are nanoseconds of one
-/// clock that does not go back.
+/// monotonic clock.
 #[derive(Debug, Default)]
 pub struct Occupancy {
-    /// All reserved frames will have left.
+    /// When all reserved frames will have left.
     free_at: u64,
-    /// The longest time that one of the reserved frames takes.
+    /// The longest time that a reserved frame takes.
     longest: u64,
-    /// When that one will have left.
+    /// When the frame with that time will have left.
     longest_until: u64,
 }
 
 impl Occupancy {
-    /// A line that is free from `now` on.
+    /// Returns a line that is free from `now` on.
     pub fn free_from(now: u64) -> Self {
         Self {
             free_at: now,
@@ -73,8 +73,8 @@ impl Occupancy {
         }
     }
 
-    /// The time that a queue may add to its turn, which it wants to begin at `at` with a frame
-    /// that takes `time`.
+    /// Returns the time that a queue may add to the credit of its turn, which is to begin at `at`
+    /// with a frame that takes `time`.
     fn quantum(&self, at: u64, time: u64) -> u64 {
         if at < self.longest_until && self.longest > time {
             self.longest
@@ -83,8 +83,8 @@ impl Occupancy {
         }
     }
 
-    /// In a turn that begins at `at`, reserves the line for a frame that takes `time` and was
-    /// posted at `posted`. Answers when it will have left.
+    /// Reserves the line for a frame that takes `time` and was posted at `posted`, in a turn that
+    /// begins at `at`. Returns when the frame will have left.
     fn reserve(&mut self, at: u64, posted: u64, time: u64) -> u64 {
         self.free_at = at.max(posted).max(self.free_at).saturating_add(time);
         if at >= self.longest_until || time >= self.longest {
@@ -95,24 +95,24 @@ impl Occupancy {
     }
 }
 
-/// The frames of one ring on their way over the line, in order.
+/// The frames of one TX ring that are on the line, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Journey<L> {
-    /// Not on the line yet. Each bears the time at which it was posted.
+    /// Not on the line yet. Each stores the time at which it was posted.
     waiting: L,
-    /// The line is reserved for them. Each bears the time at which it will have left.
+    /// Frames with a reservation. Each stores the time at which it will have left.
     sending: L,
-    /// Left. Each bears the time at which it arrives.
+    /// Frames that have left. Each stores the time at which it arrives.
     travelling: L,
-    /// Frames in all three.
+    /// Frames in all three lists.
     len: usize,
-    /// Time on the line that is left from turns before.
+    /// Unused time of earlier turns.
     credit: u64,
-    /// When the last frame of the turn before will have left.
+    /// When the last frame of the previous turn will have left.
     sent_until: u64,
 }
 
-/// Takes the first frame, if the time that it bears is over.
+/// Takes the first frame, if its stored time has passed.
 fn pop_due<L: Packets>(frames: &mut L, now: u64) -> Option<L::Packet> {
     if frames.front()?.time() > now {
         return None;
@@ -121,13 +121,13 @@ fn pop_due<L: Packets>(frames: &mut L, now: u64) -> Option<L::Packet> {
 }
 
 impl<L: Packets> Journey<L> {
-    /// How many frames there are.
+    /// Returns the number of frames.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// How many of them have left.
+    /// Returns the number of frames that have left.
     pub(crate) fn travelling(&self) -> usize {
         self.travelling.len()
     }
@@ -139,9 +139,9 @@ impl<L: Packets> Journey<L> {
         self.len = self.len.saturating_add(1);
     }
 
-    /// Moves frames on: `left` is called for each that has left by now, for at most so many.
-    /// `occupancy` is asked for only if frames take time, and given back before that. Answers the
-    /// bytes that left.
+    /// Advances the frames to `now` and calls `left` for each that has left by then, at most
+    /// `most`. `occupancy` locks the line: it is called only if the line has a rate, and its guard
+    /// is dropped before `left` is called. Returns the number of bytes that have left.
     pub(crate) fn advance<G: DerefMut<Target = Occupancy>>(
         &mut self,
         line: &Line,
@@ -167,7 +167,7 @@ impl<L: Packets> Journey<L> {
                 let Some(frame) = self.waiting.pop_front() else {
                     break;
                 };
-                // It left when it was posted.
+                // Without a rate a frame leaves when it is posted.
                 self.sending.push_back(frame);
                 continue;
             }
@@ -193,7 +193,7 @@ impl<L: Packets> Journey<L> {
         bytes
     }
 
-    /// Reserves the line for one frame at least.
+    /// Reserves the line for at least one frame.
     fn turn(&mut self, line: &Line, occupancy: &mut Occupancy) {
         let mut begin = None;
         while let Some(frame) = self.waiting.front() {
@@ -216,12 +216,12 @@ impl<L: Packets> Journey<L> {
             frame.set_time(self.sent_until);
             self.sending.push_back(frame);
         }
-        // A queue that has no frames saves no time up.
+        // A queue without frames saves no credit.
         self.credit = 0;
     }
 
-    /// The line has another rate from `now` on. What has not left by then waits again: the time
-    /// that is reserved for it is that of the old rate, which may be much longer.
+    /// Moves the frames that have not left by `now` back to the waiting ones, as the rate changes:
+    /// the time reserved for them is that of the old rate, which may be much longer.
     pub(crate) fn put_back(&mut self, now: u64) {
         let mut sending = self.sending.take();
         while let Some(frame) = pop_due(&mut sending, now) {
@@ -238,7 +238,7 @@ impl<L: Packets> Journey<L> {
         self.sent_until = 0;
     }
 
-    /// Takes the frames, if the line is reserved for none and none has left.
+    /// Takes all frames if none has a reservation or has left; otherwise none.
     pub(crate) fn take_waiting(&mut self) -> L {
         if self.waiting.len() < self.len {
             return L::default();
@@ -246,7 +246,7 @@ impl<L: Packets> Journey<L> {
         self.take()
     }
 
-    /// Takes the frames that have arrived by now, at most `most`.
+    /// Takes the frames that have arrived by `now`, at most `most`.
     pub(crate) fn arrived(&mut self, now: u64, most: usize) -> L {
         let mut frames = L::default();
         while frames.len() < most {
@@ -259,7 +259,7 @@ impl<L: Packets> Journey<L> {
         frames
     }
 
-    /// When there is something to do next, 0 being at once; `None` without frames.
+    /// Returns the time of the next change, 0 for at once; `None` without frames.
     pub(crate) fn next(&self) -> Option<u64> {
         if self.sending.is_empty() && !self.waiting.is_empty() {
             return Some(0);

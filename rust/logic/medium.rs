@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Media: what a segment carries.
+//! The media of segments.
 //!
-//! One row a medium, and this is the only place that knows it. The length of the
-//! link address tells which medium an interface speaks (Souvatzis, link-level
-//! independent ARP for NetBSD), and no two media have the same.
+//! Each medium is one entry of [`MEDIA`]; no other place depends on it. The length of the link
+//! address identifies the medium of a device (Souvatzis, link-level independent ARP for NetBSD), as
+//! no two media have the same.
 //!
-//! A frame begins with its destination, then come its source, bytes that are the same
-//! in all frames of the medium, and the EtherType: see [`header`](crate::header).
+//! A frame begins with its destination, its source, the fixed bytes of the medium, and the
+//! EtherType: see [`header`](crate::header).
 
 use crate::address::{Address, MAX_LEN};
 use core::{ffi::CStr, ops::RangeInclusive};
@@ -15,38 +15,38 @@ use core::{ffi::CStr, ops::RangeInclusive};
 /// A medium.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Medium {
-    /// What the user calls it.
+    /// The name in the user interface.
     pub name: &'static CStr,
-    /// The hardware type of ARP and of `struct sockaddr_ll`: ARPHRD.
+    /// The hardware type (`ARPHRD_*`) in ARP packets and `struct sockaddr_ll`.
     pub hardware_type: u16,
     /// Length of link addresses in bytes, at most [`MAX_LEN`].
     pub address_len: u8,
-    /// The address of every station.
+    /// The broadcast address.
     pub broadcast: Address,
-    /// Whether the low bit of an address's first byte says that it is a group's.
+    /// Whether the low bit of an address's first byte marks a multicast address.
     pub has_multicast: bool,
-    /// What is between the addresses and the EtherType.
+    /// The bytes between the addresses and the EtherType.
     pub(crate) fixed: &'static [u8],
-    /// The same of frames that carry a whole frame of another network, which the
-    /// ancestor drops without a word. As long as the other one, or empty.
+    /// The fixed bytes of frames that carry a whole frame of another network, which the ancestor
+    /// drops silently. As long as `fixed`, or empty.
     pub(crate) bridged: &'static [u8],
-    /// Whether the EtherType may be a length instead: IEEE 802.3.
+    /// Whether the EtherType may be a length instead (IEEE 802.3).
     pub(crate) has_lengths: bool,
-    /// Whether ARP may speak for another station than the one that sends the frame, as
-    /// VRRP does.
+    /// Whether the sender address in an ARP packet may differ from the source of its frame, as
+    /// with VRRP.
     pub foreign_arp: bool,
-    /// The MTU of a new interface, without the link header.
+    /// The MTU of a new device, without the link header.
     pub mtu: u32,
-    /// What the MTU may be set to. The lower end is what IPv4 needs (RFC 791).
+    /// The range of the MTU. The minimum is that of IPv4 (RFC 791).
     pub mtu_range: RangeInclusive<u32>,
-    /// What follows from the row, for those who read each frame.
+    /// Offsets derived from the other fields, for the code that reads each frame.
     pub(crate) measures: Measures,
 }
 
-/// Where things are in a header, in bytes.
+/// The offsets of header fields, in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Measures {
-    /// Of a word, what is an address.
+    /// The bytes of a word that belong to an address.
     pub(crate) mask: u64,
     pub(crate) source: usize,
     pub(crate) fixed: usize,
@@ -67,11 +67,11 @@ impl Measures {
     }
 }
 
-/// All media. The first one is what a segment carries of which nobody says anything.
+/// All media. The first one is the default of a segment.
 pub static MEDIA: [Medium; 4] = [
     // SPANS over ATM adaptation layer 3/4 (FreeBSD `spans_cls.h`, `struct spanscls_hdr`):
     // addresses of eight opaque bytes; behind them protocol, extension length and bridging of
-    // IEEE 802.6, all 0, then LLC and the OUI of SNAP. 9180 as all classical IP over ATM.
+    // IEEE 802.6, all 0, then LLC and the OUI of SNAP. MTU 9180 as in classical IP over ATM.
     Medium {
         name: c"spans",
         hardware_type: 0x4040,
@@ -101,9 +101,9 @@ pub static MEDIA: [Medium; 4] = [
         mtu_range: 68..=65535,
         measures: Measures::new(6, 0),
     },
-    // Like AX.25: call signs with SSID for addresses, QST-0 is everybody, frames are UI (0x03)
-    // and say by the escape (0xff) that more follows about the protocol. The hardware type is our
-    // own: the kernel's ARP treats AX.25's (3) in another way, and AX.25 itself is gone.
+    // Like AX.25: call signs with SSID as addresses, QST-0 as broadcast, UI frames (0x03) with
+    // the escape (0xff), behind which the protocol follows. The hardware type is private: the
+    // kernel's ARP treats AX.25's (3) in another way, and AX.25 itself has been removed.
     Medium {
         name: c"ax25",
         hardware_type: 0x4047,
@@ -118,8 +118,8 @@ pub static MEDIA: [Medium; 4] = [
         mtu_range: 68..=65535,
         measures: Measures::new(7, 2),
     },
-    // Like ARCnet: 0 is everybody, and no packet is longer than RFC 1201 lets it be. The hardware
-    // type is our own, as the kernel's own ARCnet (7) has another header.
+    // Like ARCnet: 0 as broadcast, and no packet longer than in RFC 1201. The hardware type is
+    // private, as the kernel's ARCnet (7) has another header.
     Medium {
         name: c"arcnet",
         hardware_type: 0x4041,
@@ -136,33 +136,33 @@ pub static MEDIA: [Medium; 4] = [
     },
 ];
 
-/// Whom an address means.
+/// The class of a destination address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
-    /// One station.
+    /// One member.
     Unicast,
-    /// Those who want to hear what goes to this group.
+    /// The members that accept this multicast address.
     Multicast,
-    /// Every station.
+    /// All members.
     Broadcast,
 }
 
-/// Why a device cannot be made as the user wishes.
+/// Why a device cannot be created as requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// No medium has this name.
     Name,
     /// No medium has addresses of this length.
     Length,
-    /// The medium that was named has addresses of another length.
+    /// The named medium has addresses of another length.
     Address,
-    /// The segment that is to be joined carries another medium.
+    /// The segment to join has another medium.
     Segment,
 }
 
 impl Medium {
-    /// The medium of a new device: the one that is named, the one that its address fits,
-    /// that of the segment which it is to join; all of those that there are must agree.
+    /// Returns the medium of a new device, by its name, by the length of the device's address and
+    /// by the segment to join. All that are given must agree; without any it is the default.
     pub fn choose(
         name: Option<&[u8]>,
         address: Option<&[u8]>,
@@ -176,41 +176,41 @@ impl Medium {
             Some(address) => Some(Self::from_address_len(address.len()).ok_or(Mismatch::Length)?),
             None => None,
         };
-        let wished = by_name.or(by_address);
-        if by_address.is_some() && by_address != wished {
+        let requested = by_name.or(by_address);
+        if by_address.is_some() && by_address != requested {
             return Err(Mismatch::Address);
         }
-        match (wished, segment) {
+        match (requested, segment) {
             (Some(medium), Some(segment)) if medium != segment => Err(Mismatch::Segment),
             (Some(medium), _) | (None, Some(medium)) => Ok(medium),
             (None, None) => Ok(&MEDIA[0]),
         }
     }
 
-    /// The medium with this name.
+    /// Returns the medium with this name.
     pub fn from_name(name: &[u8]) -> Option<&'static Self> {
         MEDIA.iter().find(|medium| medium.name.to_bytes() == name)
     }
 
-    /// The medium whose addresses are so long.
+    /// Returns the medium with addresses of this length.
     pub fn from_address_len(len: usize) -> Option<&'static Self> {
         MEDIA
             .iter()
             .find(|medium| usize::from(medium.address_len) == len)
     }
 
-    /// The address that a user or a frame gave, if it has the right length.
+    /// Returns the address in bytes of a user or a frame, if the length is right.
     pub fn address(&self, bytes: &[u8]) -> Option<Address> {
         (bytes.len() == self.address_len.into()).then(|| Address::from_slice(bytes))
     }
 
-    /// An address as it goes on the wire.
+    /// Returns an address in wire format.
     pub fn bytes<'a>(&self, address: &'a Address) -> &'a [u8] {
         let bytes = address.as_bytes();
         bytes.get(..self.address_len.into()).unwrap_or(bytes)
     }
 
-    /// Whom an address means.
+    /// Returns the class of an address.
     #[inline]
     pub fn address_class(&self, address: Address) -> AddressClass {
         let [first, ..] = *address.as_bytes();
@@ -223,16 +223,15 @@ impl Medium {
         }
     }
 
-    /// Whether an interface may have this address: it is that of one station.
+    /// Returns whether a device may have this address: unicast, and not [`Address::NONE`].
     pub fn is_valid_unicast(&self, address: Address) -> bool {
         self.address_class(address) == AddressClass::Unicast && address != Address::NONE
     }
 
-    /// The address of one station, from random bytes.
+    /// Returns a unicast address, from random bytes.
     ///
-    /// The low bit of the first byte is cleared and the next one set, so that tools
-    /// which think in Ethernet see a locally administered address of one station. Of one
-    /// byte all is needed.
+    /// The low bit of the first byte is cleared and the next one set, so that tools which assume
+    /// Ethernet see a locally administered unicast address. An address of one byte needs all bits.
     pub fn random_address(&self, mut bytes: [u8; MAX_LEN]) -> Address {
         let len = self.address_len.into();
         if len > 1 {
@@ -242,7 +241,7 @@ impl Medium {
         if self.is_valid_unicast(address) {
             address
         } else {
-            // Close to it is one: 1 for 0, QST-1 for QST-0.
+            // The low bit makes it valid: 1 instead of 0, QST-1 instead of QST-0.
             let last = len.saturating_sub(1);
             if let Some(byte) = bytes.get_mut(last) {
                 *byte ^= 0x01;
@@ -333,14 +332,14 @@ mod tests {
     #[test]
     fn only_ethernet_has_groups() {
         let group = [0x33, 0x33, 0, 0, 0, 1, 0, 0];
-        let casts: Vec<_> = MEDIA
+        let classes: Vec<_> = MEDIA
             .iter()
             .map(|medium| {
                 medium.address_class(Address::from_slice(&group[..medium.address_len.into()]))
             })
             .collect();
         use AddressClass::*;
-        assert_eq!(casts, [Unicast, Multicast, Unicast, Unicast]);
+        assert_eq!(classes, [Unicast, Multicast, Unicast, Unicast]);
     }
 
     #[test]
@@ -348,7 +347,7 @@ mod tests {
         let broadcast = |name| medium(name).bytes(&medium(name).broadcast);
         assert_eq!(broadcast("spans"), [0xff; 8]);
         assert_eq!(broadcast("ethernet"), [0xff; 6]);
-        // Letters are shifted by one bit, which makes room for the end mark.
+        // AX.25 shifts letters by one bit, which makes room for the end mark.
         let qst = [b'Q', b'S', b'T', b' ', b' ', b' '].map(|letter| letter << 1);
         assert_eq!(broadcast("ax25")[..6], qst);
         assert_eq!(broadcast("ax25")[6], 0);

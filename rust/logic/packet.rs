@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a queue has to know of packets, whoever owns them.
+//! The traits of packets and lists of packets, for every kind of owner.
 
 /// A packet. In the kernel an `skb`, in tests a number.
 #[expect(clippy::len_without_is_empty)]
 pub trait Packet {
-    /// Length in bytes, with the link header.
+    /// Returns the length in bytes, with the link header.
     fn len(&self) -> usize;
 
-    /// Length in bytes of the frames that the packet stands for, each with its headers.
+    /// Returns the length in bytes of all frames after GSO segmentation, each with its headers.
     fn wire_len(&self) -> usize;
 
-    /// Notes a time with the packet, in nanoseconds.
+    /// Stores a time with the packet, in nanoseconds.
     fn set_time(&mut self, time: u64);
 
-    /// The time that was noted last. Before that it is anything.
+    /// Returns the time that was stored last; arbitrary if there is none.
     fn time(&self) -> u64;
 }
 
-/// Packets in order, owned.
+/// An owned list of packets, in order.
 ///
-/// Nothing that is generic over this drops a packet: those that have to go are
-/// given back.
+/// Code that is generic over this trait drops no packet: it returns the packets to drop.
 pub trait Packets: Default {
-    /// What is queued.
+    /// The type of the packets.
     type Packet: Packet;
 
-    /// How many packets there are.
+    /// Returns the number of packets.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Returns whether the list is empty.
     fn is_empty(&self) -> bool;
 
-    /// Adds a packet behind the others.
+    /// Appends a packet.
     fn push_back(&mut self, packet: Self::Packet);
 
     /// Takes the first packet.
     fn pop_front(&mut self) -> Option<Self::Packet>;
 
-    /// Moves all packets of `other` behind those of this one.
+    /// Moves all packets of `other` to the end of this list.
     fn append(&mut self, other: &mut Self);
 
-    /// The first packet, which stays.
+    /// Returns the first packet, which stays in the list.
     fn front(&self) -> Option<&Self::Packet>;
 
     /// Takes all packets.

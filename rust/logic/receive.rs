@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an interface does with a frame that reached it.
+//! The reception of frames: checks, and backpressure by full RX rings.
 //!
 //! The order of the checks is that of the ancestor (FreeBSD `spans_cls.c`,
-//! `spanscls_cpcs_data`): length, constant bytes, destination. What the frame
-//! carries is for the protocols above to know.
+//! `spanscls_cpcs_data`): length, fixed bytes, destination. The payload is left to the protocols.
 
 use crate::{
     address::Address,
@@ -14,50 +13,50 @@ use crate::{
 };
 use core::ops::Deref;
 
-/// Whom a frame is for.
+/// The destination of a frame as seen by the device, for `skb->pkt_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// This interface.
+    /// This device.
     Host,
-    /// Every interface.
+    /// All devices.
     Broadcast,
-    /// A group.
+    /// A multicast group.
     Multicast,
-    /// Somebody else, but it is heard: the interface is promiscuous, or has more than
-    /// one address.
+    /// Another address: the device is promiscuous, or has more than one address.
     OtherHost,
 }
 
 impl Recipient {
-    /// Whether it is for more than one interface.
+    /// Returns whether the frame is for more than one device.
     #[inline]
     pub fn is_group(self) -> bool {
         matches!(self, Self::Broadcast | Self::Multicast)
     }
 }
 
-/// A frame to be passed on without its link header.
+/// A frame to be passed to the stack without its link header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Whom it is for.
+    /// The destination.
     pub recipient: Recipient,
-    /// What it carries: an EtherType, in host order.
+    /// The EtherType of the payload, in host order.
     pub protocol: u16,
 }
 
-/// Why a frame ends here.
+/// Why the receiver drops a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RxDrop {
     /// A bridged frame.
     Bridged,
     /// Not a frame of this medium.
     Malformed,
-    /// For somebody else: the address or the filter was changed while the frame
-    /// travelled.
+    /// For another address: the device's address or filter was changed after the frame was
+    /// forwarded.
     OtherHost,
 }
 
-/// Judges a frame that begins with `header`, at the interface `own` with this filter.
+/// Classifies a frame that begins with `header`, at the device with the address `own` and this
+/// filter.
 #[inline]
 pub fn classify<L: Deref<Target = [Address]>>(
     medium: &Medium,
@@ -88,15 +87,15 @@ pub fn classify<L: Deref<Target = [Address]>>(
     })
 }
 
-/// IEEE 802.1Q: a tag.
+/// The tag of IEEE 802.1Q.
 const C_TAG: u16 = 0x8100;
 
-/// IEEE 802.1ad: a tag.
+/// The tag of IEEE 802.1ad.
 const S_TAG: u16 = 0x88a8;
 
-/// How long a frame that carries `protocol` may be, behind a link header of `header` bytes
-/// and where the MTU is `mtu`. With a tag it may be longer by two, as a VLAN may lie on
-/// another one, both with the whole MTU.
+/// Returns the maximum length of a frame that carries `protocol`, with a link header of `header`
+/// bytes and this MTU. A tagged frame may be longer by two tags, as a VLAN device may be stacked on
+/// another one, both with the full MTU.
 #[inline]
 pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
     let tags = match protocol {
@@ -106,49 +105,48 @@ pub fn longest(header: usize, mtu: usize, protocol: u16) -> usize {
     mtu.saturating_add(header).saturating_add(tags)
 }
 
-/// A receive ring that has no room, as its senders see it.
+/// A full RX ring, as its senders see it.
 ///
-/// A frame waits for a receiver that is getting on. A receiver that is not may be anything: a
-/// thread that never runs, a poll that its user has masked for an hour. Until its poll is done
-/// with another frame, it costs each sender once as much as that has patience. When senders
-/// look makes no difference to how long others wait.
+/// A frame waits for a receiver that makes progress. A receiver may make none for any time: a
+/// thread that never runs, a poll that its user has masked for an hour. Until its poll completes
+/// another frame, each sender waits for it once, for its TX wait. The times at which a sender
+/// checks the ring have no effect on the wait of other senders.
 #[derive(Debug, Default)]
 pub struct RingFull {
-    /// How many frames the poll had been done with, and when there was no room first since
-    /// then.
+    /// The number of frames that the poll had completed, and when the ring was full first since.
     seen: Option<(usize, u64)>,
 }
 
-/// How long a frame takes a receiver that is getting on, at most: 8000 in a second. No frame
-/// waits for one that is slower: its stack may run in the poll of its sender.
+/// The longest time per frame of a receiver that makes progress, in nanoseconds: 8000 frames a
+/// second. No frame waits for a slower receiver: its stack may run in the poll of the sender.
 pub const PACE: u64 = 125_000;
 
-/// Whether a poll that gave so many frames to the stack in so many nanoseconds was too slow to
-/// be waited for.
+/// Returns whether a poll that gave `frames` frames to the stack in `time` nanoseconds was too slow
+/// for backpressure.
 #[inline]
 pub fn is_slow(frames: usize, time: u64) -> bool {
     time > (frames as u64).saturating_mul(PACE)
 }
 
-/// What becomes of a frame that a receive ring has no room for.
+/// The decision about a frame for a full RX ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
-    /// It is offered again, and those behind it wait, too.
+    /// It is forwarded again later. It and the frames behind it wait in their TX ring.
     Backpressure,
     /// It is dropped at the receiver.
     Drop,
 }
 
 impl RingFull {
-    /// There is no room for a frame at `now`, of a sender that waits for `patience`, in
-    /// nanoseconds of one clock. The poll was `done` with so many frames since ever.
-    pub fn on_full(&mut self, now: u64, patience: u64, done: usize) -> OnFull {
+    /// Decides about a frame without room at `now`, of a sender with this `tx_wait`, in nanoseconds
+    /// of one clock. `done` is the number of frames that the poll has ever completed.
+    pub fn on_full(&mut self, now: u64, tx_wait: u64, done: usize) -> OnFull {
         let since = match self.seen {
             Some((seen, since)) if seen == done => since,
             _ => now,
         };
         self.seen = Some((done, since));
-        if now.saturating_sub(since) < patience {
+        if now.saturating_sub(since) < tx_wait {
             OnFull::Backpressure
         } else {
             OnFull::Drop
@@ -156,40 +154,40 @@ impl RingFull {
     }
 }
 
-/// How many times its patience a sender waits while a receiver gets on with frames of others
-/// only: a flood from another CPU takes each slot that becomes free.
+/// The multiple of its TX wait that a sender waits while a receiver only accepts frames of other
+/// senders: a flood from another CPU takes each slot that becomes free.
 pub const TURNS: u64 = 8;
 
-/// How long the frames of a transmit ring have waited for receivers.
+/// The time that the frames of a TX ring have waited for receivers.
 #[derive(Debug, Default)]
 pub struct TxWait {
-    /// Since when none of them got anywhere.
+    /// When the wait without a completed frame began.
     since: Option<u64>,
-    /// They have waited for long enough.
+    /// The wait has reached its limit.
     over: bool,
 }
 
 impl TxWait {
-    /// The patience that is left of `patience`: all of it, or none, in which case the frames
-    /// that wait are dropped. Nanoseconds.
+    /// Returns the remaining TX wait in nanoseconds: `tx_wait`, or 0 if the waiting frames are to
+    /// be dropped.
     #[inline]
-    pub fn patience(&self, patience: u64) -> u64 {
+    pub fn remaining(&self, tx_wait: u64) -> u64 {
         if self.over {
             0
         } else {
-            patience
+            tx_wait
         }
     }
 
-    /// So many frames are done with, and others wait or do not, of a sender with so much
-    /// `patience`. A poll of the sender that comes late has them offered once more before it is
-    /// over.
+    /// Records that the sender's poll completed `done` frames, and whether others wait. The limit
+    /// is `tx_wait` times [`TURNS`]; a late poll of the sender forwards the frames once more before
+    /// the limit applies.
     #[inline]
-    pub fn forwarded(&mut self, done: usize, waits: bool, patience: u64, clock: impl Fn() -> u64) {
+    pub fn forwarded(&mut self, done: usize, waits: bool, tx_wait: u64, clock: impl Fn() -> u64) {
         match self.since {
             _ if !waits => *self = Self::default(),
             Some(since) if done == 0 => {
-                self.over = clock().saturating_sub(since) >= patience.saturating_mul(TURNS);
+                self.over = clock().saturating_sub(since) >= tx_wait.saturating_mul(TURNS);
             }
             _ => {
                 *self = Self {
@@ -201,8 +199,8 @@ impl TxWait {
     }
 }
 
-/// How many of `offered` packets a receive ring takes that holds `len` of at most
-/// `limit`.
+/// Returns how many of `offered` packets fit into an RX ring that holds `len` of at most `limit`
+/// packets.
 pub const fn room(len: usize, limit: usize, offered: usize) -> usize {
     let free = limit.saturating_sub(len);
     if offered < free {
@@ -292,16 +290,16 @@ mod tests {
         assert_eq!(full.on_full(5 * MS, MS, 7), OnFull::Backpressure);
         assert_eq!(full.on_full(6 * MS - 1, MS, 7), OnFull::Backpressure);
         assert_eq!(full.on_full(6 * MS, MS, 7), OnFull::Drop);
-        // Not for each frame, and not again after a pause.
+        // Once for all frames, and not again after a pause.
         assert_eq!(full.on_full(6 * MS + 1, MS, 7), OnFull::Drop);
         assert_eq!(full.on_full(9_000 * MS, MS, 7), OnFull::Drop);
-        // A sender with more patience waits for what is left.
+        // A sender with a longer TX wait waits for the rest of it.
         assert_eq!(
             full.on_full(9_000 * MS, 8_996 * MS, 7),
             OnFull::Backpressure
         );
         assert_eq!(full.on_full(9_000 * MS, 8_995 * MS, 7), OnFull::Drop);
-        // It got on.
+        // The receiver has made progress.
         assert_eq!(full.on_full(9_001 * MS, MS, 8), OnFull::Backpressure);
         assert_eq!(full.on_full(9_002 * MS, MS, 8), OnFull::Drop);
     }
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_without_patience_never_waits() {
+    fn a_sender_without_tx_wait_never_waits() {
         assert_eq!(RingFull::default().on_full(0, 0, 0), OnFull::Drop);
     }
 
@@ -345,39 +343,39 @@ mod tests {
     fn a_sender_gives_up_if_others_take_all_the_room() {
         let mut waiting = TxWait::default();
         let never = || -> u64 { panic!("the clock is asked without need") };
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
         waiting.forwarded(3, false, MS, never);
         waiting.forwarded(0, true, MS, || 5 * MS);
         waiting.forwarded(0, true, MS, || 13 * MS - 1);
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
         waiting.forwarded(0, true, MS, || 13 * MS);
-        assert_eq!(waiting.patience(MS), 0);
-        // One of them got somewhere.
+        assert_eq!(waiting.remaining(MS), 0);
+        // One frame was completed.
         waiting.forwarded(1, true, MS, || 13 * MS);
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
         waiting.forwarded(0, true, MS, || 21 * MS);
-        assert_eq!(waiting.patience(MS), 0);
+        assert_eq!(waiting.remaining(MS), 0);
         waiting.forwarded(1, false, MS, never);
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
     }
 
-    /// The time in which the sender's own poll did not come is not the receivers'.
+    /// A delay of the sender's own poll does not count as waiting for receivers.
     #[test]
     fn a_late_poll_of_the_sender_offers_once_more() {
         let mut waiting = TxWait::default();
         waiting.forwarded(16, true, MS, || 5 * MS);
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
         waiting.forwarded(16, true, MS, || 25 * MS);
-        assert_eq!(waiting.patience(MS), MS);
+        assert_eq!(waiting.remaining(MS), MS);
         waiting.forwarded(0, true, MS, || 45 * MS);
-        assert_eq!(waiting.patience(MS), 0);
+        assert_eq!(waiting.remaining(MS), 0);
     }
 
     proptest! {
-        /// Whatever a receiver does, frames wait no longer than that in a row.
+        /// Continuous backpressure is bounded, whatever the receiver does.
         #[test]
         fn waiting_is_bounded(
-            patience in 1u64..=1000 * MS,
+            tx_wait in 1u64..=1000 * MS,
             steps in proptest::collection::vec((0usize..4, 0u64..500_000), 1..200),
         ) {
             let (mut full, mut waiting) = (RingFull::default(), TxWait::default());
@@ -385,12 +383,12 @@ mod tests {
             for (frames, time) in steps {
                 now += time;
                 done += frames;
-                let waits = full.on_full(now, waiting.patience(patience), done) == OnFull::Backpressure;
-                waiting.forwarded(usize::from(!waits), waits, patience, || now);
+                let waits = full.on_full(now, waiting.remaining(tx_wait), done) == OnFull::Backpressure;
+                waiting.forwarded(usize::from(!waits), waits, tx_wait, || now);
                 waited = if waits { waited + time } else { 0 };
-                // The first of these passed before there was no room, the last one is that in which
-                // it was offered once more.
-                prop_assert!(waited <= patience * TURNS + 1_000_000);
+                // Plus two steps: the first one began before the ring was full, in the last one the
+                // frame was forwarded once more.
+                prop_assert!(waited <= tx_wait * TURNS + 1_000_000);
             }
         }
 

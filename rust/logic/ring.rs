@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A transmit ring: slots for the frames that are the other side's business.
+//! The slots of a TX ring.
 //!
-//! A slot is in use from the moment a frame is posted until the other side has
-//! completed it. The other side is what hardware would be: it takes frames when
-//! the doorbell rings, some at a time, and completes them together. If the line
-//! has a rate or a delay, a frame is taken only when it has [arrived](crate::line).
+//! A slot is in use from the time at which a frame is posted until the poll has completed the
+//! frame. The poll takes the place of hardware: it takes frames when the doorbell rings, a limited
+//! number at a time, and completes them together. If the line has a rate or a delay, the poll takes
+//! a frame only when it has [arrived](crate::line).
 //!
-//! Everything here is called under the subqueue's lock.
+//! All functions are called under the xmit lock.
 
 use crate::{
     line::{Journey, Line, Occupancy},
@@ -15,37 +15,37 @@ use crate::{
 };
 use core::ops::DerefMut;
 
-/// Frames that the other side took at one time.
+/// The frames that a poll takes at one time.
 #[derive(Debug)]
 pub struct Batch<L> {
     /// The frames.
     pub frames: L,
-    /// The bytes of the frames that have left since the last time: the sender is done with them.
+    /// The bytes that have left since the last call, for byte queue limits.
     pub left: usize,
 }
 
-/// When the other side is to take frames again.
+/// When the poll is to take frames again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// When the doorbell rings.
     Never,
     /// At once.
     AtOnce,
-    /// At this time, in nanoseconds of the clock that was asked.
+    /// At this time, in nanoseconds of the caller's clock.
     At(u64),
 }
 
-/// A ring.
+/// A TX ring.
 #[derive(Debug)]
 pub struct Ring<L> {
     /// Ready to be taken.
     ready: L,
-    /// On their way over the line, behind those.
+    /// On the line, behind the ready frames.
     journey: Journey<L>,
     /// Taken, not completed yet.
     in_flight: usize,
-    /// The frames that are ready or in flight came over the line, as all frames behind them do:
-    /// their bytes have left before. Otherwise none of them did.
+    /// The frames that are ready or in flight came over the line, as will all frames behind them:
+    /// their bytes have been reported as left. If false, none of them came over the line.
     travelled: bool,
     slots: usize,
     line: Line,
@@ -53,7 +53,7 @@ pub struct Ring<L> {
 }
 
 impl<L: Packets> Ring<L> {
-    /// An empty ring.
+    /// Creates an empty ring.
     pub fn new(slots: usize, line: Line) -> Self {
         Self {
             ready: L::default(),
@@ -66,46 +66,46 @@ impl<L: Packets> Ring<L> {
         }
     }
 
-    /// How many slots are in use. May be more than there are, after there were
-    /// made fewer.
+    /// Returns the number of slots in use. It may exceed [`slots`](Self::slots) after that was
+    /// reduced.
     #[inline]
     pub fn used(&self) -> usize {
         let posted = self.ready.len().saturating_add(self.journey.len());
         posted.saturating_add(self.in_flight)
     }
 
-    /// How many slots are free.
+    /// Returns the number of free slots.
     #[inline]
     pub fn free(&self) -> usize {
         self.slots.saturating_sub(self.used())
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots.
     #[inline]
     pub fn slots(&self) -> usize {
         self.slots
     }
 
-    /// Whether a quarter of the slots is free, beside those of frames that travel: these free
-    /// theirs when they arrive, whatever the sender does.
+    /// Returns whether a quarter of the slots is free, without those of travelling frames, which
+    /// become free when the frames arrive, whatever the sender does.
     #[inline]
     pub fn has_room(&self) -> bool {
         let slots = self.slots.saturating_sub(self.journey.travelling());
         self.free() >= slots / 4
     }
 
-    /// The most slots that were ever in use.
+    /// Returns the highest number of slots that were ever in use.
     pub fn used_max(&self) -> usize {
         self.used_max
     }
 
-    /// Sets the number of slots. Frames that are there stay.
+    /// Sets the number of slots. Frames in the ring stay.
     pub fn set_slots(&mut self, slots: usize) {
         self.slots = slots;
     }
 
-    /// Sets what the line is like, for frames that have not left yet. With another rate the
-    /// [`Occupancy`] is to be a new one, too.
+    /// Sets the line, for frames that have not left yet. If the rate changes, the caller also
+    /// replaces the [`Occupancy`].
     pub fn set_line(&mut self, line: Line, clock: impl Fn() -> u64) {
         if line.rate_mbit != self.line.rate_mbit && self.journey.len() > 0 {
             self.journey.put_back(clock());
@@ -113,29 +113,29 @@ impl<L: Packets> Ring<L> {
         self.line = line;
     }
 
-    /// Whether frames posted now go over the line. They do behind others that do, as
+    /// Returns whether frames posted now go over the line. They do if earlier frames do, so that
     /// they arrive after them.
     #[inline]
     fn has_line(&self) -> bool {
         !self.line.is_ideal() || self.journey.len() > 0 || self.travelled
     }
 
-    /// Whether [`post_all`](Self::post_all) takes so many frames.
+    /// Returns whether [`post_all`](Self::post_all) accepts `frames` frames.
     #[inline]
     pub fn takes_at_once(&self, frames: usize) -> bool {
         frames <= self.free() && !self.has_line()
     }
 
-    /// Posts all `frames`. Legal only if [`takes_at_once`](Self::takes_at_once) says
-    /// so.
+    /// Posts all `frames`. Allowed only if [`takes_at_once`](Self::takes_at_once) returns true for
+    /// them.
     #[inline]
     pub fn post_all(&mut self, mut frames: L) {
         self.ready.append(&mut frames);
         self.note_used();
     }
 
-    /// Posts a frame, or gives it back if all slots are in use. The clock is asked
-    /// only if the time matters; its answers must not go back.
+    /// Posts a frame, or returns it if all slots are in use. `clock` is read only if the frame goes
+    /// over the line, and must be monotonic.
     pub fn post(&mut self, frame: L::Packet, clock: impl Fn() -> u64) -> Result<(), L::Packet> {
         if self.free() == 0 {
             return Err(frame);
@@ -156,11 +156,11 @@ impl<L: Packets> Ring<L> {
         }
     }
 
-    /// Takes at most `budget` frames that are ready. Their slots stay in use until
-    /// [`complete`](Self::complete). With a budget of 0 the ring stands still.
+    /// Takes at most `budget` ready frames. Their slots stay in use until
+    /// [`complete`](Self::complete). A budget of 0 stalls the ring.
     ///
-    /// `occupancy` is asked for only if the line has a rate; `left` is called for each frame
-    /// that has left by now.
+    /// `occupancy` locks the line and is called only if the line has a rate; `left` is called for
+    /// each frame that has left by now.
     #[inline]
     pub fn take<G: DerefMut<Target = Occupancy>>(
         &mut self,
@@ -191,7 +191,7 @@ impl<L: Packets> Ring<L> {
     ) -> Batch<L> {
         let mut bytes = 0;
         if self.line.is_ideal() && !self.travelled {
-            // Behind frames that came over the line, which are gone, these need not.
+            // All frames that came over the line are completed: the waiting ones need not use it.
             self.ready.append(&mut self.journey.take_waiting());
         }
         if self.journey.len() > 0 && budget > 0 {
@@ -224,40 +224,39 @@ impl<L: Packets> Ring<L> {
         }
     }
 
-    /// So many of the frames that were taken have arrived or ended: their slots are
-    /// free. Of their `bytes`, answers those that did not leave before.
+    /// Completes frames that were forwarded or dropped, and frees their slots. Returns those of
+    /// their `bytes` that were not reported as left before.
     #[inline]
     pub fn complete(&mut self, frames: usize, bytes: usize) -> usize {
         let bytes = if self.travelled { 0 } else { bytes };
         self.in_flight = self.in_flight.saturating_sub(frames);
-        self.look_whether_empty();
+        self.clear_travelled_if_empty();
         bytes
     }
 
-    /// Behind the last frame that came over the line others need not.
+    /// Lets later frames bypass the line, once no frame that came over it is left.
     #[inline]
-    fn look_whether_empty(&mut self) {
+    fn clear_travelled_if_empty(&mut self) {
         if self.in_flight == 0 && self.ready.is_empty() {
             self.travelled = false;
         }
     }
 
-    /// Takes back frames that were taken and could not be delivered. They are the
-    /// first again.
+    /// Requeues frames that were taken and could not be delivered, in front of all others.
     pub fn take_back(&mut self, mut frames: L) {
         self.in_flight = self.in_flight.saturating_sub(frames.len());
         frames.append(&mut self.ready);
         self.ready = frames;
-        self.look_whether_empty();
+        self.clear_travelled_if_empty();
     }
 
-    /// Whether frames wait to be taken.
+    /// Returns whether there are posted frames that have not been taken.
     #[inline]
     pub fn has_posted(&self) -> bool {
         !self.ready.is_empty() || self.journey.len() > 0
     }
 
-    /// When frames are to be taken again.
+    /// Returns when frames are to be taken again.
     #[inline]
     pub fn again(&self) -> Again {
         if !self.ready.is_empty() {
@@ -270,11 +269,11 @@ impl<L: Packets> Ring<L> {
         }
     }
 
-    /// Takes all that was posted and not taken yet, to be dropped.
+    /// Takes all frames that are posted and not taken yet, for the caller to drop.
     pub fn reset(&mut self) -> L {
         let mut frames = self.ready.take();
         frames.append(&mut self.journey.take());
-        self.look_whether_empty();
+        self.clear_travelled_if_empty();
         frames
     }
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who a frame on a segment reaches.
+//! The members of a segment: address lookup, carrier, and the budget of a poll.
 //!
-//! A segment is a wire: a frame reaches every interface that has its
-//! destination for an address, what goes to a group reaches all, those who are
-//! promiscuous hear everything, and nobody hears himself.
+//! A segment works like a wire: a frame reaches each member that has its destination as an address,
+//! a multicast frame reaches all members, promiscuous members receive all frames, and no member
+//! receives its own frames.
 
 use crate::address::Address;
 
-/// How often in a second the core takes note at once of a carrier that another device has
-/// changed. What exceeds that is left to linkwatch, which does so once a second: one member
-/// must not cost others much.
+/// The limit of immediate reports to the core per second, for a carrier that another device has
+/// changed. Further changes are left to linkwatch, which runs once a second, so that the cost that
+/// one member causes for others is bounded.
 const REPORTS: u32 = 32;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How often the core was told of a carrier.
+/// The rate limit of carrier reports of one device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reports {
     since: u64,
@@ -23,7 +23,7 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Whether the core may be told once more at this time, in nanoseconds.
+    /// Counts a report at `now`, in nanoseconds. Returns whether it is allowed.
     pub fn may(&mut self, now: u64) -> bool {
         if now.saturating_sub(self.since) >= SECOND {
             *self = Self {
@@ -36,12 +36,12 @@ impl Reports {
     }
 }
 
-/// One address on a segment.
+/// One address of a member of a segment.
 pub trait Member {
-    /// The address under which an interface is reached.
+    /// Returns the address.
     fn address(&self) -> Address;
 
-    /// The interface: another number for each.
+    /// Returns the number of the device, which is unique on the segment.
     fn interface(&self) -> usize;
 }
 
@@ -49,10 +49,10 @@ fn key<M: Member>(member: &M) -> (Address, usize) {
     (member.address(), member.interface())
 }
 
-/// Puts members into the order that the other functions ask for: by their addresses, and
-/// those that have the same by their interfaces.
+/// Sorts members as the other functions require: by address, and by device if they have the same
+/// address.
 ///
-/// (A heapsort: those of `core` may panic.)
+/// (A heapsort: the sorts of `core` may panic.)
 pub fn sort<M: Member>(members: &mut [M]) {
     let len = members.len();
     for root in (0..len / 2).rev() {
@@ -64,7 +64,7 @@ pub fn sort<M: Member>(members: &mut [M]) {
     }
 }
 
-/// Makes a heap of the members from `root` to `end`, which is one below `root`.
+/// Makes a heap of `root..end`; the members behind `root` are one already.
 fn sift_down<M: Member>(members: &mut [M], mut root: usize, end: usize) {
     loop {
         let left = root.saturating_mul(2).saturating_add(1);
@@ -84,7 +84,7 @@ fn sift_down<M: Member>(members: &mut [M], mut root: usize, end: usize) {
     }
 }
 
-/// Exchanges two members, the first of which comes first.
+/// Swaps two members; `first` must be less than `second`.
 fn swap<M>(members: &mut [M], first: usize, second: usize) {
     if let Some((before, rest)) = members.split_at_mut_checked(second) {
         if let (Some(first), Some(second)) = (before.get_mut(first), rest.first_mut()) {
@@ -93,11 +93,10 @@ fn swap<M>(members: &mut [M], first: usize, second: usize) {
     }
 }
 
-/// The members that have this address, its sender perhaps among them. `members` are
-/// [in order](sort).
+/// Returns the members that have this address, which may include the sender. `members` are
+/// [sorted](sort).
 ///
-/// Usually there is one. Two interfaces with one address both hear, as on a
-/// wire.
+/// Usually there is one. Two devices with the same address both receive, as on a wire.
 pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
     let from = members.partition_point(|member| member.address() < address);
     let rest = members.get(from..).unwrap_or(&[]);
@@ -108,30 +107,30 @@ pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
     rest.get(..to).unwrap_or(&[])
 }
 
-/// Whether an interface is among the [owners] of an address.
+/// Returns whether a device is among the [owners] of an address.
 pub fn is_owner<M: Member>(owners: &[M], interface: usize) -> bool {
     owners
         .binary_search_by_key(&interface, |owner| owner.interface())
         .is_ok()
 }
 
-/// Which interfaces that are up have a carrier. For each of them: has the user `forced_off`
-/// its line?
+/// Returns which of the devices that are up have a carrier. `forced_off` is the user's setting of
+/// each.
 ///
-/// A line carries something when there is another one to carry it to.
+/// A device has a carrier if it is not forced off and another such device exists.
 pub fn carriers(forced_off: impl Iterator<Item = bool> + Clone) -> impl Iterator<Item = bool> {
     let links = forced_off.clone().filter(|forced_off| !forced_off).count();
     forced_off.map(move |forced_off| !forced_off && links > 1)
 }
 
-/// How many frames one poll takes from a transmit ring whose segment has so many
-/// stations. A frame may go to each of them: however many they are, a poll makes
-/// at most [`MAX_COPIES`] (unless that is less than one frame) and ends soon.
-pub const fn tx_budget(stations: usize) -> usize {
-    if stations <= MAX_COPIES / MAX_TX_BUDGET {
+/// Returns how many frames one poll takes from a TX ring on a segment with `members` members. As a
+/// frame may be copied to each of them, a poll makes at most [`MAX_COPIES`] copies, or those of one
+/// frame, which bounds its time.
+pub const fn tx_budget(members: usize) -> usize {
+    if members <= MAX_COPIES / MAX_TX_BUDGET {
         return MAX_TX_BUDGET;
     }
-    let budget = MAX_COPIES / stations;
+    let budget = MAX_COPIES / members;
     if budget == 0 {
         1
     } else {
@@ -139,10 +138,10 @@ pub const fn tx_budget(stations: usize) -> usize {
     }
 }
 
-/// The weight of a NAPI (`NAPI_POLL_WEIGHT`).
+/// The kernel's `NAPI_POLL_WEIGHT`.
 const MAX_TX_BUDGET: usize = 64;
 
-/// Copies of frames that one poll may make.
+/// The maximum number of copies of frames that one poll makes.
 pub const MAX_COPIES: usize = 4096;
 
 #[cfg(test)]
@@ -154,15 +153,15 @@ mod tests {
     fn reports_are_bounded() {
         let mut reports = Reports::default();
         for second in 1..5 {
-            let told = (0..1000).filter(|ms| reports.may(second * SECOND + ms * 1_000_000));
-            assert_eq!(told.count(), 32);
+            let reported = (0..1000).filter(|ms| reports.may(second * SECOND + ms * 1_000_000));
+            assert_eq!(reported.count(), 32);
         }
     }
 
     #[derive(Clone, Debug, PartialEq)]
-    struct Station(u64, usize);
+    struct Entry(u64, usize);
 
-    impl Member for Station {
+    impl Member for Entry {
         fn address(&self) -> Address {
             Address::new(self.0.to_be_bytes())
         }
@@ -172,21 +171,21 @@ mod tests {
         }
     }
 
-    fn segment(addresses: &[u64]) -> Vec<Station> {
-        let stations = addresses.iter().enumerate();
-        let mut members: Vec<_> = stations
-            .map(|(name, address)| Station(*address, name))
+    fn segment(addresses: &[u64]) -> Vec<Entry> {
+        let entries = addresses.iter().enumerate();
+        let mut members: Vec<_> = entries
+            .map(|(name, address)| Entry(*address, name))
             .collect();
-        // However they came.
+        // In any order of arrival.
         members.reverse();
         sort(&mut members);
         members
     }
 
-    fn names(members: &[Station], destination: u64) -> Vec<usize> {
+    fn names(members: &[Entry], destination: u64) -> Vec<usize> {
         owners(members, Address::new(destination.to_be_bytes()))
             .iter()
-            .map(|station| station.1)
+            .map(|entry| entry.1)
             .collect()
     }
 
@@ -205,25 +204,19 @@ mod tests {
         assert_eq!(names(&segment(&[9, 4, 9]), 9), [0, 2]);
     }
 
-    fn who_has_a_carrier(forced_off: &[bool]) -> Vec<bool> {
+    fn carriers_of(forced_off: &[bool]) -> Vec<bool> {
         carriers(forced_off.iter().copied()).collect()
     }
 
     #[test]
     fn a_carrier_takes_two() {
-        let (forced_off, mended) = (true, false);
-        assert_eq!(who_has_a_carrier(&[]), []);
-        assert_eq!(who_has_a_carrier(&[mended]), [false]);
-        assert_eq!(who_has_a_carrier(&[mended, mended]), [true, true]);
-        assert_eq!(who_has_a_carrier(&[mended, forced_off]), [false, false]);
-        assert_eq!(
-            who_has_a_carrier(&[mended, forced_off, mended]),
-            [true, false, true]
-        );
-        assert_eq!(
-            who_has_a_carrier(&[forced_off, forced_off, mended]),
-            [false; 3]
-        );
+        let (forced_off, on) = (true, false);
+        assert_eq!(carriers_of(&[]), []);
+        assert_eq!(carriers_of(&[on]), [false]);
+        assert_eq!(carriers_of(&[on, on]), [true, true]);
+        assert_eq!(carriers_of(&[on, forced_off]), [false, false]);
+        assert_eq!(carriers_of(&[on, forced_off, on]), [true, false, true]);
+        assert_eq!(carriers_of(&[forced_off, forced_off, on]), [false; 3]);
     }
 
     proptest! {
@@ -232,15 +225,15 @@ mod tests {
             let plain: Vec<_> = (0..forced_off.len())
                 .map(|me| !forced_off[me] && (0..forced_off.len()).any(|other| other != me && !forced_off[other]))
                 .collect();
-            prop_assert_eq!(who_has_a_carrier(&forced_off), plain);
+            prop_assert_eq!(carriers_of(&forced_off), plain);
         }
 
         #[test]
-        fn a_poll_ends_soon(stations in 0usize..100_000) {
-            let budget = tx_budget(stations);
+        fn a_poll_ends_soon(members in 0usize..100_000) {
+            let budget = tx_budget(members);
             prop_assert!((1..=64).contains(&budget));
-            prop_assert!(budget == 1 || budget * stations <= MAX_COPIES);
-            prop_assert!(budget == 64 || (budget + 1) * stations > MAX_COPIES);
+            prop_assert!(budget == 1 || budget * members <= MAX_COPIES);
+            prop_assert!(budget == 64 || (budget + 1) * members > MAX_COPIES);
         }
 
         #[test]

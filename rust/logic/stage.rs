@@ -1,104 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A stage: the packets that one CPU has put into a subqueue since it last had it
-//! started.
+//! A stage: the packets of one CPU in a subqueue for which no doorbell has been rung yet.
 //!
-//! A staged packet is in the subqueue already; what is put off is the start and
-//! its doorbell. The ancestor is DragonFly's `ifsubq_stage` (`sys/net/if.c`). Its
-//! flags are [`Armed`] here: `QUED` is a flush armed for what is staged, `SCHED` a
-//! start that is coming anyway.
+//! A staged packet is already in the subqueue; its start and the doorbell are postponed. The
+//! ancestor is DragonFly's `ifsubq_stage` (`sys/net/if.c`). Its flags are [`Armed`] here: `QUED` is
+//! an armed flush of the staged packets, `SCHED` a start that is scheduled anyway.
 //!
-//! The guarantee: **a stage that is not empty has a flush armed on its CPU.** As
-//! [`Stage::add`] answers with [`Decision::Wait`] only for a stage that is armed
-//! then, and nothing but the flush itself disarms it, no packet is forgotten.
+//! The guarantee: **a stage that is not empty has a flush armed on its CPU.** As [`Stage::add`]
+//! returns [`Decision::Wait`] only for an armed stage, and only the flush disarms it, no packet is
+//! left in a stage.
 //!
-//! There is one stage for each subqueue and CPU, under the subqueue's lock. (The
-//! ancestor's are private to their CPU. Here the lock is held anyway when one is
-//! touched, and a CPU that goes away can have its stages flushed by another.)
+//! There is one stage for each subqueue and CPU, under the xmit lock. (The ancestor's stages are
+//! private to their CPU. Here the lock is held anyway, and after CPU hotplug another CPU can flush
+//! the stages.)
 
-/// When a stage is flushed, the same for all of a device.
+/// The limits at which a stage is flushed, the same for all stages of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// With so many packets. 0 and 1: nothing is staged.
+    /// Packets. 0 and 1: nothing is staged.
     pub count: usize,
-    /// With so many bytes, link headers included.
+    /// Bytes, link headers included.
     pub bytes: usize,
-    /// With the time after which the stage is flushed at the latest, in
-    /// nanoseconds. 0: at the end of the softirq round, and an idle device sends at
-    /// once.
+    /// The longest time that a packet is staged, in nanoseconds. 0: until the end of the softirq
+    /// round, and a packet of an idle device is not staged.
     pub wait: u64,
 }
 
-/// By whom a stage will be flushed.
+/// The flush that is armed for a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Armed {
-    /// By nobody: it is empty.
+    /// None: the stage is empty.
     #[default]
     No,
-    /// By the rollup of its CPU, behind the polls that are due there (`QUED`).
+    /// The rollup of its CPU, behind the polls that are scheduled there (`QUED`).
     Rollup,
-    /// By the timer of its CPU's rollup (`QUED`).
+    /// The timer of its CPU's rollup (`QUED`).
     Time,
-    /// By the poll of its subqueue, which is due on its CPU (`QUED | SCHED`).
+    /// The poll of its queue, which is scheduled on its CPU (`QUED | SCHED`).
     Poll,
 }
 
 /// Why a subqueue is started and its doorbell rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
-    /// The device was idle: a lone packet does not wait for company.
+    /// The device was idle: a single packet is not staged.
     Idle,
-    /// So many packets were staged, or none may be.
+    /// The limit of packets is reached, or nothing may be staged.
     Count,
-    /// So many bytes were staged.
+    /// The limit of bytes is reached.
     Bytes,
-    /// The time is over.
+    /// The timer of the rollup has expired.
     Time,
     /// The softirq round ends.
     Rollup,
-    /// The stack had said that more would come, and now that it was all.
+    /// The stack had announced more packets (`xmit_more`), and this is the last one.
     XmitEnd,
-    /// Somebody insists: the queue is full, or something was changed.
+    /// The start is forced: the queue is full, or settings were changed.
     Forced,
 }
 
-/// What to do with the subqueue after a packet was added.
+/// The action after a packet was added to a subqueue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Start it now.
+    /// Start the subqueue now.
     Start(Flush),
-    /// Wait for more, as a flush is armed.
+    /// Stage the packet; a flush is armed.
     Wait,
-    /// Wait for more, and have the CPU's rollup flush it.
+    /// Stage the packet, and have the CPU's rollup flush the stage.
     Arm,
-    /// Wait for more, and have the CPU's rollup flush it when the time is over.
+    /// Stage the packet, and have the timer of the CPU's rollup flush the stage.
     ArmTimer,
 }
 
-/// One CPU's stage of one subqueue. By default it is empty.
+/// The stage of one CPU in one subqueue. Empty by default.
 #[derive(Clone, Debug, Default)]
 pub struct Stage {
     count: usize,
     bytes: usize,
-    /// The stack has said that more is coming (`xmit_more`).
+    /// The stack has announced more packets (`xmit_more`).
     expecting: bool,
     armed: Armed,
 }
 
 impl Stage {
-    /// How many packets are staged.
+    /// Returns the number of staged packets.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// By whom it will be flushed.
+    /// Returns the flush that is armed.
     pub fn armed(&self) -> Armed {
         self.armed
     }
 
-    /// Decides about the start of a subqueue to which this CPU just added a packet
-    /// of `len` bytes. `more`: the stack says that more is coming. `idle`: neither
-    /// the ring nor the subqueue held anything before.
+    /// Decides about the start of a subqueue to which this CPU just added a packet of `len` bytes.
+    /// `more`: the stack has announced more packets. `idle`: the ring and the subqueue were empty
+    /// before.
     #[inline]
     pub fn add(&mut self, settings: &Settings, len: usize, more: bool, idle: bool) -> Decision {
         if settings.count <= 1 {
@@ -133,9 +130,9 @@ impl Stage {
         }
     }
 
-    /// Adds a packet of `len` bytes to others, if a flush is armed and the packet does
-    /// not end the wait: what [`add`](Self::add) answers with [`Decision::Wait`] most
-    /// of the time, and nothing else.
+    /// Adds a packet of `len` bytes if a flush is armed and the packet does not cause one: the
+    /// usual case in which [`add`](Self::add) returns [`Decision::Wait`]. Returns whether the
+    /// packet was added.
     #[inline]
     pub fn join(&mut self, settings: &Settings, len: usize, more: bool) -> bool {
         let count = self.count.wrapping_add(1);
@@ -151,8 +148,8 @@ impl Stage {
         joins
     }
 
-    /// Its packets were started, or somebody else will start them. What is armed
-    /// stays so, and will find nothing to do.
+    /// Empties the stage, as its packets were started or another start is scheduled for them. An
+    /// armed flush stays armed, and will find nothing to do.
     #[inline]
     pub fn clear(&mut self) {
         self.count = 0;
@@ -160,8 +157,8 @@ impl Stage {
         self.expecting = false;
     }
 
-    /// The poll of the subqueue was just scheduled on this CPU: until it begins, it
-    /// is the flush of what comes now. Answers whether it shall be told so.
+    /// Makes the poll of the queue, which was just scheduled on this CPU, the flush of packets that
+    /// are added before it begins. Returns whether that poll has to disarm the stage.
     #[inline]
     pub fn cover(&mut self) -> bool {
         let covers = self.armed == Armed::No;
@@ -171,10 +168,9 @@ impl Stage {
         covers
     }
 
-    /// The poll of the subqueue was just scheduled on another CPU, which may be done
-    /// before the next packet comes here: what comes until the end of the softirq
-    /// round waits for that all the same. Answers whether the rollup of this CPU is
-    /// to be scheduled.
+    /// Arms the rollup, as the poll of the queue was just scheduled on another CPU and may be done
+    /// before the next packet is added here: packets are staged nevertheless until the end of the
+    /// softirq round. Returns whether the caller has to schedule the rollup of this CPU.
     #[inline]
     pub fn open_round(&mut self) -> bool {
         let opens = self.armed == Armed::No;
@@ -184,7 +180,7 @@ impl Stage {
         opens
     }
 
-    /// The flush that was armed begins.
+    /// Disarms and empties the stage, as a flush begins. Returns the flush that was armed.
     #[inline]
     pub fn disarm(&mut self) -> Armed {
         self.clear();

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A subqueue: two FIFOs, what they hold at most, and what happens to one packet
-//! more.
+//! A subqueue: two FIFOs with limits.
 //!
 //! The ancestor is DragonFly's classic queue (`sys/net/ifq_var.h`,
-//! `sys/net/altq/altq_subr.c`). What it drops without a word is counted here, and
-//! prio cannot starve norm for ever.
+//! `sys/net/altq/altq_subr.c`). Packets that the ancestor drops silently are counted here, and prio
+//! cannot starve norm.
 //!
-//! Everything here is called under the subqueue's lock.
+//! All functions are called under the xmit lock.
 
 use crate::{
     class::Class,
     packet::{Packet, Packets}, //
 };
 
-/// What a subqueue holds at most.
+/// The limits of a subqueue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Packets, at least 1.
     pub packets: usize,
-    /// Bytes. One packet may exceed them: it is looked at before it is added.
+    /// Bytes. One packet may exceed them: they are checked before it is added.
     pub bytes: usize,
 }
 
 impl Limits {
-    /// The limits of a subqueue that shall hold `queue_len` packets of at most
-    /// `frame` bytes, beside those that CPUs may have staged: staging by itself
-    /// never makes a queue full. `queue_bytes` of 0 leaves the bytes to follow
-    /// from the packets, each with a cluster (2048 bytes) or a frame.
+    /// Returns the limits of a subqueue that holds `queue_len` packets of at most `frame` bytes, in
+    /// addition to those that CPUs may have staged: staging alone never fills a queue. With
+    /// `queue_bytes` 0 the limit of bytes is derived from that of packets, each with a cluster
+    /// (2048 bytes) or a frame, whichever is longer.
     pub const fn new(
         queue_len: usize,
         queue_bytes: usize,
@@ -49,18 +48,18 @@ impl Limits {
     }
 }
 
-/// What became of a packet that was to be enqueued.
+/// The result of [`Subqueue::enqueue`].
 #[must_use = "a packet may have come back"]
 pub enum Enqueued<L: Packets> {
-    /// It is in the queue.
+    /// The packet is queued.
     Queued,
-    /// It is in the queue, and these, the oldest of norm, had to go.
+    /// The packet is queued, and these, the oldest norm packets, were evicted.
     Evicted(L),
-    /// There is no room: it comes back.
+    /// There is no room: the packet is returned.
     Full(L::Packet),
 }
 
-/// So many prio packets in a row leave while norm waits, then one of norm does.
+/// The number of consecutive prio packets after which a waiting norm packet leaves.
 pub const PRIO_RUN: u32 = 16;
 
 /// A subqueue without its lock.
@@ -70,19 +69,19 @@ pub struct Subqueue<L> {
     prepended: L,
     prio: L,
     norm: L,
-    /// Packets in all three.
+    /// Packets in all three lists.
     len: usize,
-    /// Bytes in all three.
+    /// Bytes in all three lists.
     bytes: usize,
     prio_bytes: usize,
-    /// Prio packets that left since one of norm did or norm was empty.
+    /// Prio packets that left since the last norm packet, or since norm was empty.
     prio_run: u32,
     limits: Limits,
     len_max: usize,
 }
 
 impl<L: Packets> Subqueue<L> {
-    /// An empty subqueue.
+    /// Creates an empty subqueue.
     pub fn new(limits: Limits) -> Self {
         Self {
             prepended: L::default(),
@@ -97,52 +96,52 @@ impl<L: Packets> Subqueue<L> {
         }
     }
 
-    /// How many packets there are.
+    /// Returns the number of packets.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     #[inline]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether there are no packets.
+    /// Returns whether there are no packets.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The most packets there ever were.
+    /// Returns the highest number of packets so far.
     pub fn len_max(&self) -> usize {
         self.len_max
     }
 
-    /// Whether either limit is reached.
+    /// Returns whether either limit is reached.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.len >= self.limits.packets || self.bytes >= self.limits.bytes
     }
 
-    /// Whether a packet of `len` bytes fits in, and another one after it.
+    /// Returns whether a packet of `len` bytes has room, and another one after it.
     #[inline]
     pub fn has_room(&self, len: usize) -> bool {
         self.len.wrapping_add(1) < self.limits.packets
             && self.bytes.wrapping_add(len) < self.limits.bytes
     }
 
-    /// Sets other limits. Packets that are there stay.
+    /// Sets the limits. Queued packets stay.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
     /// Adds a packet, if there is room or room can be made.
     ///
-    /// In a full queue a prio packet takes the place of the oldest norm packet, as
-    /// long as prio has less than half of both limits; of several, if it is longer,
-    /// so that the queue does not grow beyond its limit byte by byte.
+    /// In a full queue a prio packet replaces the oldest norm packet, as long as prio has less than
+    /// half of both limits. If the prio packet is longer, it replaces several, so that the queue
+    /// does not grow beyond its limit of bytes step by step.
     #[inline]
     pub fn enqueue(&mut self, packet: L::Packet, class: Class) -> Enqueued<L> {
         if !self.is_full() {
@@ -169,8 +168,8 @@ impl<L: Packets> Subqueue<L> {
         Enqueued::Evicted(victims)
     }
 
-    /// Takes the packet that is to leave next: the prepended one, then prio, then
-    /// norm, of which one leaves after each [`PRIO_RUN`] of prio.
+    /// Takes the next packet: the prepended one, then prio, then norm. After [`PRIO_RUN`] prio
+    /// packets one norm packet leaves.
     pub fn dequeue(&mut self) -> Option<L::Packet> {
         if let Some(packet) = self.prepended.pop_front() {
             return Some(self.taken(packet));
@@ -189,8 +188,8 @@ impl<L: Packets> Subqueue<L> {
         self.pop_norm()
     }
 
-    /// Whether [`take_all`](Self::take_all) takes them as [`dequeue`](Self::dequeue)
-    /// would: there is no norm that has to leave between prio.
+    /// Returns whether [`take_all`](Self::take_all) has the order of [`dequeue`](Self::dequeue): no
+    /// norm packet has to leave between prio packets.
     #[inline]
     pub fn may_take_all(&self) -> bool {
         self.prio.is_empty()
@@ -216,14 +215,14 @@ impl<L: Packets> Subqueue<L> {
         all
     }
 
-    /// Puts back a packet that was just dequeued. It leaves before all others.
-    /// Legal only once before the next [`dequeue`](Self::dequeue).
+    /// Puts back a packet that was just dequeued, in front of all others. Allowed only once before
+    /// the next [`dequeue`](Self::dequeue).
     pub fn prepend(&mut self, packet: L::Packet) {
         self.added(packet.len());
         self.prepended.push_back(packet);
     }
 
-    /// Adds a packet, which has room.
+    /// Adds a packet without a check of the limits.
     #[inline]
     pub(crate) fn push(&mut self, packet: L::Packet, class: Class) {
         let len = packet.len();
@@ -244,7 +243,7 @@ impl<L: Packets> Subqueue<L> {
 
     #[inline]
     fn added(&mut self, len: usize) {
-        // As much as memory holds: it does not wrap.
+        // Bounded by memory: cannot wrap.
         self.len = self.len.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(len);
         if self.len > self.len_max {

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The transmit side of one queue: subqueue, stages, ring, and who starts what.
+//! The transmit side of one queue: subqueue, stages and TX ring.
 //!
 //! ```text
-//!  start_xmit      -> dispatch   a packet goes into the subqueue; start, or stage it
-//!  rollup, timer   -> rollup     start what this CPU has staged
-//!  poll, at first  -> poll       start what is left, take frames from the ring
-//!  poll, at last   -> complete   free their slots, start again, wake the queue
-//!  a second over   -> tick       is the ring getting anywhere?
+//!  ndo_start_xmit -> dispatch        add a packet to the subqueue; start, or stage it
+//!  rollup, timer  -> rollup          start the staged packets of this CPU
+//!  poll, begin    -> poll            start the other packets, take frames from the ring
+//!  poll, end      -> complete        free their slots, start again, wake the queue
+//!  1 Hz timer     -> watchdog_check  check whether the ring makes progress
 //! ```
 //!
-//! *Start* moves packets from the subqueue into the ring until the ring is full
-//! (`oactive`). Who did so rings the doorbell: the poll, the other side, comes. The
-//! ancestor is the path from `ifq_dispatch()` to `ifsq_ifstart_*()` in DragonFly's
-//! `sys/net/if.c`; its two locks, of the subqueue and of the hardware, are one here,
-//! since the other side takes none while it carries frames.
+//! *Start* moves packets from the subqueue into the ring until the ring is full (`oactive`). The
+//! caller then rings the doorbell, which schedules the poll. The ancestor is the path from
+//! `ifq_dispatch()` to `ifsq_ifstart_*()` in DragonFly's `sys/net/if.c`; its two locks, of the
+//! subqueue and of the hardware, are one here, as the poll holds none while it forwards frames.
 //!
-//! Everything here is called under the subqueue's lock.
+//! All functions are called under the xmit lock.
 
 use crate::{
     class::Class,
@@ -28,38 +27,38 @@ use crate::{
 };
 use core::ops::DerefMut;
 
-/// What the user sets, the same for all queues of a device.
+/// The settings of all queues of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// When stages are flushed.
+    /// The limits of stages.
     pub stage: stage::Settings,
-    /// What a subqueue holds.
+    /// The limits of a subqueue.
     pub limits: Limits,
-    /// How many slots a ring has.
+    /// The number of slots of a TX ring.
     pub slots: usize,
-    /// What the line is like.
+    /// The properties of the line.
     pub line: Line,
 }
 
-/// Whether packets are taken.
+/// Whether packets are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The device is down.
     Down,
-    /// It is up, but its line is cut.
+    /// The device is up, without a carrier.
     NoCarrier,
-    /// Packets are taken.
+    /// Packets are accepted.
     Running,
 }
 
-/// What is known of a packet that the stack hands over, and of where that happens.
+/// The properties of a packet from the stack, and the context of the call.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Its class.
+    /// The class of the packet.
     pub class: Class,
-    /// The stack says that more is coming.
+    /// The stack has announced more packets (`xmit_more`).
     pub more: bool,
-    /// Its poll would run on this CPU.
+    /// The poll would run on this CPU.
     pub is_local: bool,
     /// This CPU.
     pub cpu: u32,
@@ -67,84 +66,83 @@ pub struct Arrival {
     pub qdisc: bool,
 }
 
-/// Why packets are to be dropped.
+/// Why packets are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxDrop {
-    /// It is the packet that came, as the device is down.
+    /// The new packet, as the device is down.
     Down,
-    /// It is the packet that came, as there is no carrier.
+    /// The new packet, as there is no carrier.
     NoCarrier,
-    /// It is the packet that came, as the subqueue is full.
+    /// The new packet, as the subqueue is full.
     Full,
-    /// These are the oldest of norm, which a packet of prio takes the place of.
+    /// The oldest norm packets, which a prio packet replaces.
     PrioEvict,
 }
 
-/// How a stage is to be flushed.
+/// The flush to arm for a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arm {
-    /// By the rollup of this CPU.
+    /// The rollup of this CPU.
     Rollup,
-    /// By the rollup of this CPU, after so many nanoseconds.
+    /// The rollup of this CPU, after this time in nanoseconds.
     Timer(u64),
 }
 
-/// What is to be done after a packet was taken, or refused.
+/// The actions after a packet was accepted or refused.
 #[must_use = "packets may have come back"]
 pub struct Dispatched<L: Packets> {
-    /// To be dropped, and why.
+    /// The packets to drop, and why.
     pub refused: Option<(TxDrop, L)>,
-    /// To be rung, and why.
+    /// The doorbell is to be rung, for this reason.
     pub doorbell: Option<Flush>,
-    /// To be armed.
+    /// The flush to arm.
     pub arm: Option<Arm>,
-    /// The stack is to be told to send nothing more, until [`Completed::wake`] or
-    /// [`Transmit::release`].
+    /// The queue is to be stopped, until [`Completed::wake`] or [`Transmit::release`].
     pub stop: bool,
-    /// Bytes that went into the ring.
+    /// Bytes that were moved into the ring.
     pub posted: usize,
 }
 
-/// What a poll has to do at first.
+/// The result of [`Transmit::poll`].
 #[derive(Debug)]
 pub struct Polled<L> {
-    /// To be carried.
+    /// The frames to forward.
     pub frames: L,
-    /// Bytes that went into the ring.
+    /// Bytes that were moved into the ring.
     pub posted: usize,
-    /// Bytes, some of these perhaps, that left on a line: byte queue limits may let go of them.
+    /// Bytes that have left on a line, perhaps of these frames: byte queue limits may release them.
     pub left: usize,
 }
 
-/// What is to be done after frames were completed.
+/// The result of [`Transmit::complete`].
 #[derive(Debug)]
 #[must_use = "frames may have come back"]
 pub struct Completed<L> {
-    /// To be dropped, as the line was cut meanwhile.
+    /// The frames to drop, as the carrier was lost or the device went down meanwhile.
     pub lost: L,
-    /// When the next poll is to come.
+    /// When the next poll is to run.
     pub again: Again,
-    /// The stack may send again.
+    /// The queue is to be woken.
     pub wake: bool,
-    /// Bytes that went into the ring.
+    /// Bytes that were moved into the ring.
     pub posted: usize,
-    /// Bytes of frames that had not [left](Polled::left) before.
+    /// Bytes of completed frames that had not [left](Polled::left) before.
     pub left: usize,
 }
 
-/// What a second without news means.
+/// The result of [`Transmit::watchdog_check`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum WatchdogCheck<L> {
     /// There is nothing to watch.
     Idle,
-    /// The ring has work, and some seconds left.
+    /// The ring has work and has not expired.
     Busy,
-    /// The ring has not moved for [`WATCHDOG_SECONDS`]: these were in it.
+    /// The ring has completed nothing for [`WATCHDOG_SECONDS`]: the frames that were in it.
     Expired(L),
 }
 
-/// A ring that has work and completes nothing for so long is reset (DragonFly
-/// drivers arm `if_timer` with it).
+/// A ring that has work and completes nothing for this time is reset (DragonFly drivers set
+/// `if_timer` to it).
 pub const WATCHDOG_SECONDS: u32 = 5;
 
 /// The transmit side of one queue, without its lock.
@@ -154,20 +152,19 @@ pub struct Transmit<L> {
     subqueue: Subqueue<L>,
     ring: Ring<L>,
     settings: Settings,
-    /// The interlock: a start is due that was scheduled by force, so nobody else
-    /// needs to start.
+    /// The interlock: a forced start is scheduled, and no other start is needed.
     started: bool,
-    /// The ring had no slot for a packet. Completion starts again.
+    /// The ring had no slot for a packet. The completion starts again.
     oactive: bool,
-    /// The stack was told to send nothing more.
+    /// The queue is stopped.
     stopped: bool,
-    /// The CPU whose stage the pending poll flushes, if it does.
+    /// The CPU with the stage that the pending poll flushes, if any.
     covers: Option<u32>,
-    /// Seconds that are left until the ring is reset, 0 if nobody counts.
+    /// Seconds until the ring is reset, 0 if it is not watched.
     watchdog: u32,
 }
 
-/// One packet.
+/// Returns a list of one packet.
 #[cold]
 fn only<L: Packets>(packet: L::Packet) -> L {
     let mut packets = L::default();
@@ -176,7 +173,7 @@ fn only<L: Packets>(packet: L::Packet) -> L {
 }
 
 impl<L: Packets> Transmit<L> {
-    /// The transmit side of a device that is down.
+    /// Creates the transmit side of a device that is down.
     pub fn new(settings: Settings) -> Self {
         Self {
             state: State::Down,
@@ -191,34 +188,33 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// The subqueue, to be looked at.
+    /// Returns the subqueue.
     pub fn subqueue(&self) -> &Subqueue<L> {
         &self.subqueue
     }
 
-    /// The ring, to be looked at.
+    /// Returns the ring.
     pub fn ring(&self) -> &Ring<L> {
         &self.ring
     }
 
-    /// Whether somebody owns the interlock.
+    /// Returns whether the interlock is held.
     pub fn started(&self) -> bool {
         self.started
     }
 
-    /// Whether the ring had no slot for a packet.
+    /// Returns whether the ring had no slot for a packet.
     pub fn oactive(&self) -> bool {
         self.oactive
     }
 
-    /// Whether the stack was told to stop.
+    /// Returns whether the queue is stopped.
     pub fn stopped(&self) -> bool {
         self.stopped
     }
 
-    /// Takes a packet from the stack that only joins others, which are to be started
-    /// later anyway, or gives it back to be [dispatched](Self::dispatch). `stage` is
-    /// this CPU's.
+    /// Adds a packet from the stack that only joins an armed stage, or returns it for
+    /// [`dispatch`](Self::dispatch). `stage` is this CPU's.
     #[inline]
     pub fn join(
         &mut self,
@@ -238,7 +234,7 @@ impl<L: Packets> Transmit<L> {
         Err(packet)
     }
 
-    /// Takes a packet from the stack. `stage` is this CPU's.
+    /// Adds a packet from the stack, or refuses it. `stage` is this CPU's.
     pub fn dispatch(
         &mut self,
         stage: &mut Stage,
@@ -269,7 +265,7 @@ impl<L: Packets> Transmit<L> {
         let may_start = !self.started && !self.oactive;
         let mut flush = None;
         if self.subqueue.is_full() && may_start {
-            // What is staged has a place in the ring: nothing need be lost.
+            // Staged packets have room in the ring: no packet need be dropped.
             flush = Some(Flush::Forced);
             todo.posted = self.start(&clock);
         }
@@ -280,7 +276,7 @@ impl<L: Packets> Transmit<L> {
             Enqueued::Full(packet) => todo.refused = Some((TxDrop::Full, only(packet))),
         }
         if !may_start {
-            // Whoever owns the interlock, or frees slots, finds the packet.
+            // The scheduled start or the next completion finds the packet.
             stage.clear();
         } else {
             match stage.add(&self.settings.stage, len, arrival.more, idle) {
@@ -314,27 +310,26 @@ impl<L: Packets> Transmit<L> {
         todo
     }
 
-    /// Whether packets are taken, and nobody else sees to their start.
+    /// Returns whether packets are accepted, and no other start is due for them.
     #[inline]
     fn may_start(&self) -> bool {
         self.state == State::Running && !self.started && !self.oactive
     }
 
-    /// Whether packets wait for others at all, and for the end of the softirq round
-    /// only.
+    /// Returns whether packets are staged at all, and only until the softirq round ends.
     #[inline]
     fn stages_until_the_round_ends(&self) -> bool {
         self.settings.stage.count > 1 && self.settings.stage.wait == 0
     }
 
-    /// Whether the next packet might not find a place.
+    /// Returns whether the next packet might have no room.
     #[inline]
     fn is_congested(&self) -> bool {
         self.oactive || self.ring.free() == 0 || self.subqueue.is_full()
     }
 
-    /// Moves packets from the subqueue into the ring, and answers how many bytes
-    /// that were. Nobody else starts meanwhile: the lock is held.
+    /// Moves packets from the subqueue into the ring. Returns their number of bytes. The lock
+    /// excludes other starts.
     #[inline]
     fn start(&mut self, clock: impl Fn() -> u64) -> usize {
         let bytes = self.subqueue.bytes();
@@ -356,7 +351,7 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// The doorbell is about to ring.
+    /// Called before the doorbell rings.
     #[inline]
     fn arm_watchdog(&mut self) {
         if self.watchdog == 0 {
@@ -364,9 +359,8 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// The rollup of a CPU, or its timer, starts what this CPU has staged. Answers
-    /// why a doorbell is to be rung, if it is, and how many bytes went into the
-    /// ring.
+    /// Starts the staged packets of this CPU, for its rollup or the rollup's timer. Returns why the
+    /// doorbell is to be rung, if it is, and how many bytes were moved into the ring.
     pub fn rollup(&mut self, stage: &mut Stage, clock: impl Fn() -> u64) -> (Option<Flush>, usize) {
         let staged = stage.count() > 0;
         let why = match stage.disarm() {
@@ -384,19 +378,18 @@ impl<L: Packets> Transmit<L> {
         (Some(why), posted)
     }
 
-    /// The CPU whose stage the poll that begins now has to flush. To be asked once
-    /// at its beginning; that stage is to be [disarmed](Stage::disarm).
+    /// Returns the CPU with the stage that the beginning poll has to flush. Called once, when the
+    /// poll begins; the caller [disarms](Stage::disarm) that stage.
     #[inline]
     pub fn covered(&mut self) -> Option<u32> {
         self.covers.take()
     }
 
-    /// The poll begins: what is queued is started, and frames are taken, at most
-    /// `budget`.
+    /// Begins a poll: starts the queued packets and takes at most `budget` frames.
     ///
-    /// If the line has a rate, `occupancy` gives access to the time that all queues of the
-    /// device have reserved on it. `left` is called for each frame that has left on a line by
-    /// now, and still travels or is among those that are taken: its owner may be released.
+    /// If the line has a rate, `occupancy` locks the time that all queues of the device have
+    /// reserved on it. `left` is called for each frame that has left on a line by now, and still
+    /// travels or is among the taken frames: its socket may be released.
     #[inline]
     pub fn poll<G: DerefMut<Target = Occupancy>>(
         &mut self,
@@ -405,7 +398,7 @@ impl<L: Packets> Transmit<L> {
         occupancy: impl FnOnce() -> G,
         left: impl FnMut(&mut L::Packet),
     ) -> Polled<L> {
-        // Before the start, so that one that is scheduled from now on is another.
+        // Before the start, so that a start that is scheduled from now on has another poll.
         self.started = false;
         let posted = self.restart(&clock);
         let budget = if self.state == State::Running {
@@ -421,8 +414,7 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// Starts what is queued, if that is possible, without a doorbell: the poll is
-    /// at work.
+    /// Starts the queued packets, if possible. No doorbell is needed, as the poll runs.
     #[inline]
     fn restart(&mut self, clock: impl Fn() -> u64) -> usize {
         if self.subqueue.is_empty() || self.state != State::Running {
@@ -439,9 +431,9 @@ impl<L: Packets> Transmit<L> {
         posted
     }
 
-    /// The poll has carried `frames` frames of so many `bytes` away, and brings back those that
-    /// it could not deliver yet. If the line was cut meanwhile, nobody would come for
-    /// them: they are lost like those that [`purge`](Self::purge) found.
+    /// Completes `frames` frames of `bytes` bytes, and requeues those in `back`, which could not be
+    /// delivered yet. If the carrier was lost meanwhile, no poll would take them: they are returned
+    /// as lost, like those that [`purge`](Self::purge) found.
     #[inline]
     pub fn complete(
         &mut self,
@@ -462,7 +454,7 @@ impl<L: Packets> Transmit<L> {
         if self.ring.used() == 0 || self.state != State::Running {
             self.watchdog = 0;
         } else if frames > 0 || self.watchdog == 0 {
-            // It moves; or what came back is in a ring that nobody watches yet.
+            // It makes progress; or the requeued frames are in a ring that is not watched yet.
             self.watchdog = WATCHDOG_SECONDS;
         }
         Completed {
@@ -478,7 +470,7 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// Whether a queue that was stopped may go on: when a quarter of the ring
+    /// Returns whether a stopped queue is to be woken: when a quarter of the ring
     /// [is free](Ring::has_room), so that it does not stop again at once.
     #[inline]
     fn try_wake(&mut self) -> bool {
@@ -492,8 +484,8 @@ impl<L: Packets> Transmit<L> {
         wake
     }
 
-    /// Has the poll start what is queued. Answers whether it is to be scheduled,
-    /// which is so only if nobody has done that before.
+    /// Has the poll start the queued packets. Returns whether the caller has to ring the doorbell,
+    /// which is so only if no start is scheduled yet.
     pub fn schedule(&mut self) -> bool {
         let schedule = self.state == State::Running
             && !self.started
@@ -505,8 +497,8 @@ impl<L: Packets> Transmit<L> {
         schedule
     }
 
-    /// Another second has passed. A ring whose frames wait for their time on the line, which
-    /// those of other queues may take for long, does not hang.
+    /// Checks the ring, once a second. It does not expire while its frames wait for their time on
+    /// the line, which other queues may have reserved for long.
     pub fn watchdog_check(&mut self, clock: impl Fn() -> u64) -> WatchdogCheck<L> {
         match self.watchdog {
             0 => WatchdogCheck::Idle,
@@ -526,10 +518,9 @@ impl<L: Packets> Transmit<L> {
         }
     }
 
-    /// Sets what the user wants. Nothing that is queued is lost or changes places.
-    /// Answers whether the stack is to be told to send nothing more, as what a `qdisc`
-    /// holds back need not be dropped here; [`schedule`](Self::schedule) is to be asked
-    /// afterwards.
+    /// Applies settings. Queued packets are neither lost nor reordered. Returns whether the queue
+    /// is to be stopped, so that a `qdisc` keeps the packets that would be dropped here; the caller
+    /// calls [`schedule`](Self::schedule) afterwards.
     pub fn set(&mut self, settings: Settings, qdisc: bool, clock: impl Fn() -> u64) -> bool {
         self.subqueue.set_limits(settings.limits);
         self.ring.set_slots(settings.slots);
@@ -540,15 +531,14 @@ impl<L: Packets> Transmit<L> {
         stop
     }
 
-    /// There is no qdisc any more that could hold packets back. Answers whether the
-    /// stack, if it was told to stop, is to be told to go on: what does not fit is
-    /// dropped and counted here.
+    /// Called when no qdisc is left that could hold packets back. Returns whether a stopped queue
+    /// is to be woken: packets without room are dropped and counted here.
     pub fn release(&mut self) -> bool {
         core::mem::take(&mut self.stopped)
     }
 
-    /// The device goes up, or down: then [`purge`](Self::purge) ends the packets that
-    /// are there.
+    /// Sets whether the device is up and has a carrier. When it goes down, the caller then
+    /// [purges](Self::purge) the packets.
     pub fn set_up(&mut self, up: bool, carrier: bool) {
         self.state = match (up, carrier) {
             (false, _) => State::Down,
@@ -557,16 +547,16 @@ impl<L: Packets> Transmit<L> {
         };
     }
 
-    /// The line is cut, after which [`purge`](Self::purge) ends the packets that are
-    /// there, or mended. On a device that is down that changes nothing.
+    /// Sets the carrier, without effect on a device that is down. When it is lost, the caller then
+    /// [purges](Self::purge) the packets.
     pub fn set_carrier(&mut self, carrier: bool) {
         if self.state != State::Down {
             self.set_up(true, carrier);
         }
     }
 
-    /// Takes all packets, in order, to be dropped. The poll may be carrying others
-    /// at this moment, and will complete them. What is armed stays so.
+    /// Takes all packets, in order, for the caller to drop. Frames that the poll forwards at that
+    /// time are completed by the poll. Armed flushes stay armed.
     pub fn purge(&mut self) -> L {
         let mut packets = self.ring.reset();
         packets.append(&mut self.subqueue.take_all());
@@ -575,8 +565,8 @@ impl<L: Packets> Transmit<L> {
         packets
     }
 
-    /// The device is down, no poll is running, and none will that was scheduled
-    /// before. All stages are to be [disarmed](Stage::disarm), too.
+    /// Resets a device that is down: no poll runs, and none that was scheduled before will. The
+    /// caller also [disarms](Stage::disarm) all stages.
     pub fn down(&mut self) {
         self.started = false;
         self.stopped = false;

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the watchdog knows of a ring.
+//! The state of a ring for the watchdog.
 //!
-//! The watchdog looks at the rings of a device once a second, but only as long as one of them
-//! has work. Each ring knows whether it is looked at: the first doorbell that finds that it is
-//! not arms the watchdog, and a look at an idle ring is the last one.
+//! The watchdog checks the rings of a device once a second, as long as one of them has work. Each
+//! ring records whether it is watched: the first doorbell of an unwatched ring arms the watchdog,
+//! and the check of an idle ring is the last one.
 //!
-//! Times are ticks of one clock that may overflow (jiffies). All is called under the lock of the
-//! ring, so that a doorbell comes either before a look, which sees its work, or after it.
+//! Times are ticks of one clock that may overflow (jiffies). All functions are called under the
+//! lock of the ring, so that a doorbell comes either before a check, which sees its work, or after.
 
-/// Whether the watchdog looks at a ring.
+/// Whether the watchdog checks a ring.
 #[derive(Debug, Default)]
 struct Watched(bool);
 
 impl Watched {
-    /// The ring has work. Answers whether the watchdog is to be armed.
+    /// Marks a ring that has work. Returns whether the watchdog is to be armed.
     #[inline]
     fn begin(&mut self) -> bool {
         !core::mem::replace(&mut self.0, true)
     }
 }
 
-/// A transmit ring, beside [`tick`](crate::transmit::Transmit::tick), which says whether it
-/// hangs.
+/// A TX ring. Its TX timeout is detected by
+/// [`watchdog_check`](crate::transmit::Transmit::watchdog_check).
 #[derive(Debug, Default)]
 pub struct Tx {
     watched: Watched,
@@ -31,7 +31,7 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// A doorbell rings: the ring has frames. Answers whether the watchdog is to be armed.
+    /// Records a doorbell. Returns whether the watchdog is to be armed.
     #[inline]
     pub fn doorbell(&mut self, now: impl Fn() -> usize) -> bool {
         if self.since.is_none() {
@@ -40,9 +40,9 @@ impl Tx {
         self.watched.begin()
     }
 
-    /// The poll is done with so many frames, and the ring holds others or does not. Answers
-    /// whether the watchdog is to be armed: frames that came back may be in a ring that was
-    /// emptied meanwhile.
+    /// Records that the poll completed `frames` frames and whether the ring is `empty`. Returns
+    /// whether the watchdog is to be armed: requeued frames may be in a ring that was emptied
+    /// meanwhile.
     #[inline]
     pub fn completed(&mut self, frames: usize, empty: bool, now: impl Fn() -> usize) -> bool {
         if empty {
@@ -55,48 +55,48 @@ impl Tx {
         self.watched.begin()
     }
 
-    /// A look at a ring that does not hang, and has work or not. Answers whether there is to be
-    /// another one.
+    /// Records a check of a ring that has not expired, and whether it has work. Returns whether
+    /// another check is needed.
     pub fn look(&mut self, work: bool) -> bool {
         self.watched.0 = work;
         work
     }
 
-    /// The ring was emptied. Answers for how long it had completed nothing. The frames that the
-    /// poll is carrying at this moment may come back.
+    /// Records that the ring was emptied. Returns for how many ticks it had completed nothing.
+    /// Frames that the poll forwards at that time may be requeued.
     pub fn emptied(&mut self, now: usize) -> usize {
         self.since.take().map_or(0, |since| now.wrapping_sub(since))
     }
 }
 
-/// A receive ring.
+/// An RX ring.
 #[derive(Debug, Default)]
 pub struct Rx {
     watched: Watched,
-    /// How many frames the poll had been done with at the last look, if the ring had others.
+    /// The number of frames that the poll had completed at the last check, if the ring had frames.
     seen: Option<usize>,
 }
 
-/// What a look at a receive ring has found.
+/// The result of the check of an RX ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Nothing: this was the last look.
+    /// No frames: this was the last check.
     Idle,
-    /// Frames, of which there were others at the last look, or none.
+    /// Frames; at the last check there were other frames, or none.
     Moves,
-    /// Frames, the same as at the last look. Unless a poll is under way, nothing will fetch
-    /// them: an interrupt was missed.
+    /// The same frames as at the last check. Unless a poll runs, an IRQ was missed, and the frames
+    /// would stay.
     Stands,
 }
 
 impl Rx {
-    /// Frames have come. Answers whether the watchdog is to be armed.
+    /// Records new frames. Returns whether the watchdog is to be armed.
     #[inline]
     pub fn doorbell(&mut self) -> bool {
         self.watched.begin()
     }
 
-    /// A look at the ring, when the poll was `done` with so many frames since ever.
+    /// Checks the ring. `done` is the number of frames that the poll has ever completed.
     pub fn look(&mut self, empty: bool, done: usize) -> Look {
         let seen = core::mem::replace(&mut self.seen, (!empty).then_some(done));
         self.watched.0 = !empty;
@@ -107,7 +107,7 @@ impl Rx {
         }
     }
 
-    /// The ring was emptied: the frames that come are others.
+    /// Records that the ring was emptied, so that later frames are not the same.
     pub fn emptied(&mut self) {
         self.seen = None;
     }
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(rx.look(false, 8), Look::Stands);
         assert_eq!(rx.look(false, 8), Look::Stands);
         assert_eq!(rx.look(true, 9), Look::Idle);
-        // These have just come.
+        // New frames.
         assert_eq!(rx.look(false, 9), Look::Moves);
         rx.emptied();
         assert_eq!(rx.look(false, 9), Look::Moves);
