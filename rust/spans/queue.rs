@@ -424,15 +424,15 @@ impl Queue {
             });
             locked.sent_queue(polled.posted, bh);
             locked.completed_queue(polled.left);
-            (polled.frames, tx.waiting.patience(port.tx_wait()))
+            (polled.frames, tx.waiting.remaining(port.tx_wait()))
         });
-        let Some((frames, patience)) = polled else {
+        let Some((frames, tx_wait)) = polled else {
             return (false, 0);
         };
         let taken = frames.len();
         let Forwarded { bytes, back, ring } = port
             .segment()
-            .forward(device, &port, self, frames, patience, bh);
+            .forward(device, &port, self, frames, tx_wait, bh);
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
         if done > 0 {

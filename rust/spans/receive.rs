@@ -134,31 +134,32 @@ impl Queue {
         }
     }
 
-    /// Whether another frame of a sender with so much patience would have to wait.
-    pub(super) fn makes_wait(&self, patience: u64, bh: &LocalBhDisabled) -> bool {
+    /// Returns whether another frame of a sender with this `tx_wait`, in nanoseconds, would have to
+    /// wait.
+    pub(super) fn makes_wait(&self, tx_wait: u64, bh: &LocalBhDisabled) -> bool {
         let mut rx = self.rx.lock(bh);
         rx.open
             && rx.carrier
             && room(rx.frames.len(), rx.slots, 1) == 0
-            && self.on_full(&mut rx, patience) == OnFull::Backpressure
+            && self.on_full(&mut rx, tx_wait) == OnFull::Backpressure
     }
 
-    /// There is no room for a frame of a sender with so much patience.
-    fn on_full(&self, rx: &mut RxRing, patience: u64) -> OnFull {
+    /// Decides about a frame without room, of a sender with this `tx_wait`.
+    fn on_full(&self, rx: &mut RxRing, tx_wait: u64) -> OnFull {
         if self.rx_slow.read() {
             return OnFull::Drop;
         }
-        rx.full.on_full(ktime_get(), patience, self.rx_done.read())
+        rx.full.on_full(ktime_get(), tx_wait, self.rx_done.read())
     }
 
     /// Puts frames from the segment into the receive ring of `port`, as many as there is room
-    /// for. The others stay in `frames` if they are to wait, as their sender has so much
-    /// `patience` in nanoseconds, or are dropped. Answers whether the doorbell is to be rung.
+    /// for. The others stay in `frames` if their sender's `tx_wait`, in nanoseconds, lets
+    /// them wait, or are dropped. Answers whether the doorbell is to be rung.
     pub(super) fn enqueue_rx(
         &self,
         port: &Port,
         frames: &mut SkBuffList,
-        patience: u64,
+        tx_wait: u64,
         bh: &LocalBhDisabled,
     ) -> bool {
         if frames.is_empty() {
@@ -178,7 +179,7 @@ impl Queue {
             port.watch();
         }
         let rings = taken > 0 && !rx.misses_irq;
-        if !frames.is_empty() && self.on_full(&mut rx, patience) == OnFull::Drop {
+        if !frames.is_empty() && self.on_full(&mut rx, tx_wait) == OnFull::Drop {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }

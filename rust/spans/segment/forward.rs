@@ -115,7 +115,7 @@ impl Segment {
     /// Brings frames from the queue `from` of `sender` to all who hear them.
     ///
     /// A frame for one station waits for room there, as long as that gets on and its sender
-    /// has so much `patience`, in nanoseconds; those behind it wait, too: they come back. One
+    /// has `tx_wait` nanoseconds left; those behind it wait, too: they come back. One
     /// for many does not.
     pub(in crate::spans) fn forward<'a>(
         &'a self,
@@ -123,7 +123,7 @@ impl Segment {
         sender: &'a Port,
         from: &Queue,
         mut frames: SkBuffList,
-        patience: u64,
+        tx_wait: u64,
         bh: &'a LocalBhDisabled,
     ) -> Forwarded<'a> {
         if frames.is_empty() {
@@ -131,7 +131,7 @@ impl Segment {
         }
         let stations = self.fdb.read(bh);
         let header_len = self.medium.header_len();
-        let mut delivery = Delivery::new(from.index(), patience, bh);
+        let mut delivery = Delivery::new(from.index(), tx_wait, bh);
         let mut lost = SkBuffList::default();
         let (mut dropped, mut multicasts) = (0usize, 0u64);
         let mut receivers = Receivers::none(self.medium, bh);
@@ -226,11 +226,11 @@ struct Delivery<'a> {
     /// The number of the sender's queue.
     index: u16,
     /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
-    wait: u64,
+    tx_wait: u64,
     bh: &'a LocalBhDisabled,
     ring: Option<(&'a Port, &'a Napi<Queue>)>,
     /// How long those that are on their way into `ring` wait: 0 is not at all.
-    patience: u64,
+    ring_wait: u64,
     /// On their way into `ring`.
     frames: SkBuffList,
     /// Delivered, a frame for many being one.
@@ -241,13 +241,13 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    fn new(index: u16, wait: u64, bh: &'a LocalBhDisabled) -> Self {
+    fn new(index: u16, tx_wait: u64, bh: &'a LocalBhDisabled) -> Self {
         Self {
             index,
-            wait,
+            tx_wait,
             bh,
             ring: None,
-            patience: wait,
+            ring_wait: tx_wait,
             frames: SkBuffList::default(),
             packets: 0,
             bytes: 0,
@@ -268,7 +268,7 @@ impl<'a> Delivery<'a> {
     #[inline]
     fn unicast(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
-        self.put(skb, port, self.wait);
+        self.put(skb, port, self.tx_wait);
     }
 
     /// A frame for one port, of which others get copies, though its ring may drop it: it was
@@ -283,7 +283,7 @@ impl<'a> Delivery<'a> {
         self.flush();
         let waits = port
             .rx_queue(self.index)
-            .is_some_and(|ring| ring.makes_wait(self.wait, self.bh));
+            .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
         if waits || self.is_blocked() {
             // There are no copies of a frame that will be offered again.
             return self.back.push_back(skb);
@@ -353,21 +353,21 @@ impl<'a> Delivery<'a> {
 
     /// The frames that follow go to another ring than those before.
     #[inline(never)]
-    fn turn_to(&mut self, port: &'a Port, ring: &'a Napi<Queue>, patience: u64) {
+    fn turn_to(&mut self, port: &'a Port, ring: &'a Napi<Queue>, ring_wait: u64) {
         self.flush();
         self.ring = Some((port, ring));
-        self.patience = patience;
+        self.ring_wait = ring_wait;
     }
 
     #[inline]
-    fn put(&mut self, skb: SkBuff, port: &'a Port, patience: u64) {
+    fn put(&mut self, skb: SkBuff, port: &'a Port, ring_wait: u64) {
         let Some(ring) = port.rx_queue(self.index) else {
             // A port always has a queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let same = |(_, last): (_, &Napi<Queue>)| core::ptr::eq(last, ring);
-        if self.patience != patience || !self.ring.is_some_and(same) {
-            self.turn_to(port, ring, patience);
+        if self.ring_wait != ring_wait || !self.ring.is_some_and(same) {
+            self.turn_to(port, ring, ring_wait);
         }
         if self.is_blocked() {
             return self.requeue(skb);
@@ -393,7 +393,7 @@ impl<'a> Delivery<'a> {
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         // None if they were held back.
         let (port, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
-        let rings = ring.enqueue_rx(port, &mut self.frames, self.patience, self.bh);
+        let rings = ring.enqueue_rx(port, &mut self.frames, self.ring_wait, self.bh);
         while let Some(skb) = self.frames.pop_front() {
             self.requeue(skb);
         }
