@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who on a segment has a carrier.
+//! The carriers of the devices of a segment.
 //!
-//! One that goes up, goes down, or whose line is cut or mended may give a carrier to
-//! another, or take it away.
+//! A device that goes up or down, or that the user forces off, may change the carrier of the
+//! other devices of its segment.
 //!
 //! A device has its carrier when `open` returns, so that the core starts its queues then and
-//! each `NETDEV_UP` finds them working. That is why linkwatch is not in a hurry to tell the
-//! rest of the system, which it is: IPv6, bridges and daemons wait for the operational state.
-//! It is [reported](LinkStates::report) as soon as the device is up or down.
+//! each `NETDEV_UP` finds them working. Linkwatch delays the event of such a device, while IPv6,
+//! bridges and daemons wait for the operational state: [`LinkStates::report`] has it handled as
+//! soon as the device is up or down.
 
 use super::Spans;
 use crate::net::{clock::ktime_get, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device};
@@ -23,13 +23,13 @@ use spans_logic::segment::{carriers, Reports};
 /// A device that is up.
 struct Entry {
     device: ARef<Device<Spans>>,
-    /// Its carrier is not what the core was [told](LinkStates::report).
+    /// The carrier has changed since it was last [reported](LinkStates::report).
     changed: Cell<bool>,
     reports: Cell<Reports>,
 }
 
-/// The devices of a segment that are up. This is not what frames look at, so that
-/// none of these references outlives its device's going down.
+/// The devices of a segment that are up. The forwarding path does not read this list, so that
+/// no reference outlives `ndo_stop`.
 #[pin_data]
 pub(super) struct LinkStates {
     #[pin]
@@ -37,21 +37,22 @@ pub(super) struct LinkStates {
 }
 
 impl LinkStates {
-    /// Those of a segment with nobody on it.
+    /// Creates the empty list of a new segment.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             entries <- new_mutex!(KVec::new(), "spans_link_states"),
         })
     }
 
-    /// Gives each device a carrier, or takes it away, as it is right now. The core is to be
-    /// [told](Self::report). Process context.
+    /// Turns the carrier of each device on or off. The caller has to [report](Self::report) the
+    /// changes. Process context.
     pub(super) fn update_carriers(&self, _: &Rtnl) {
         update_carriers(&self.entries.lock());
     }
 
-    /// Has the core take note of each carrier that has changed, but of none too often. Process context, not from
-    /// `open` or `stop`: notifiers are called, which is why no lock is held meanwhile.
+    /// Has linkwatch handle each changed carrier now, at a [limited rate](Reports) for each
+    /// device. Process context, not from `open` or `stop`: notifiers are called, without a lock
+    /// of this module.
     pub(super) fn report(&self, rtnl: &Rtnl) {
         while let Some(device) = self.next_changed() {
             device.linkwatch_sync(rtnl);
@@ -63,9 +64,9 @@ impl LinkStates {
         let now = ktime_get();
         let entry = entries.iter().find(|entry| {
             let mut reports = entry.reports.get();
-            let told = entry.changed.take() && reports.may(now);
+            let due = entry.changed.take() && reports.may(now);
             entry.reports.set(reports);
-            told
+            due
         })?;
         Some(entry.device.clone())
     }
@@ -97,15 +98,15 @@ fn update_carriers(entries: &[Entry]) {
     }
 }
 
-/// The line of a device that is up: it has none, and no carrier, when this is dropped.
-#[must_use = "a line that is dropped carries nothing"]
+/// The link state of a device that is up. When it is dropped, the device loses its carrier.
+#[must_use = "a device without a link state has no carrier"]
 pub(super) struct LinkState {
     device: ARef<Device<Spans>>,
 }
 
 impl LinkState {
-    /// For a device that goes up. It gets its carrier when the lines are
-    /// [settled](LinkStates::update_carriers). Process context.
+    /// Adds a device that goes up. [`LinkStates::update_carriers`] turns its carrier on. Process
+    /// context.
     pub(super) fn new(device: &Device<Spans>, _: &Rtnl) -> Result<Self> {
         let port = device.data();
         let entry = Entry {
@@ -128,7 +129,7 @@ impl Drop for LinkState {
         let index = entries
             .iter()
             .position(|entry| core::ptr::eq(&*entry.device, &*self.device));
-        // It has been there since it was made.
+        // `new` has added it.
         let _ = index.map(|index| entries.remove(index));
         self.device.carrier_off();
         update_carriers(&entries);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Segments: the wires that devices are on.
+//! Segments: the broadcast domains that connect devices.
 //!
-//! Who is on a segment is read for every frame and changes when a device goes up
-//! or down. Readers see an immutable list, in order of the addresses, under RCU;
-//! a change publishes a new one. The ancestor of this is DragonFly's
-//! `ifnet_array` (`sys/net/if.c`).
+//! The table of a segment is read for every frame, and changes when a device goes up or down or
+//! changes its addresses. Readers see an immutable table under RCU, sorted by address; a change
+//! publishes a new one. The ancestor is DragonFly's `ifnet_array` (`sys/net/if.c`).
 
 mod forward;
 
@@ -32,11 +31,11 @@ use spans_logic::{
     segment::{sort, Member},
 };
 
-/// An address on a segment, and who has it.
+/// An address on a segment, and the port of the member that has it.
 struct FdbEntry {
     address: Address,
     port: Arc<Port>,
-    /// It is the address of its device, who may have others.
+    /// It is the device's own address, not one that was added to it.
     primary: bool,
 }
 
@@ -50,32 +49,32 @@ impl Member for FdbEntry {
     }
 }
 
-/// What tells a port from others.
+/// Returns a number that identifies a port.
 fn interface(port: &Port) -> usize {
     core::ptr::from_ref(port).addr()
 }
 
-/// How many devices can be up on a segment, as a bridge's ports (`BR_MAX_PORTS`):
-/// a broadcast is work for each of them.
+/// Largest number of members, as of a bridge's ports (`BR_MAX_PORTS`): a broadcast is copied to
+/// each of them.
 const MAX_MEMBERS: usize = 1024;
 
-/// How many addresses they can have. With more, those who have more than one hear what is
-/// for others, too, so that a change stays short.
+/// Largest number of fdb entries. With more, members that have more than one address become
+/// promiscuous members instead, so that a change stays short.
 const MAX_ADDRESSES: usize = 2 * MAX_MEMBERS;
 
-/// Who is on a segment, for those who send.
+/// The forwarding table of a segment.
 #[derive(Default)]
 struct Fdb {
-    /// In order.
+    /// Sorted by [`sort`].
     addresses: KVec<FdbEntry>,
-    /// Those who hear everything.
+    /// The promiscuous members.
     promiscuous: KVec<Arc<Port>>,
-    /// How many devices there are.
+    /// Number of members.
     count: usize,
 }
 
 impl Fdb {
-    /// Their addresses and filters do not change meanwhile, as RTNL is held.
+    /// Creates the table of `ports`. RTNL keeps their addresses and filters from changing.
     fn of(ports: &[Arc<Port>], _: &Rtnl) -> Result<Self> {
         let (mut addresses, mut promiscuous) = (0usize, 0usize);
         for port in ports {
@@ -122,15 +121,15 @@ impl Fdb {
     }
 }
 
-/// Who is on the segment, for those who change it.
+/// The members, for changes of the table.
 struct Members {
     ports: KVec<Arc<Port>>,
-    /// An empty list, so that the last one can always leave.
+    /// An empty table, allocated in advance so that the last member can always leave.
     empty: Option<RcuBox<Fdb>>,
 }
 
 impl Members {
-    /// What is to be published.
+    /// Returns a new table, to be published.
     fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Fdb>> {
         RcuBox::new(Fdb::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
     }
@@ -156,7 +155,7 @@ impl Members {
 
 /// A segment.
 ///
-/// It holds on to the ports that are up, and every port holds on to its segment.
+/// It holds references to the ports that are up, and each port one to its segment.
 #[pin_data]
 pub(crate) struct Segment {
     id: [u8; 8],
@@ -169,7 +168,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// A segment with nobody on it.
+    /// Creates a segment without members.
     pub(super) fn new(medium: &'static Medium) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
@@ -189,13 +188,13 @@ impl Segment {
         )
     }
 
-    /// What tells this segment from others. Random, so that it says nothing about
-    /// the segments of other users.
+    /// Returns the `port_parent_id`. Random, so that it discloses nothing about the segments of
+    /// other users.
     pub(super) fn id(&self) -> [u8; 8] {
         self.id
     }
 
-    /// What it carries.
+    /// Returns the medium.
     #[inline]
     pub(super) fn medium(&self) -> &'static Medium {
         self.medium
@@ -205,13 +204,13 @@ impl Segment {
         &self.link_states
     }
 
-    /// How many stations there are. May be out of date at once.
+    /// Returns the number of members. May be out of date at once.
     pub(super) fn len(&self, bh: &LocalBhDisabled) -> usize {
         self.fdb.read(bh).count
     }
 
-    /// Puts a port on the segment, under its present address. Process context.
-    /// Fails with `ENOSPC` when the segment is full.
+    /// Adds a port under its present addresses. Fails with `ENOSPC` if the segment is full.
+    /// Process context.
     pub(super) fn join(self: &Arc<Self>, port: Arc<Port>, rtnl: &Rtnl) -> Result<Membership> {
         let mut members = self.members.lock();
         if members.empty.is_none() {
@@ -233,14 +232,14 @@ impl Segment {
         })
     }
 
-    /// Takes a port off the segment. Cannot fail: if there is no memory for a new
-    /// list, readers see the port a little longer, with its rings closed.
+    /// Removes a port. Cannot fail: without memory for a new table, readers see the port until
+    /// the next change, with its rings closed.
     fn leave(&self, port: &Port, rtnl: &Rtnl) {
         let mut members = self.members.lock();
         let left = members.remove(port);
         let snapshot = match members.snapshot(rtnl) {
             Ok(snapshot) => Some(snapshot),
-            // The last one must not stay: port and segment would hold on to each other.
+            // The last port must not stay: port and segment would hold references to each other.
             Err(_) if members.ports.is_empty() => members.empty.take(),
             Err(_) => None,
         };
@@ -251,8 +250,8 @@ impl Segment {
         drop(left);
     }
 
-    /// Has a port reached under the address that it has by now, and under those that
-    /// its filter holds. Does nothing for one that is not up. Process context.
+    /// Publishes the present address and filter of a port. Does nothing if it is not up. Process
+    /// context.
     pub(super) fn update(&self, port: &Port, rtnl: &Rtnl) -> Result {
         let members = self.members.lock();
         if members.position(port).is_some() {
@@ -262,15 +261,15 @@ impl Segment {
     }
 }
 
-/// A port is on a segment until it [leaves](Self::leave).
-#[must_use = "a port that is never taken off its segment is never freed"]
+/// The membership of a port, until it [leaves](Self::leave) the segment.
+#[must_use = "a port that never leaves its segment is never freed"]
 pub(crate) struct Membership {
     segment: Arc<Segment>,
     port: Arc<Port>,
 }
 
 impl Membership {
-    /// Takes the port off the segment. Process context.
+    /// Removes the port from the segment. Process context.
     pub(super) fn leave(self, rtnl: &Rtnl) {
         self.segment.leave(&self.port, rtnl);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of frames from a transmit ring over the segment into receive rings.
+//! Forwards frames from a TX ring to the RX rings of the segment's members.
 
 use super::{interface, Fdb, FdbEntry, Segment};
 use crate::{
@@ -14,15 +14,15 @@ use spans_logic::{
     segment::{is_owner, owners},
 };
 
-/// Those who hear what goes to some address, the sender perhaps among them.
+/// The members that receive frames for an address, the sender perhaps among them.
 #[derive(Clone, Copy)]
 struct Receivers<'a> {
     medium: &'static Medium,
     address: Address,
     cast: AddressClass,
-    /// Who has the address. For a group all that there are.
+    /// The entries of the address; all entries if it is multicast or broadcast.
     stations: &'a [FdbEntry],
-    /// Who may hear what is for others, too. Their filters say.
+    /// The promiscuous members, subject to their filters.
     promiscuous: &'a [Arc<Port>],
     bh: &'a LocalBhDisabled,
 }
@@ -32,7 +32,7 @@ fn is(port: &Port, other: &Port) -> bool {
 }
 
 impl<'a> Receivers<'a> {
-    /// Nobody.
+    /// Returns no receivers.
     fn none(medium: &'static Medium, bh: &'a LocalBhDisabled) -> Self {
         Self {
             medium,
@@ -44,12 +44,12 @@ impl<'a> Receivers<'a> {
         }
     }
 
-    /// Those among `stations` who hear what goes to another address.
+    /// Returns the receivers for another address.
     fn of(self, stations: &'a Fdb, address: Address) -> Self {
         let cast = self.medium.address_class(address);
         let (stations, promiscuous) = match cast {
             AddressClass::Unicast => (owners(&stations.addresses, address), &*stations.promiscuous),
-            // They hear groups as stations.
+            // All entries include those of the promiscuous members.
             _ => (&*stations.addresses, [].as_slice()),
         };
         Self {
@@ -61,7 +61,7 @@ impl<'a> Receivers<'a> {
         }
     }
 
-    /// The ports of stations but the sender's, each once.
+    /// Returns the ports of the entries, each once, without the sender's.
     fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
         self.stations
             .iter()
@@ -70,7 +70,8 @@ impl<'a> Receivers<'a> {
             .filter(move |port| !is(port, sender))
     }
 
-    /// The taps but the sender's and another one, and those that hear it as stations.
+    /// Returns the promiscuous members, without the sender, `other` and the members that have
+    /// the address.
     fn promiscuous(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
         self.promiscuous
             .iter()
@@ -80,7 +81,7 @@ impl<'a> Receivers<'a> {
             .filter(move |port| !is_owner(self.stations, interface(port)))
     }
 
-    /// How a frame reaches them.
+    /// Returns the forwarding decision for frames of `sender`.
     fn forwarding(self, sender: &'a Port) -> Forwarding<'a> {
         let mut ports = self.ports(sender);
         match (ports.next(), ports.next()) {
@@ -90,7 +91,7 @@ impl<'a> Receivers<'a> {
                 Forwarding::Unicast(port)
             }
             (Some(port), None) => Forwarding::UnicastAndMirror(port),
-            // Taps alone, as is the port of a bridge: no frame waits for them.
+            // Only promiscuous members, as a bridge port is: they cause no backpressure.
             (None, _) => match self.promiscuous(sender, sender).next() {
                 Some(_) => Forwarding::Flood,
                 None => Forwarding::Drop,
@@ -99,20 +100,20 @@ impl<'a> Receivers<'a> {
     }
 }
 
-/// How a frame reaches its hearers.
+/// A forwarding decision.
 #[derive(Clone, Copy)]
 enum Forwarding<'a> {
     Drop,
-    /// Waits for room, at most as long as its sender does.
+    /// With backpressure, within the sender's TX wait.
     Unicast(&'a Port),
-    /// So does this; the others get copies when it waits no more.
+    /// The same, and promiscuous members get copies once the frame does not wait any more.
     UnicastAndMirror(&'a Port),
-    /// Waits for nobody.
+    /// Without backpressure.
     Flood,
 }
 
 impl Segment {
-    /// Brings frames from the queue `from` of `sender` to all who hear them.
+    /// Forwards frames from the queue `from` of `sender`.
     ///
     /// A frame for one station waits for room there, as long as that gets on and its sender
     /// has `tx_wait` nanoseconds left; those behind it wait, too: they come back. One
@@ -147,7 +148,7 @@ impl Segment {
                     continue;
                 }
             };
-            // Mostly it is for the same one as the one before.
+            // Most frames have the same destination as the frame before.
             if last != Some(destination) {
                 last = Some(destination);
                 receivers = receivers.of(stations, destination);
@@ -183,7 +184,7 @@ impl Segment {
                 }
             }
             if receivers.cast != AddressClass::Unicast {
-                // To know whether it has arrived.
+                // To know whether it was delivered.
                 delivery.flush();
                 multicasts = multicasts.wrapping_add(u64::from(!delivery.is_blocked()));
             }
@@ -209,21 +210,21 @@ impl Segment {
     }
 }
 
-/// What became of frames that were carried.
+/// The result of [`Segment::forward`].
 #[derive(Default)]
 pub(in crate::spans) struct Forwarded<'a> {
-    /// The bytes of those that arrived or were dropped.
+    /// Bytes of the frames delivered or dropped.
     pub(in crate::spans) bytes: usize,
-    /// Those that could not be delivered yet, in order.
+    /// The frames that wait for room, in order.
     pub(in crate::spans) back: SkBuffList,
-    /// The last ring that has got frames, whose poll is still to be scheduled.
+    /// The last RX ring that got frames. The caller has to schedule its poll.
     pub(in crate::spans) ring: Option<&'a Napi<Queue>>,
 }
 
-/// Frames on their way into receive rings. As long as they go to the same one,
-/// they go together: one lock and one doorbell.
+/// The delivery of frames into RX rings. Consecutive frames for the same ring are batched: one
+/// lock and one doorbell.
 struct Delivery<'a> {
-    /// The number of the sender's queue.
+    /// Index of the sender's queue.
     index: u16,
     /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
     tx_wait: u64,
@@ -233,10 +234,10 @@ struct Delivery<'a> {
     ring_wait: u64,
     /// On their way into `ring`.
     frames: SkBuffList,
-    /// Delivered, a frame for many being one.
+    /// Number of frames delivered; a flooded frame counts once.
     packets: usize,
     bytes: usize,
-    /// Refused by a ring that is full, and all behind them.
+    /// Frames that a full ring did not take, and all frames behind them.
     back: SkBuffList,
 }
 
@@ -264,15 +265,15 @@ impl<'a> Delivery<'a> {
         self.bytes = self.bytes.wrapping_add(skb.len());
     }
 
-    /// A frame for one port.
+    /// Delivers a frame to one port.
     #[inline]
     fn unicast(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
         self.put(skb, port, self.tx_wait);
     }
 
-    /// A frame for one port, of which others get copies, though its ring may drop it: it was
-    /// on the wire.
+    /// Delivers a frame to one port, and copies to promiscuous members, also if the ring of
+    /// `port` drops it.
     #[inline(never)]
     fn unicast_and_mirror<I: Iterator<Item = &'a Port>>(
         &mut self,
@@ -285,7 +286,7 @@ impl<'a> Delivery<'a> {
             .rx_queue(self.index)
             .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
         if waits || self.is_blocked() {
-            // There are no copies of a frame that will be offered again.
+            // No copies yet: the frame will be offered again.
             return self.back.push_back(skb);
         }
         let copy = skb.clone();
@@ -301,7 +302,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// A frame for those of many ports that hear it.
+    /// Delivers copies of a frame to the ports that accept it.
     #[inline(never)]
     fn flood(
         &mut self,
@@ -309,7 +310,7 @@ impl<'a> Delivery<'a> {
         ports: impl Iterator<Item = &'a Port>,
         accepts: impl Fn(&Port) -> bool,
     ) {
-        // Those before it are not overtaken.
+        // Keeps the order: frames before it may still wait.
         self.flush();
         if self.is_blocked() {
             return self.back.push_back(skb);
@@ -340,7 +341,7 @@ impl<'a> Delivery<'a> {
         }
         match last {
             Some(port) => self.put(skb, port, 0),
-            // It was on the wire, where nobody wanted to hear it.
+            // Sent, but no member accepts it.
             None => skb.consume(),
         }
     }
@@ -351,7 +352,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// The frames that follow go to another ring than those before.
+    /// Delivers the batch, and starts one for another ring.
     #[inline(never)]
     fn turn_to(&mut self, port: &'a Port, ring: &'a Napi<Queue>, ring_wait: u64) {
         self.flush();
@@ -362,7 +363,7 @@ impl<'a> Delivery<'a> {
     #[inline]
     fn put(&mut self, skb: SkBuff, port: &'a Port, ring_wait: u64) {
         let Some(ring) = port.rx_queue(self.index) else {
-            // A port always has a queue.
+            // Unreachable: a port always has a queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let same = |(_, last): (_, &Napi<Queue>)| core::ptr::eq(last, ring);
@@ -375,23 +376,23 @@ impl<'a> Delivery<'a> {
         self.frames.push_back(skb);
     }
 
-    /// It was counted, and has not arrived.
+    /// Puts a frame into `back` that was counted but not delivered.
     fn requeue(&mut self, skb: SkBuff) {
         self.packets = self.packets.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(skb.len());
         self.back.push_back(skb);
     }
 
-    /// Puts the frames into their ring, and has that polled.
+    /// Delivers the batch, and schedules the poll of its ring.
     fn flush(&mut self) {
         if let Some(ring) = self.put_into_ring() {
             ring.schedule();
         }
     }
 
-    /// Puts the frames into their ring. Answers whose poll is to be scheduled.
+    /// Delivers the batch. Returns the ring if its poll has to be scheduled.
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
-        // None if they were held back.
+        // Empty if the frames were requeued.
         let (port, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
         let rings = ring.enqueue_rx(port, &mut self.frames, self.ring_wait, self.bh);
         while let Some(skb) = self.frames.pop_front() {
@@ -400,8 +401,8 @@ impl<'a> Delivery<'a> {
         rings.then_some(ring)
     }
 
-    /// How many packets and bytes were delivered, what was not, and whose poll is
-    /// still to be scheduled.
+    /// Delivers the last batch. Returns the packets and bytes delivered, the requeued frames, and
+    /// the ring if its poll has to be scheduled.
     fn finish(&mut self) -> (usize, usize, SkBuffList, Option<&'a Napi<Queue>>) {
         let ring = self.put_into_ring();
         (self.packets, self.bytes, self.back.take(), ring)
