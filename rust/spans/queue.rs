@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queues of a device: a subqueue with its stages and its ring to send, a ring
-//! to receive, and the poll that empties both rings.
+//! A queue pair: a subqueue with its stages and TX ring, an RX ring, and the poll of both rings.
 //!
 //! The transmit side is [`Transmit`], under the xmit lock that the core takes for
-//! `ndo_start_xmit` anyway. The poll is the other side of the doorbell: it takes
-//! frames from the ring, brings them onto the segment without a lock, and comes
-//! back to free their slots. Whoever rings makes a note of it first (`tx_pending`) and
-//! schedules the poll then, so that nothing is left lying.
+//! `ndo_start_xmit` anyway. The poll takes frames from the TX ring, forwards them without the
+//! lock, and takes the lock again to free their slots. A doorbell sets `tx_pending` before it
+//! schedules the poll, and the poll clears it before it takes the lock, so that none is lost.
 
 use super::{
     counters::{self, Counter, Sums},
@@ -41,59 +39,59 @@ use spans_logic::{
     watchdog,
 };
 
-/// What the xmit lock guards.
+/// The data that the xmit lock protects.
 pub(super) struct Tx {
     transmit: Transmit<SkBuffList>,
     /// One for each CPU.
     stages: KVec<Stage>,
-    /// For receivers.
+    /// The wait for full RX rings.
     waiting: TxWait,
     watch: watchdog::Tx,
 }
 
-/// What a look at a transmit ring has found.
+/// The result of a watchdog check of a TX ring.
 pub(super) enum TxLook {
-    /// No work: this was the last look.
+    /// No work: the watchdog need not check it again.
     Idle,
     /// Work.
     Busy,
-    /// A ring that hung, and was reset. It is to be [restarted](Queue::restart).
+    /// It hung, and was reset. The caller has to [restart](Queue::restart) it.
     Reset {
-        /// How many frames were in it.
+        /// Number of frames dropped.
         frames: usize,
-        /// For how long it had completed nothing, in jiffies.
+        /// Time since its last completion, in jiffies.
         age: usize,
     },
 }
 
-/// One pair of rings.
+/// A queue pair.
 #[pin_data]
 pub(crate) struct Queue {
     index: u16,
     counters: Counters<{ counters::COUNT }>,
     /// Filled by `start_xmit`, emptied by the poll.
     tx: XmitCell<Tx>,
-    /// The poll is to look at `tx`.
+    /// The poll has work in `tx`.
     tx_pending: RelaxedCell<bool>,
-    /// The poll is to look at `rx`.
+    /// The poll has work in `rx`.
     pub(super) rx_pending: RelaxedCell<bool>,
-    /// Frames of `rx` that the poll has given to the stack or dropped, overflowing.
+    /// Number of frames of `rx` that the poll has passed to the stack or dropped. Wraps.
     pub(super) rx_done: RelaxedCell<usize>,
-    /// The last poll found `rx` full, and took too long to be waited for.
+    /// The last poll found `rx` full and was slow: no frame waits for this receiver.
     pub(super) rx_slow: RelaxedCell<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
     pub(super) rx: SpinLockBh<RxRing>,
 }
 
-/// What a queue has held at most.
+/// The largest numbers of packets in a queue.
 pub(super) struct HighWater {
     pub(super) subqueue: usize,
     pub(super) ring: usize,
 }
 
 impl Queue {
-    /// Queue number `index` of a device that is being made.
+    /// Creates queue `index` of a device that is being created.
     pub(super) fn new(
         index: u16,
         cpus: usize,
@@ -140,13 +138,13 @@ impl Queue {
         Sums(self.counters.sum())
     }
 
-    /// Ends one frame and counts it.
+    /// Drops one frame and counts it.
     pub(super) fn drop_frame(&self, skb: SkBuff, counter: Counter, reason: DropReason) {
         self.count(counter, 1);
         skb.kfree_reason(reason);
     }
 
-    /// Ends frames and counts them.
+    /// Drops frames and counts them.
     pub(super) fn drop_frames(
         &self,
         frames: &mut SkBuffList,
@@ -158,7 +156,7 @@ impl Queue {
         }
     }
 
-    /// Ends one frame whose header cannot be read.
+    /// Drops one frame with an unreadable header, counted by `short` or `no_memory`.
     pub(super) fn drop_headless(
         &self,
         skb: SkBuff,
@@ -174,7 +172,7 @@ impl Queue {
         self.drop_frame(skb, counter, reason);
     }
 
-    /// Takes a packet from the stack.
+    /// `ndo_start_xmit`: takes a packet from the stack.
     #[inline]
     pub(super) fn transmit(
         queue: &Napi<Self>,
@@ -187,20 +185,20 @@ impl Queue {
         let more = txq.xmit_more();
         let class = Class::of(skb.priority());
         let Some((tx, locked)) = queue.tx.get_mut(&mut txq) else {
-            // The queue is that of its lock.
+            // Unreachable: `txq` is the lock of this queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let Some(stage) = tx.stages.get_mut(cpu as usize) else {
-            // Each CPU has a stage.
+            // Unreachable: each CPU has a stage.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
-        // In good company a packet costs no more than this.
+        // Fast path: the packet joins an armed stage.
         if let Err(skb) = tx.transmit.join(stage, skb, class, more) {
             Self::dispatch(queue, port, skb, class, more, tx, locked, bh);
         }
     }
 
-    /// Takes a packet from the stack, when more is to be done than to queue it.
+    /// The slow path of [`transmit`](Self::transmit).
     #[inline(never)]
     #[expect(clippy::too_many_arguments)]
     fn dispatch(
@@ -227,7 +225,7 @@ impl Queue {
         let todo = tx.transmit.dispatch(stage, skb, arrival, ktime_get);
         locked.sent_queue(todo.posted, bh);
         if todo.stop {
-            // Under the lock: the poll that makes room sees the queue stopped.
+            // Under the lock: the poll that frees slots sees the queue stopped.
             locked.stop();
             queue.count(Counter::TxStop, 1);
         }
@@ -268,14 +266,14 @@ impl Queue {
             },
             1,
         );
-        // Before the poll is scheduled, which makes it see this.
+        // Before the poll is scheduled: scheduling orders this write before the poll.
         queue.tx_pending.write(true);
         if queue.schedule() == Scheduled::Remote {
             queue.count(Counter::TxRemoteSchedules, 1);
         }
     }
 
-    /// Does something with the transmit side, under the xmit lock.
+    /// Calls `f` with the transmit side under the xmit lock.
     fn with_tx<R>(
         &self,
         txq: TxQueue<'_>,
@@ -288,7 +286,7 @@ impl Queue {
         Some(f(tx, locked))
     }
 
-    /// Starts what `cpu` has staged: the rollup of that CPU.
+    /// Starts the packets that `cpu` has staged. Called by the rollup of that CPU.
     pub(super) fn flush(
         queue: &Napi<Self>,
         port: &Port,
@@ -308,7 +306,7 @@ impl Queue {
         });
     }
 
-    /// Has the poll start what is queued.
+    /// Schedules a start of the queued packets by the poll.
     pub(super) fn restart(queue: &Napi<Self>, port: &Port, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         queue.with_tx(txq, bh, |tx, _| {
             if tx.transmit.schedule() {
@@ -317,7 +315,7 @@ impl Queue {
         });
     }
 
-    /// Applies what the user has set.
+    /// Applies new settings.
     pub(super) fn set(
         queue: &Napi<Self>,
         port: &Port,
@@ -346,10 +344,11 @@ impl Queue {
         })
     }
 
-    /// The watchdog looks, a second after it did last, or after the doorbell that armed it.
+    /// Checks the TX ring, a second after the last check or after the doorbell that armed the
+    /// watchdog.
     ///
-    /// If there was a qdisc when the queue was stopped and is none now, the core would
-    /// complain about each packet and drop it; nobody tells a driver when that comes.
+    /// Also wakes a stopped queue that has no qdisc any more: the core would warn about each
+    /// packet and drop it, and does not notify drivers of that change.
     pub(super) fn watchdog_check(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
         let look = self.with_tx(txq, bh, |tx, locked| {
             if locked.has_no_qdisc(bh) {
@@ -360,7 +359,7 @@ impl Queue {
                 }
             }
             match tx.transmit.watchdog_check(ktime_get) {
-                // One that is stopped may lose its qdisc, see above.
+                // A stopped queue may lose its qdisc, see above.
                 WatchdogCheck::Idle if !tx.watch.look(tx.transmit.stopped()) => {
                     (TxLook::Idle, None)
                 }
@@ -386,15 +385,14 @@ impl Queue {
         look
     }
 
-    /// Brings frames from the transmit ring onto the segment. Answers whether there are
-    /// more that can be brought at once, and how many a receiver has received of them
-    /// already.
+    /// Forwards frames from the TX ring. Returns whether more of them can be forwarded at once,
+    /// and how many frames a receiver's poll has received from within this one.
     fn poll_tx(&self, context: &PollContext<'_, Self>) -> (bool, usize) {
         if !self.tx_pending.read() {
             return (false, 0);
         }
-        // Before the lock: who rings afterwards schedules another poll, and what was rung for
-        // before is seen under the lock.
+        // Before the lock: a later doorbell schedules another poll, and the packets of an earlier
+        // one are seen under the lock.
         self.tx_pending.write(false);
         let device = context.device();
         let port = device.data();
@@ -418,7 +416,7 @@ impl Queue {
             }
             let line = || port.line().lock(bh);
             let polled = tx.transmit.poll(budget, ktime_get, line, |skb| {
-                // As `loopback_xmit()`: without its socket, a timestamp could not be told.
+                // As `loopback_xmit()`: the timestamp is reported to the socket, before `orphan`.
                 skb.tx_timestamp(device);
                 skb.orphan();
             });
@@ -436,7 +434,7 @@ impl Queue {
         let blocked = !back.is_empty();
         let done = taken.saturating_sub(back.len());
         if done > 0 {
-            // Or who only sends would have a poll for each doorbell, whatever the user has set.
+            // Otherwise `napi_defer_hard_irqs` has no effect on a device that only transmits.
             context.worked();
         }
 
@@ -464,9 +462,9 @@ impl Queue {
             Counter::TxDropNoCarrier,
             DropReason::DEV_READY,
         );
-        // With nothing locked any more.
+        // `poll_from` must be called without a lock.
         let received = ring.map_or(0, |ring| ring.poll_from(context));
-        // Looked at again: whoever lets the ring go on meanwhile may find nothing to start.
+        // Read again: a write that ended the stall meanwhile may have found nothing to restart.
         if completed.again == Again::Never || port.is_stalled(self.index) {
             return (false, received);
         }
@@ -479,7 +477,7 @@ impl Queue {
         (false, received)
     }
 
-    /// The device is up from now on, and the line cut or not.
+    /// Accepts packets and frames while there is a `carrier`: the device goes up.
     pub(super) fn open(&self, txq: Option<TxQueue<'_>>, carrier: bool, bh: &LocalBhDisabled) {
         self.rx.lock(bh).open(carrier);
         if let Some(txq) = txq {
@@ -487,13 +485,13 @@ impl Queue {
         }
     }
 
-    /// Takes no packets from the stack any more.
+    /// Refuses packets of the stack from now on.
     pub(super) fn quiesce(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         self.with_tx(txq, bh, |tx, _| tx.transmit.set_up(false, false));
     }
 
-    /// Takes packets from the stack and frames of the segment, or does not, as there
-    /// is a line or not.
+    /// Accepts packets of the stack and frames of the segment, or refuses them without a
+    /// `carrier`.
     pub(super) fn set_carrier(
         &self,
         txq: Option<TxQueue<'_>>,
@@ -506,8 +504,8 @@ impl Queue {
         }
     }
 
-    /// Drops what waits to be sent. If the device goes down, the polls are not
-    /// running any more; otherwise they may be.
+    /// Drops the packets of the subqueue and the TX ring. Polls may be running, unless the device
+    /// goes down.
     pub(super) fn purge(
         &self,
         txq: TxQueue<'_>,
@@ -526,7 +524,7 @@ impl Queue {
         }
     }
 
-    /// Forgets what was armed, as the device is down and no poll is running.
+    /// Clears all armed stages and the watchdog: the device is down, and no poll is running.
     pub(super) fn disarm(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
         self.with_tx(txq, bh, |tx, locked| {
             tx.transmit.down();
@@ -540,7 +538,7 @@ impl Queue {
     }
 }
 
-/// When a frame is offered again to a receiver whose ring was full, in nanoseconds.
+/// Time after which a frame is offered again to a full RX ring, in nanoseconds.
 const RETRY: u64 = 50_000;
 
 impl napi::Poll for Queue {
@@ -552,7 +550,7 @@ impl napi::Poll for Queue {
         if more || received >= context.budget() {
             return context.budget();
         }
-        // What others received is work as well, but no reason to be polled again.
+        // Frames that receivers' polls received count as work, but need no further poll.
         let most = context.budget().saturating_sub(1);
         received.saturating_add(by_others).min(most)
     }

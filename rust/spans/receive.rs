@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The receive ring, and from there to the stack.
+//! The RX ring, and the path of frames from it to the stack.
 
 use super::{counters::Counter, port::Port, queue::Queue};
 use crate::net::{
@@ -19,31 +19,31 @@ use spans_logic::{
     watchdog::{self, Look},
 };
 
-/// A receive ring.
+/// An RX ring.
 pub(super) struct RxRing {
     /// Whether the device is up.
     open: bool,
-    /// Whether its line is not cut.
+    /// Whether the device has a carrier.
     carrier: bool,
     frames: SkBuffList,
     slots: usize,
     full: RingFull,
     watch: watchdog::Rx,
-    /// No doorbell schedules a poll: a fault that the user has switched on.
+    /// Doorbells schedule no poll: fault injection by debugfs `miss_irq`.
     misses_irq: bool,
 }
 
-/// What a look at a receive ring has found.
+/// The result of a watchdog check of an RX ring.
 pub(super) enum RxLook {
-    /// No frames: this was the last look.
+    /// No frames: the watchdog need not check it again.
     Idle,
     /// Frames that a poll will fetch.
     Busy,
-    /// So many frames for which no poll was scheduled. Now one is.
+    /// Number of frames for which no poll was scheduled. Now one is.
     MissedIrq(usize),
 }
 
-/// What the stack is told of a frame.
+/// The arguments of [`PollContext::receive`] for a frame.
 struct ToStack {
     header_len: usize,
     protocol: u16,
@@ -69,7 +69,7 @@ impl ToStack {
 }
 
 impl RxRing {
-    /// The ring of a device that is down.
+    /// Creates the ring of a device that is down.
     pub(super) fn new(slots: usize) -> Self {
         Self {
             open: false,
@@ -82,25 +82,25 @@ impl RxRing {
         }
     }
 
-    /// The device goes up.
+    /// Accepts frames while there is a `carrier`: the device goes up.
     pub(super) fn open(&mut self, carrier: bool) {
         self.open = true;
         self.carrier = carrier;
     }
 
-    /// The line is cut or mended.
+    /// Sets whether the device has a carrier.
     pub(super) fn set_carrier(&mut self, carrier: bool) {
         self.carrier = carrier;
     }
 }
 
 impl Queue {
-    /// Sets the number of slots of the receive ring. Frames that are there stay.
+    /// Sets the number of slots. Frames in the ring stay.
     pub(super) fn set_rx_slots(&self, slots: usize, bh: &LocalBhDisabled) {
         self.rx.lock(bh).slots = slots;
     }
 
-    /// Has no doorbell of this ring schedule a poll, until [`look_rx`](Self::look_rx) does.
+    /// Sets whether doorbells schedule no poll, until [`look_rx`](Self::look_rx) schedules one.
     pub(super) fn set_misses_irq(&self, misses: bool, bh: &LocalBhDisabled) {
         self.rx.lock(bh).misses_irq = misses;
     }
@@ -109,16 +109,16 @@ impl Queue {
         self.rx.lock(bh).misses_irq
     }
 
-    /// The watchdog looks, a second after it did last, or after the doorbell that armed it. Has
-    /// the ring polled if it stands and no poll is due. A poll that is slow is under way, one that
-    /// the user defers is due: [`RingFull`] is about those.
+    /// Checks the RX ring, a second after the last check or after the doorbell that armed the
+    /// watchdog. Schedules a poll if the ring has made no progress and no poll is scheduled,
+    /// running or deferred by the user. [`RingFull`] handles slow and deferred polls.
     pub(super) fn look_rx(queue: &Napi<Self>, bh: &LocalBhDisabled) -> RxLook {
         let (look, frames) = {
             let mut rx = queue.rx.lock(bh);
             let frames = rx.frames.len();
             let look = rx.watch.look(frames == 0, queue.rx_done.read());
             if look == Look::Stands {
-                // Under the lock, before the poll is scheduled: what rang may be what was lost.
+                // Under the lock, before the poll is scheduled: this flag may be what was lost.
                 queue.rx_pending.write(true);
             }
             (look, frames)
@@ -186,7 +186,8 @@ impl Queue {
         rings
     }
 
-    /// Gives at most a budget of frames from the receive ring to the stack.
+    /// Passes at most a budget of frames from the RX ring to the stack. Returns their number, or
+    /// the budget if frames are left.
     pub(super) fn poll_rx(&self, context: &PollContext<'_, Self>) -> usize {
         if !self.rx_pending.read() {
             return 0;
@@ -201,12 +202,12 @@ impl Queue {
         if frames.is_empty() {
             return 0;
         }
-        // The clock is asked where frames may wait for the answer.
+        // Measured only if the ring is full, when frames may wait for this receiver.
         let begin = full.then(ktime_get);
         let (count, mut rest) = self.receive(context, frames);
         let slow = begin.is_some_and(|begin| {
             let time = ktime_get().saturating_sub(begin);
-            // Frames that were taken apart are as many as their parts.
+            // `count` has each part of a segmented frame.
             is_slow(count, time)
         });
         if slow != self.rx_slow.read() {
@@ -222,15 +223,15 @@ impl Queue {
         context.budget()
     }
 
-    /// Refuses frames of the segment from now on, and drops those that are there.
-    /// The poll is not running any more.
+    /// Refuses frames of the segment from now on, and drops the frames in the ring. The poll is
+    /// not running.
     pub(super) fn close(&self, bh: &LocalBhDisabled) {
         self.rx.lock(bh).open = false;
         self.purge_rx(bh);
         self.rx.lock(bh).watch = watchdog::Rx::default();
     }
 
-    /// Drops the frames that are there.
+    /// Drops the frames in the ring.
     pub(super) fn purge_rx(&self, bh: &LocalBhDisabled) {
         let mut received = {
             let mut rx = self.rx.lock(bh);
@@ -243,13 +244,12 @@ impl Queue {
         self.drop_frames(&mut received, Counter::RxDropPurge, DropReason::QUEUE_PURGE);
     }
 
-    /// Gives frames that are for this device to the stack, and drops the others. Answers how
-    /// many there were, of those that were taken apart each part, and what exceeds the budget
-    /// with them, or the time.
+    /// Passes frames for this device to the stack, and drops all other frames. Returns the number
+    /// of frames, with each part of a segmented one, and the frames beyond the budget or the time.
     ///
-    /// The stack may take long for each (rules by the thousand), and this poll may run in that
-    /// of a sender: after two ticks of the clock at most other polls have their turn, as after
-    /// those of `net_rx_action()`, which looks only between polls.
+    /// The stack may need long for a frame (thousands of filter rules), and this poll may run
+    /// within a sender's: it ends after at most two jiffies, as `net_rx_action()`, which checks the
+    /// time only between polls.
     fn receive(
         &self,
         context: &PollContext<'_, Self>,
@@ -264,7 +264,7 @@ impl Queue {
         let mtu = device.mtu() as usize;
         let usual = header_len.saturating_add(mtu);
         let offloads = device.offloads();
-        // The stack warns of a queue that is not in use any more, in whose ring frames may be left.
+        // The stack warns about a queue that is not in use; its ring may still have frames.
         let queue = Some(self.index()).filter(|_| port.receives_on(self.index()));
         let (mut packets, mut bytes, mut multicasts) = (0u64, 0u64, 0u64);
         let mut count = 0usize;
@@ -277,7 +277,7 @@ impl Queue {
             };
             count = count.wrapping_add(1);
             done = done.wrapping_add(1);
-            // As soon as it is taken up, and by this poll alone.
+            // Before the frame is processed. Only this poll writes it.
             self.rx_done.write(done);
             let len = skb.len();
             let verdict = match skb.header(header_len) {
@@ -347,8 +347,8 @@ impl Queue {
         (count, frames)
     }
 
-    /// Gives a frame to the stack as it would have come over a wire. Answers in how many
-    /// parts; if not all could be given, it was dropped.
+    /// Segments and checksums a frame as `offloads` require, and passes it to the stack. Returns
+    /// the number of parts, or 0 if the frame or a part of it was dropped.
     #[inline(never)]
     fn take_apart(
         &self,
@@ -368,7 +368,7 @@ impl Queue {
         let mut given = 0usize;
         while let Some(part) = parts.pop_front() {
             if let Err((part, reason)) = to.give(context, part) {
-                // One frame is lost, however many parts of it.
+                // Counted as one frame, however many of its parts are lost.
                 parts.purge(reason);
                 self.drop_frame(part, Counter::RxDropNoMemory, reason);
                 return 0;
@@ -378,9 +378,9 @@ impl Queue {
         given
     }
 
-    /// Drops an ARP packet that is not to be believed. Other ones come back: the stack answers
-    /// them, and the table learns from them where the stack does, behind its filters. What is for
-    /// the device that this one belongs to (a bridge, say) always comes back.
+    /// Drops an invalid ARP packet. Returns a valid one: the stack replies to it, and the ARP table
+    /// learns from it where the stack does, behind its filters. Packets for an `rx_handler` (of a
+    /// bridge, say) are always returned.
     fn validate_arp(
         &self,
         context: &PollContext<'_, Self>,

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rollup of a CPU: at the end of a softirq round, or when the time is over,
-//! it starts what this CPU has staged in the subqueues of a device.
+//! The rollup of a CPU: at the end of a softirq round, or after `stage_usecs`, it flushes the
+//! stages of this CPU in the subqueues of a device.
 //!
-//! It is a NAPI that receives nothing. One that is scheduled in a softirq is
-//! polled in the same one, behind those that were there before; one that is
-//! scheduled by a process, as soon as it turns bottom halves on again. That is what
-//! DragonFly's netisr does when it has no more messages (`ifq_stage_sched()` as a
-//! rollup, `sys/net/if.c`).
+//! It is a NAPI instance that receives nothing. If it is scheduled in a softirq, it is polled in
+//! the same one, behind the polls scheduled before; if by a process, as soon as bottom halves
+//! are enabled again. DragonFly's netisr does the same when it has no more messages
+//! (`ifq_stage_sched()` as a rollup, `sys/net/if.c`).
 //!
-//! If its CPU goes away, the core moves what is on its list of polls to another
-//! one, as it does with timers, and the stages are flushed from there.
+//! If the CPU goes offline, the core moves its poll list and timers to another CPU, which then
+//! flushes the stages.
 
 use super::{queue::Queue, Spans};
 use crate::net::{
@@ -28,12 +27,12 @@ const BITS: usize = u64::BITS as usize;
 /// The rollup of one CPU for one device.
 pub(crate) struct Rollup {
     cpu: u32,
-    /// A bit for each subqueue: it has a stage of this CPU that is armed for us.
+    /// A bit for each subqueue: its stage of this CPU is armed for this rollup.
     armed: KVec<Atomic<u64>>,
 }
 
 impl Rollup {
-    /// The rollup of `cpu` for a device with so many subqueues.
+    /// Creates the rollup of `cpu` for a device with `queues` subqueues.
     pub(super) fn new(cpu: u32, queues: usize) -> Result<Self> {
         let words = queues.div_ceil(BITS);
         let mut armed = KVec::with_capacity(words, GFP_KERNEL_ACCOUNT)?;
@@ -43,15 +42,14 @@ impl Rollup {
         Ok(Self { cpu, armed })
     }
 
-    /// Will flush the stage of this CPU in subqueue `queue`.
+    /// Schedules a flush of this CPU's stage in subqueue `queue`.
     ///
-    /// To be called under that subqueue's lock, and only for a stage that was not
-    /// armed before: its bit is not set then, which is why it can be added. Once it
-    /// is visited by the poll, it is not armed any more.
+    /// Called under that subqueue's lock, and only for a stage that was not armed before: its bit
+    /// is clear then, so that it can be added. The poll clears the bit, then disarms the stage.
     pub(super) fn arm(rollup: &Napi<Self>, queue: u16, how: Arm, bh: &LocalBhDisabled) {
         let queue = usize::from(queue);
         if let Some(word) = rollup.armed.get(queue / BITS) {
-            // Before it is scheduled; pairs with the exchange in `poll`.
+            // Before the rollup is scheduled; pairs with the exchange in `poll`.
             word.add(1 << (queue % BITS), Relaxed);
         }
         match how {
@@ -62,14 +60,14 @@ impl Rollup {
         }
     }
 
-    /// Flushes at once what it was to flush later, as the settings have changed.
+    /// Flushes armed stages at once, as the settings have changed.
     pub(super) fn flush_now(rollup: &Napi<Self>) {
         if rollup.has_work() {
             rollup.schedule();
         }
     }
 
-    /// Forgets all bits. The poll is not running any more, and no stage is armed.
+    /// Clears all bits. The poll is not running, and no stage is armed.
     pub(super) fn clear(&self) {
         for word in self.armed.iter() {
             word.store(0, Relaxed);
@@ -84,7 +82,7 @@ impl Poll for Rollup {
         let device = context.device();
         let port = device.data();
         for (index, word) in self.armed.iter().enumerate() {
-            // Pairs with `arm`: what is staged is seen once the bit is.
+            // Pairs with `arm`: if the bit is seen, so are the staged packets.
             let mut bits = word.xchg(0, Full);
             while bits != 0 {
                 let queue = index * BITS + bits.trailing_zeros() as usize;
@@ -96,8 +94,8 @@ impl Poll for Rollup {
                 }
             }
         }
-        // So `napi_defer_hard_irqs` does not defer it: it is the end of a round, not an interrupt,
-        // and nobody waits longer for company than he was told.
+        // Without work `napi_defer_hard_irqs` does not defer the rollup, which would hold packets
+        // for longer than `stage_usecs`.
         0
     }
 

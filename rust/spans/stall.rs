@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Switches in debugfs that make a ring hang, for tests of watchdogs: `stall` for a transmit
-//! ring, `miss_irq` for a receive ring.
+//! Fault injection by debugfs, for tests of the watchdog: `stall` makes a TX ring hang,
+//! `miss_irq` has the doorbells of an RX ring schedule no poll.
 
 use super::{port::Port, queue::Queue, Spans};
 use crate::net::{spinlock_bh::local_bh_disable, Device};
@@ -11,7 +11,7 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// The number of one of so many rings, or -1.
+/// Parses the index of one of `rings` rings, or -1 for none.
 fn parse(line: &str, rings: u32) -> Result<i32> {
     let ring: i32 = line.parse().map_err(|_| EINVAL)?;
     if ring < Port::NO_RING || ring >= rings as i32 {
@@ -20,7 +20,7 @@ fn parse(line: &str, rings: u32) -> Result<i32> {
     Ok(ring)
 }
 
-/// The number of the ring that hangs, or -1.
+/// Shows the index of the TX ring that hangs, or -1.
 pub(super) fn show(device: &ARef<Device<Spans>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "{}", device.data().stalled())
 }
@@ -29,7 +29,7 @@ pub(super) fn store(device: &ARef<Device<Spans>>, line: &str) -> Result {
     let ring = parse(line, device.num_tx_queues())?;
     let port = device.data();
     port.set_stalled(ring);
-    // One that hung until now goes on.
+    // Restarts the ring that hung until now.
     let bh = local_bh_disable();
     for queue in port.queues() {
         if let Some(txq) = device.tx_queue(queue.index()) {
@@ -39,7 +39,7 @@ pub(super) fn store(device: &ARef<Device<Spans>>, line: &str) -> Result {
     Ok(())
 }
 
-/// The number of the receive ring whose doorbells schedule no poll, or -1.
+/// Shows the index of the RX ring that schedules no poll, or -1.
 pub(super) fn show_miss_irq(
     device: &ARef<Device<Spans>>,
     f: &mut fmt::Formatter<'_>,
@@ -54,8 +54,8 @@ pub(super) fn show_miss_irq(
     )
 }
 
-/// A poll that was not scheduled until now is not made up for: what is in the ring waits for
-/// another doorbell, or the watchdog.
+/// Sets the RX ring that schedules no poll. Does not schedule a poll for the ring set before: its
+/// frames wait for another doorbell, or the watchdog.
 pub(super) fn store_miss_irq(device: &ARef<Device<Spans>>, line: &str) -> Result {
     let ring = parse(line, device.num_rx_queues())?;
     let bh = local_bh_disable();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Does every ring that has work get anywhere?
+//! The watchdog of the rings of a device.
 //!
-//! The core's own watchdog looks at queues that are stopped only, and stops with
-//! the qdisc. This one looks at rings, each second while one has work, as
-//! DragonFly's (`ifsq_watchdog()`, `sys/net/if.c`): a transmit ring that hangs is reset. And at
-//! receive rings, as IRIX drivers in case an interrupt was lost: one that stands is polled.
+//! The core's watchdog (`dev_watchdog()`) checks stopped queues only, and needs a qdisc. This
+//! one checks the rings once a second while one has work, as DragonFly's does
+//! (`ifsq_watchdog()`, `sys/net/if.c`): it resets a TX ring that hangs. It also schedules the poll
+//! of an RX ring that makes no progress, as IRIX drivers do in case an interrupt was lost.
 //!
-//! The watchdog of an idle device is not armed. Whether one looks is noted under the lock of
-//! each ring (`logic::watchdog`), where doorbells find it. While the callback runs, the timer is
-//! not pending any more (`expire_timers()`, `kernel/time/timer.c`): a doorbell behind the last
-//! look at its ring arms it again.
+//! It is not armed while the device is idle. Each ring has a flag, under its lock, whether it is
+//! watched (`logic::watchdog`); the first doorbell of an unwatched ring arms the timer. While the
+//! callback runs, the timer is not pending any more (`expire_timers()`, `kernel/time/timer.c`), so
+//! that a doorbell after the last check of its ring arms it again.
 
 use super::{
     queue::{Queue, TxLook},
@@ -35,10 +35,10 @@ use kernel::{
     time::Msecs, //
 };
 
-/// Between two looks.
+/// Time between two checks.
 pub(super) const PERIOD: Msecs = 1000;
 
-/// Looks after the rings of a device.
+/// The watchdog of a device.
 #[pin_data]
 pub(super) struct Watchdog {
     /// The device, while it is up.
@@ -47,22 +47,22 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// That of a device that is being made.
+    /// Creates the watchdog of a device that is being created.
     pub(super) fn new() -> impl PinInit<Timer<Self>> {
         Timer::new(pin_init!(Self {
             device <- new_spinlock_bh!(None, c"spans_watchdog"),
         }))
     }
 
-    /// The device goes up, and its rings may get work.
+    /// Lets the watchdog check `device`, which goes up.
     pub(super) fn open(&self, device: &Device<Spans>, bh: &LocalBhDisabled) {
         *self.device.lock(bh) = Some(device.into());
     }
 
-    /// The device is down, and its rings get no work any more.
+    /// Cancels the watchdog: the device is down, and its rings get no work.
     pub(super) fn close(this: &Timer<Self>, rtnl: &Rtnl) {
         let device = this.device.lock(&local_bh_disable()).take();
-        // Does nothing without a device, and does not come again.
+        // Without a device the callback does nothing and does not rearm the timer.
         this.cancel(rtnl);
         drop(device);
     }
@@ -80,7 +80,7 @@ impl timer::Callback for Watchdog {
     }
 }
 
-/// Resets a transmit ring that hangs. Answers whether the ring has work.
+/// Resets a TX ring that hangs. Returns whether the ring has work.
 fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
     let port = device.data();
     let Some(txq) = device.tx_queue(queue.index()) else {
@@ -99,7 +99,7 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
                     jiffies_to_msecs(age)
                 ),
             );
-            // A reset ends whatever made the ring hang, and only then it can go on.
+            // The reset also ends a `stall`; otherwise the restart would have no effect.
             if port.is_stalled(queue.index()) {
                 port.unstall();
             }
@@ -109,7 +109,7 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
     true
 }
 
-/// Has a receive ring polled that would not be otherwise. Answers whether the ring has frames.
+/// Schedules the poll of an RX ring that missed it. Returns whether the ring has frames.
 fn look_rx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
     match Queue::look_rx(queue, bh) {
         RxLook::Idle => return false,
