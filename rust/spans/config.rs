@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the user can set of a device: `/sys/class/net/s0/spans/` and `ethtool`.
+//! The settings of a device: `/sys/class/net/s0/spans/` and `ethtool`.
 
 use super::{arp::Arp, cpus, port::Port, Spans};
 use crate::net::{
@@ -25,7 +25,7 @@ fn parse(text: &str) -> Result<u32> {
     text.parse().map_err(|_| EINVAL)
 }
 
-/// The file of a knob.
+/// The sysfs file of a parameter.
 macro_rules! param {
     ($name:literal, $param:ident) => {
         Attribute::new(
@@ -43,7 +43,7 @@ macro_rules! param {
     };
 }
 
-/// The file of a knob of the ARP table.
+/// The sysfs file of a parameter of the ARP table.
 macro_rules! arp_param {
     ($name:literal, $param:ident) => {
         Attribute::new(
@@ -60,7 +60,7 @@ macro_rules! arp_param {
     };
 }
 
-/// The file of a total of the ARP table.
+/// The sysfs file of a counter of the ARP table.
 macro_rules! arp_total {
     ($name:literal, $total:ident) => {
         Attribute::read_only($name, |dev, to| {
@@ -109,12 +109,12 @@ impl Attributes for Spans {
     ];
 }
 
-/// The device transmits and receives on so many queues.
+/// Sets the numbers of TX and RX queues in use. If it fails, they may be partly set.
 fn use_queues(dev: &Device<Spans>, tx: u32, rx: u32, rtnl: &Rtnl) -> Result {
     let port = dev.data();
     if rx < dev.real_num_rx_queues() {
-        // The stack warns of packets from a queue that is not in use: first nobody puts any into
-        // its ring.
+        // The stack warns about packets of a queue that is not in use: first no frame is
+        // forwarded into its ring any more.
         port.set_rx_queues(rx);
         synchronize_net(rtnl);
     }
@@ -181,8 +181,7 @@ impl ethtool::Settings for Spans {
         })
     }
 
-    /// What the user has set, or as veth, for those who want to know (bonds that compare
-    /// lines).
+    /// Returns `rate_mbit`, or without a rate the speed of veth. Bonding compares it.
     fn speed(dev: &Device<Self>) -> u32 {
         match dev.data().config().get(Param::RateMbit) {
             0 => 10_000,
@@ -195,7 +194,7 @@ impl ethtool::Settings for Spans {
         let tx = combined.min(dev.num_tx_queues());
         let rx = combined.min(dev.num_rx_queues());
         use_queues(dev, tx, rx, rtnl).inspect_err(|_| {
-            // As it was, as far as memory lasts.
+            // Best effort: restoring the old numbers may fail without memory, too.
             let _ = use_queues(dev, before.0, before.1, rtnl);
         })
     }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted, queue by queue.
+//! The counters of a queue.
 //!
-//! Every packet that a device takes, from the stack or from its segment, ends in
-//! exactly one of these:
+//! Every packet of a device is counted by exactly one of these:
 //!
 //! - from the stack: `tx packets`, or one of `tx drop_*`;
 //! - from the segment: `rx packets`, or one of `rx drop_*` and `rx error_*`.
@@ -37,104 +36,101 @@ macro_rules! counters {
 
 counters! {
     tx {
-        /// Frames that reached somebody.
+        /// Frames forwarded to at least one member.
         TxPackets = "packets",
-        /// Their length with the link header.
+        /// Their bytes, link headers included.
         TxBytes = "bytes",
-        /// How often the other side was told to look: all `flush_*` together, as
-        /// there is no other reason.
+        /// Doorbells: the sum of all `flush_*`.
         TxDoorbells = "doorbells",
-        /// A lone packet, the device being idle.
+        /// Doorbells for a single packet on an idle device.
         TxFlushIdle = "flush_idle",
-        /// As many packets as may wait, or none may.
+        /// Doorbells because of `stage_count`, also if it allows no staging.
         TxFlushCount = "flush_count",
-        /// As many bytes as may wait.
+        /// Doorbells because of `stage_bytes`.
         TxFlushBytes = "flush_bytes",
-        /// The time was over.
+        /// Doorbells because `stage_usecs` was over.
         TxFlushTime = "flush_time",
-        /// The softirq round ended.
+        /// Doorbells at the end of a softirq round.
         TxFlushRollup = "flush_rollup",
-        /// The stack said that this was the last one.
+        /// Doorbells because `xmit_more` ended.
         TxFlushXmitEnd = "flush_xmit_end",
-        /// The subqueue was full, or a setting was changed.
+        /// Doorbells because the subqueue was full, or a setting was changed.
         TxFlushForced = "flush_forced",
-        /// Doorbells that went to another CPU.
+        /// Doorbells that scheduled the poll on another CPU.
         TxRemoteSchedules = "remote_schedules",
-        /// Polls that found themselves on the wrong CPU.
+        /// Polls and CSDs that moved to the owner CPU.
         TxMigrations = "migrations",
-        /// How often the queue was stopped because its ring was full.
+        /// How often the queue was stopped.
         TxStop = "stop",
         /// How often it was woken again.
         TxWake = "wake",
-        /// Rings that did not move and were reset.
+        /// TX timeouts, after which the ring was reset.
         TxTimeouts = "timeouts",
-        /// The most packets that were in the subqueue.
+        /// The largest number of packets in the subqueue.
         TxQueueMax = "queue_max",
-        /// The most packets that were in the ring.
+        /// The largest number of frames in the ring.
         TxRingMax = "ring_max",
-        /// The subqueue was full and no qdisc held the packet back.
+        /// Packets for a full subqueue without a qdisc.
         TxDropFull = "drop_full",
-        /// The subqueue was full, and the packet the oldest of norm when one of
-        /// prio came.
+        /// The oldest packets of norm in a full subqueue, dropped for one of prio.
         TxDropPrioEvict = "drop_prio_evict",
-        /// The ring did not move and was reset.
+        /// Frames in a ring that was reset after a TX timeout.
         TxDropTimeout = "drop_timeout",
-        /// The line is cut.
+        /// Packets dropped because the device has no carrier.
         TxDropNoCarrier = "drop_no_carrier",
-        /// The device was going down.
+        /// Packets for a device that was going down.
         TxDropNotReady = "drop_not_ready",
-        /// Nobody up on the segment has the destination.
+        /// Frames for an address that no member has.
         TxDropNoTarget = "drop_no_target",
-        /// No memory.
+        /// Out of memory.
         TxDropNoMemory = "drop_no_memory",
-        /// The device went down.
+        /// Packets queued when the device went down or was reset.
         TxDropPurge = "drop_purge",
-        /// Shorter than a link header: cannot be sent.
+        /// Packets shorter than a link header.
         TxErrorShort = "error_short",
-        /// Of those that reached somebody, frames to a group or to everybody.
+        /// Forwarded frames with a multicast or broadcast destination.
         TxMulticast = "multicast",
     }
     rx {
-        /// Frames given to the stack.
+        /// Frames passed to the stack.
         RxPackets = "packets",
-        /// Their length with the link header.
+        /// Their bytes, link headers included.
         RxBytes = "bytes",
-        /// The ring was full.
+        /// Frames for a full ring.
         RxDropFull = "drop_full",
-        /// The device was going down.
+        /// Frames for a device that was going down, or without a carrier.
         RxDropNotReady = "drop_not_ready",
-        /// No memory, mostly for another copy of a broadcast.
+        /// Out of memory, mostly for another copy of a broadcast.
         RxDropNoMemory = "drop_no_memory",
-        /// A bridged frame.
+        /// Bridged frames (OUI 00-80-C2).
         RxDropBridged = "drop_bridged",
-        /// The address was changed while the frame travelled.
+        /// Frames for an address that the device has not any more.
         RxDropOtherHost = "drop_otherhost",
-        /// The device went down.
+        /// Frames in the ring when the device went down or was reset.
         RxDropPurge = "drop_purge",
-        /// ARP whose sender says to be this device, everybody, or another one than sent
-        /// the frame.
+        /// ARP with a sender address that is the device's own, broadcast, multicast, or not the source
+        /// of the frame.
         RxDropArp = "drop_arp",
-        /// Shorter than a link header.
+        /// Frames shorter than a link header.
         RxErrorShort = "error_short",
-        /// Longer than the MTU.
+        /// Frames longer than the MTU.
         RxErrorLong = "error_long",
-        /// Not a frame of the medium.
+        /// Frames without the fixed header bytes of the medium.
         RxErrorMalformed = "error_malformed",
         /// ARP that is not for IPv4 on this medium.
         RxErrorArp = "error_arp",
-        /// What its sender has left to hardware cannot be done.
+        /// Frames that could not be segmented or checksummed in software.
         RxErrorOffload = "error_offload",
-        /// Of those given to the stack, frames to a group or to everybody.
+        /// Received frames with a multicast or broadcast destination.
         RxMulticast = "multicast",
-        /// Frames to groups that nobody here wants to hear. They are never in the ring.
+        /// Multicast frames that the address filter rejected before the ring.
         RxFiltered = "filtered",
-        /// Times that the ring held frames and no poll was due, so that the watchdog scheduled
-        /// one.
+        /// Rings with frames and no scheduled poll, found by the watchdog.
         RxMissedIrqs = "missed_irqs",
     }
 }
 
-/// Why doorbells rang.
+/// The counters that `doorbells` sums up.
 const FLUSHES: &[Counter] = &[
     Counter::TxFlushIdle,
     Counter::TxFlushCount,
@@ -145,10 +141,10 @@ const FLUSHES: &[Counter] = &[
     Counter::TxFlushForced,
 ];
 
-/// How many counters a queue has.
+/// Number of counters of a queue.
 pub(super) const COUNT: usize = TX.len() + RX.len();
 
-/// The counters of a queue, added up.
+/// The counters of a queue, summed over all CPUs.
 pub(super) struct Sums(pub(super) [u64; COUNT]);
 
 impl Sums {
@@ -168,7 +164,7 @@ impl Sums {
         }
     }
 
-    /// Adds this queue to the statistics of its device.
+    /// Adds the counters of the queue to `stats`.
     fn add_to(&self, stats: &mut LinkStats) {
         use Counter::*;
         let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
@@ -216,7 +212,7 @@ impl Sums {
 }
 
 impl Port {
-    /// Adds all queues to the statistics of the device.
+    /// Adds the counters of all queues to `stats`.
     pub(super) fn add_to(&self, stats: &mut LinkStats) {
         for queue in self.queues() {
             queue.sums().add_to(stats);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which CPU does the work of a queue: the one that sends on it, by XPS, and its owner,
-//! which polls it. [`spans_logic::cpus`] decides that.
+//! The CPUs of a queue: those that transmit on it, by XPS (`mapping`), and the owner CPU, which
+//! polls it (`owner_cpus`). [`spans_logic::cpus`] decides.
 
 use super::{port::Port, Spans};
 use crate::net::{
@@ -19,7 +19,7 @@ use kernel::{
 };
 use spans_logic::cpus::{self, Malformed, Mapping, Run};
 
-/// The owners of the queues of a device that the current process makes.
+/// Returns the owner CPUs of the queues of a device that the current process creates.
 pub(super) fn first_owners() -> Result<KVec<Run>> {
     let is_housekeeping = |cpu| CpuId::from_u32(cpu).is_some_and(is_housekeeping);
     let possible = possible_cpus().map(u32::from);
@@ -30,7 +30,7 @@ pub(super) fn first_owners() -> Result<KVec<Run>> {
     Ok(owners)
 }
 
-/// To write it takes `CAP_NET_ADMIN` of the machine, as it gives work to other CPUs.
+/// Writable with `CAP_NET_ADMIN` in the initial user namespace, as it moves work to other CPUs.
 pub(super) const OWNER_CPUS: Attribute<Spans> =
     Attribute::new(c"owner_cpus", show_owners, store_owners).init_ns_only();
 
@@ -48,7 +48,7 @@ fn store_owners(dev: &Device<Spans>, text: &str, _: &Rtnl) -> Result {
     let mut owners = KVec::new();
     for run in cpus::parse(text) {
         let run = run.map_err(|Malformed| EINVAL)?;
-        // One that is offline may be, as one that goes so stays the owner.
+        // An offline CPU is valid: a CPU that goes offline stays the owner, too.
         if !run
             .cpus()
             .all(|cpu| CpuId::from_u32(cpu).is_some_and(is_possible))
@@ -72,7 +72,7 @@ fn store_mapping(dev: &Device<Spans>, text: &str, rtnl: &Rtnl) -> Result {
     let mapping = Mapping::from_name(text).ok_or(EINVAL)?;
     let before = dev.data().config().mapping;
     set_mapping(dev, mapping, rtnl).inspect_err(|_| {
-        // As it was, as far as memory lasts.
+        // Best effort: restoring the old mapping may fail without memory, too.
         let _ = set_mapping(dev, before, rtnl);
     })
 }
@@ -85,7 +85,7 @@ fn set_mapping(dev: &Device<Spans>, mapping: Mapping, rtnl: &Rtnl) -> Result {
     map_cpus(dev, rtnl)
 }
 
-/// Has each CPU that is online send on the subqueue that the mapping says.
+/// Sets XPS: each possible CPU transmits on the queue that `mapping` assigns to it.
 pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
     let mapping = dev.data().config().mapping;
     let queues = dev.real_num_tx_queues() as usize;
@@ -101,7 +101,7 @@ pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
             .and_then(|index| dev.tx_queue(index))
         {
             match queue.set_xps_cpus(&cpus) {
-                // A queue of no traffic class (mqprio): the stack does not choose it.
+                // A queue outside of all traffic classes (mqprio): the core does not select it.
                 Err(error) if error != EINVAL => return Err(error),
                 _ => {}
             }

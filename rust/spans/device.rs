@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the stack asks of a device.
+//! The `net_device_ops` of a device.
 
 use super::{
     arp::Arp,
@@ -30,7 +30,7 @@ use kernel::{
 };
 use spans_logic::address::Address;
 
-/// What a device has only while it is up.
+/// State that exists only while a device is up.
 pub(crate) struct OpenState {
     link_state: LinkState,
     membership: Membership,
@@ -39,7 +39,7 @@ pub(crate) struct OpenState {
     _files: debugfs::Files,
 }
 
-/// A list of its own, for a registration.
+/// Returns a copy of `napis` that a registration can own.
 fn list<T>(napis: &[Arc<T>]) -> Result<KVec<Arc<T>>> {
     let mut list = KVec::with_capacity(napis.len(), GFP_KERNEL_ACCOUNT)?;
     list.extend_from_slice(napis, GFP_KERNEL_ACCOUNT)?;
@@ -57,7 +57,7 @@ impl device::Operations for Spans {
         port.set_address(address);
         port.set_filter(filter::none()?, rtnl);
 
-        let running = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
+        let state = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         let files = debugfs::files(dev)?;
         let queues = napi::Registration::new(dev, list(port.queues())?, rtnl)?;
         let rollups = napi::Registration::new(dev, list(port.rollups())?, rtnl)?;
@@ -70,7 +70,7 @@ impl device::Operations for Spans {
         Arp::open(port.arp(), dev, &local_bh_disable());
         dev.start_all_queues(rtnl);
         port.segment().link_states().update_carriers(rtnl);
-        Ok(running.write(OpenState {
+        Ok(state.write(OpenState {
             link_state,
             membership,
             queues,
@@ -79,16 +79,16 @@ impl device::Operations for Spans {
         }))
     }
 
-    /// Off the segment first, so that nothing new arrives, then the polls; only
-    /// then nobody fetches what is in the rings any more.
-    fn stop(dev: &Device<Self>, running: KBox<OpenState>, rtnl: &Rtnl) {
+    /// Leaves the segment first, so that no more frames arrive, then ends the polls. The rings
+    /// are purged last, when no poll reads them.
+    fn stop(dev: &Device<Self>, state: KBox<OpenState>, rtnl: &Rtnl) {
         let OpenState {
             link_state,
             membership,
             queues,
             rollups,
             _files: files,
-        } = KBox::into_inner(running);
+        } = KBox::into_inner(state);
         membership.leave(rtnl);
         drop(link_state);
         drop(files);
@@ -104,7 +104,7 @@ impl device::Operations for Spans {
         let port = dev.data();
         match port.queues().get(usize::from(txq.index())) {
             Some(queue) => Queue::transmit(queue, &port, skb, txq, bh),
-            // The device has a queue for each transmit queue.
+            // Unreachable: the port has a queue for each TX queue.
             None => skb.kfree_reason(DropReason::NOT_SPECIFIED),
         }
     }
@@ -126,14 +126,14 @@ impl device::Operations for Spans {
 
     fn set_rx_mode(dev: &Device<Self>, mode: &RxMode<'_>, rtnl: &Rtnl) -> Result {
         let port = dev.data();
-        // If the segment has no memory for its part, the filter is ahead of it until the core
-        // tries again, which it does for 15 seconds, or until the next change: what is new is not
-        // brought, what is gone not heard.
+        // If `update` fails without memory, the filter is newer than the segment's table until the
+        // core retries, for up to 15 seconds, or until the next change. Meanwhile frames for a new
+        // address are not forwarded, and frames for a removed one not accepted.
         port.set_filter(filter::of(port.medium(), mode)?, rtnl);
         port.segment().update(&port, rtnl)
     }
 
-    /// The bounds of stages and subqueues follow the MTU.
+    /// Updates the limits of stages and subqueues, which depend on the MTU.
     fn mtu_changed(dev: &Device<Self>, rtnl: &Rtnl) -> Result {
         Port::configure(dev, rtnl, |_| Ok(()))
     }

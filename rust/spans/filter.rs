@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a device hears beside its own address and broadcast, as the kernel wishes it.
+//! The address filter of a device, from its flags and the core's address lists.
 
 use super::port::AddressFilter;
 use crate::net::{device::RxMode, rcu::RcuBox};
@@ -11,17 +11,17 @@ use spans_logic::{
     medium::{AddressClass, Medium},
 };
 
-/// Nothing. Process context.
+/// Returns a filter for the device's own address and broadcast only. Process context.
 pub(super) fn none() -> Result<RcuBox<AddressFilter>> {
     RcuBox::new(Filter::default(), GFP_KERNEL_ACCOUNT)
 }
 
-/// What `mode` says, or more, where there are more addresses than a filter holds.
-/// Process context.
+/// Returns a filter for `mode`. It is promiscuous, or accepts all multicast, if there are more
+/// addresses than a filter holds. Process context.
 pub(super) fn of(medium: &Medium, mode: &RxMode<'_>) -> Result<RcuBox<AddressFilter>> {
     let mut unicast = List::new(MAX_UNICAST);
     let mut multicast = List::new(MAX_MULTICAST);
-    // What `bridge fdb add` gives to a device may be a group's, whatever list it is in.
+    // `bridge fdb add` may put a multicast address on the unicast list.
     for bytes in mode.unicast() {
         add(medium, bytes, &mut unicast, &mut multicast)?;
     }
@@ -48,11 +48,11 @@ fn add(medium: &Medium, bytes: &[u8], unicast: &mut List, multicast: &mut List) 
     }
 }
 
-/// Addresses in order.
+/// A sorted list of addresses.
 struct List {
     addresses: KVec<Address>,
     limit: usize,
-    /// There was no room for all.
+    /// An address was left out.
     is_full: bool,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The link header, for the stack.
+//! The `header_ops` of a device.
 
 use super::Spans;
 use crate::net::{header_ops, Device};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ip link add type spans`.
+//! The `rtnl_link_ops`: `ip link add type spans`.
 
 use super::{
     cpus,
@@ -22,13 +22,13 @@ use kernel::{
 };
 use spans_logic::medium::{Medium, Mismatch, MEDIA};
 
-/// Packets that a qdisc holds for a new device, as for Ethernet.
+/// The `tx_queue_len` of a new device, in packets, as of Ethernet.
 const TX_QUEUE_LEN: u32 = 1000;
 
 /// `IFLA_SPANS_MEDIUM`.
 const MEDIUM: u16 = 1;
 
-/// What the user can choose of.
+/// The MTUs of all media; `new_link` narrows the range.
 const MTU_RANGE: core::ops::RangeInclusive<u32> = 68..=65535;
 
 fn link_layer(medium: &'static Medium) -> LinkLayer {
@@ -116,18 +116,15 @@ impl rtnl::LinkOperations for Spans {
         info.put_string(MEDIUM, dev.data().medium().name)
     }
 
-    /// One transmit queue for each CPU; with fewer queues than CPUs, they are
-    /// shared in turn.
-    ///
-    /// Without GRO, as veth: what a sender has left whole need not be merged again,
-    /// and for the rest it costs more than it saves.
+    /// Sets XPS, and turns GRO off, as veth does: frames of a sender with GSO need no merging, and
+    /// for other frames it costs more than it saves.
     fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result {
         dev.disable_gro(rtnl);
         cpus::map_cpus(dev, rtnl)
     }
 }
 
-/// What is wrong, for the user. The names are those of [`MEDIA`].
+/// Returns the extack message for `mismatch`. The names are those of [`MEDIA`].
 fn message(mismatch: Mismatch) -> &'static CStr {
     const { assert!(MEDIA.len() == 4) };
     match mismatch {

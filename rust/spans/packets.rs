@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets, for the state machines of `spans_logic`.
+//! The packet traits of `spans_logic` for [`SkBuff`] and [`SkBuffList`].
 
 use crate::net::{SkBuff, SkBuffList};
 use spans_logic::packet::{Packet, Packets};

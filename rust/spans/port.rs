@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver keeps about a device: its place on a segment, its queues, and
-//! what the user has set.
+//! The state of a device: queues, settings, ARP table, address filter and segment.
 
 use super::{
     arp::Arp,
@@ -44,35 +43,33 @@ use spans_logic::{
     transmit::Settings, //
 };
 
-/// What a device hears beside its own address and broadcast.
+/// The addresses that a device accepts beside its own and broadcast.
 pub(super) type AddressFilter = Filter<KVec<Address>>;
 
-/// A port of a segment, and the data of a device.
+/// The private data of a device, and its member of a segment.
 ///
-/// It outlives its device for as long as somebody on the segment might still
-/// have it in sight. By then its rings are closed.
+/// It outlives the device while an RCU reader of the segment's table may hold it. Its rings are
+/// closed then.
 #[pin_data]
 pub(crate) struct Port {
     id: [u8; 8],
     segment: Arc<Segment>,
     queues: KVec<Arc<Napi<Queue>>>,
-    /// One for each number a CPU can have.
+    /// One for each of `nr_cpu_ids` CPU numbers.
     rollups: KVec<Arc<Napi<Rollup>>>,
-    /// How many of the queues receive.
+    /// Number of queues that receive.
     rx_queues: RelaxedCell<usize>,
-    /// The link address, for the receive side, which does not hold RTNL.
+    /// The link address, for readers that do not hold RTNL.
     address: RelaxedCell<u64>,
-    /// What the receive side hears beside that.
+    /// The other addresses that the device accepts.
     filter: Rcu<AddressFilter>,
-    /// How long frames wait for a receive ring that is full and does not move, in
-    /// nanoseconds.
+    /// `tx_wait_usecs`, in nanoseconds.
     tx_wait: RelaxedCell<u64>,
-    /// The transmit ring that hangs, or -1.
+    /// The TX ring that debugfs `stall` makes hang, or -1.
     stalled: RelaxedCell<i32>,
-    /// The user has cut the line. It stays so while the device is down.
+    /// The user has forced the carrier off. Kept while the device is down.
     forced_off: RelaxedCell<bool>,
-    /// The time that the queues have reserved on the line, if that has a rate. Not touched
-    /// otherwise.
+    /// The time that the queues have reserved on the line. Unused without a rate.
     #[pin]
     line: SpinLockBh<Occupancy>,
     #[pin]
@@ -86,11 +83,11 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// The number of no ring.
+    /// The value of [`stalled`](Self::stalled) if no ring is to hang.
     pub(super) const NO_RING: i32 = -1;
 
-    /// A port of `segment`, closed, for a device that is being made, whose queues have
-    /// `owners`.
+    /// Creates the port of a device that is being created, with closed rings, on `segment`.
+    /// `owners` are the owner CPUs of its queues.
     pub(super) fn new(
         segment: Arc<Segment>,
         dev: &Setup<'_, Spans>,
@@ -107,19 +104,19 @@ impl Port {
         let count = tx.max(rx);
         let mut queues = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT)?;
         for (index, owner) in (0..count as u16).zip(cpus::owners(&owners)) {
-            let home = owner.and_then(CpuId::from_u32);
+            let owner = owner.and_then(CpuId::from_u32);
             let queue = Queue::new(index, cpus, settings, config.rx_slots() as usize, dev)?;
             queues.push(
-                Arc::pin_init(Napi::new(home, queue), GFP_KERNEL_ACCOUNT)?,
+                Arc::pin_init(Napi::new(owner, queue), GFP_KERNEL_ACCOUNT)?,
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
         let mut rollups = KVec::with_capacity(cpus, GFP_KERNEL_ACCOUNT)?;
         for cpu in 0..nr_cpu_ids() {
-            let home = CpuId::from_u32(cpu).ok_or(EINVAL)?;
+            let owner = CpuId::from_u32(cpu).ok_or(EINVAL)?;
             let rollup = Rollup::new(cpu, tx as usize)?;
             rollups.push(
-                Arc::pin_init(Napi::new(Some(home), Ok(rollup)), GFP_KERNEL_ACCOUNT)?,
+                Arc::pin_init(Napi::new(Some(owner), Ok(rollup)), GFP_KERNEL_ACCOUNT)?,
                 GFP_KERNEL_ACCOUNT,
             )?;
         }
@@ -145,8 +142,8 @@ impl Port {
         )
     }
 
-    /// What tells this port from others. Random, so that it says nothing about the
-    /// devices of other users.
+    /// Returns the `phys_port_id`. Random, so that it discloses nothing about the devices of
+    /// other users.
     pub(super) fn id(&self) -> [u8; 8] {
         self.id
     }
@@ -155,14 +152,13 @@ impl Port {
         &self.segment
     }
 
-    /// What the segment carries.
+    /// Returns the medium of the segment.
     #[inline]
     pub(super) fn medium(&self) -> &'static Medium {
         self.segment.medium()
     }
 
-    /// One for each transmit queue and each receive queue: a queue number means
-    /// the same pair of rings in both directions.
+    /// Returns the queue pairs: a queue number means the same pair for TX and RX.
     pub(super) fn queues(&self) -> &[Arc<Napi<Queue>>] {
         &self.queues
     }
@@ -171,36 +167,36 @@ impl Port {
         &self.rollups
     }
 
-    /// The rollup of a CPU.
+    /// Returns the rollup of a CPU.
     #[inline]
     pub(super) fn rollup(&self, cpu: u32) -> Option<&Arc<Napi<Rollup>>> {
         self.rollups.get(cpu as usize)
     }
 
-    /// The queue that receives what a sender's queue number `index` sent. What
-    /// comes from one queue stays in order.
+    /// Returns the queue that receives the frames of the sender's queue `index`. Frames of one
+    /// queue stay in order.
     #[inline]
     pub(super) fn rx_queue(&self, index: u16) -> Option<&Napi<Queue>> {
         let mut index = usize::from(index);
         let count = self.rx_queues.read();
-        // Usually all have the same number of queues, and nothing is divided.
+        // Usually all members have the same number of queues, and no division is needed.
         if index >= count {
             index = index.checked_rem(count)?;
         }
         Some(self.queues.get(index)?)
     }
 
-    /// Who is who on the segment.
+    /// Returns the ARP table.
     pub(super) fn arp(&self) -> &Timer<Arp> {
         &self.arp
     }
 
-    /// What looks after the rings.
+    /// Returns the watchdog of the rings.
     pub(super) fn watchdog(&self) -> &Timer<Watchdog> {
         &self.watchdog
     }
 
-    /// Has the watchdog look at the rings, of which one has got work.
+    /// Arms the watchdog: a ring has work.
     #[cold]
     pub(super) fn watch(&self) {
         self.watchdog.arm(watchdog::PERIOD);
@@ -223,23 +219,23 @@ impl Port {
         self.filter.replace(filter, rtnl);
     }
 
-    /// The time that the queues have reserved on the line.
+    /// Returns the time that the queues have reserved on the line.
     pub(super) fn line(&self) -> &SpinLockBh<Occupancy> {
         &self.line
     }
 
-    /// Gives back the time that frames had reserved which are gone.
+    /// Releases the reserved time: the frames that had reserved it were dropped.
     fn clear_line(&self, bh: &LocalBhDisabled) {
         *self.line.lock(bh) = Occupancy::default();
     }
 
-    /// What the user has set. Process context.
+    /// Returns a copy of the settings. Process context.
     pub(super) fn config(&self) -> Config {
         self.config.lock().clone()
     }
 
-    /// Sets what `change` changes, if it does not fail, on all queues. What is
-    /// queued stays, in order. Process context.
+    /// Applies `change`, unless it fails, to the settings and to all queues. Queued packets stay,
+    /// in order. Process context.
     pub(super) fn configure(
         dev: &Device<Spans>,
         _: &Rtnl,
@@ -249,14 +245,14 @@ impl Port {
         let mut config = port.config.lock();
         let mut changed = config.clone();
         change(&mut changed)?;
-        let another_rate = changed.get(Param::RateMbit) != config.get(Param::RateMbit);
+        let rate_changed = changed.get(Param::RateMbit) != config.get(Param::RateMbit);
         *config = changed;
         let config = config.clone();
         let settings = port.settings(dev, &config);
         port.tx_wait.write(Self::wait_of(&config));
         let bh = local_bh_disable();
-        if another_rate {
-            // Before any queue has the new rate. A poll of one that has the old one may reserve
+        if rate_changed {
+            // Before any queue has the new rate. The poll of a queue with the old one may reserve
             // one more turn with it.
             *port.line.lock(&bh) = Occupancy::free_from(ktime_get());
         }
@@ -276,8 +272,7 @@ impl Port {
         u64::from(config.get(Param::TxWaitUsecs)).saturating_mul(1000)
     }
 
-    /// How long a frame waits for a receive ring that is full and does not move, in
-    /// nanoseconds.
+    /// Returns the longest time of backpressure without progress, in nanoseconds.
     pub(super) fn tx_wait(&self) -> u64 {
         self.tx_wait.read()
     }
@@ -290,12 +285,12 @@ impl Port {
         )
     }
 
-    /// The owners of the queues, as a list.
+    /// Returns the owner CPUs of the queues, as a list of runs.
     pub(super) fn owners(&self) -> &Mutex<KVec<Run>> {
         &self.owners
     }
 
-    /// Gives the queues other owners.
+    /// Sets the owner CPUs of the queues.
     pub(super) fn set_owners(&self, owners: KVec<Run>) {
         let mut list = self.owners.lock();
         *list = owners;
@@ -304,27 +299,27 @@ impl Port {
         }
     }
 
-    /// Has packets arrive on so many receive queues.
+    /// Sets the number of RX queues that frames are forwarded to.
     pub(super) fn set_rx_queues(&self, count: u32) {
         self.rx_queues.write(count as usize);
     }
 
-    /// Whether packets arrive on this receive queue.
+    /// Returns whether frames are forwarded to this RX queue.
     pub(super) fn receives_on(&self, index: u16) -> bool {
         usize::from(index) < self.rx_queues.read()
     }
 
-    /// Has a transmit ring hang, or none.
+    /// Makes a TX ring hang, or none ([`NO_RING`](Self::NO_RING)).
     pub(super) fn set_stalled(&self, ring: i32) {
         self.stalled.write(ring);
     }
 
-    /// Has no ring hang.
+    /// Makes no TX ring hang.
     pub(super) fn unstall(&self) {
         self.set_stalled(Self::NO_RING);
     }
 
-    /// The transmit ring that hangs, or [`NO_RING`](Self::NO_RING).
+    /// Returns the TX ring that hangs, or [`NO_RING`](Self::NO_RING).
     pub(super) fn stalled(&self) -> i32 {
         self.stalled.read()
     }
@@ -334,24 +329,24 @@ impl Port {
         self.stalled() == i32::from(ring)
     }
 
-    /// Whether the user has cut the line.
+    /// Returns whether the user has forced the carrier off.
     pub(super) fn is_forced_off(&self) -> bool {
         self.forced_off.read()
     }
 
-    /// Cuts the line, or mends it.
+    /// Sets whether the carrier is forced off.
     pub(super) fn set_forced_off(&self, forced_off: bool) {
         self.forced_off.write(forced_off);
     }
 
-    /// From now on packets are taken, if there is a carrier.
+    /// Opens all queues. They accept packets while there is a carrier.
     pub(super) fn open(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
             queue.open(dev.tx_queue(queue.index()), dev.carrier_ok(), bh);
         }
     }
 
-    /// The queues that transmit.
+    /// Returns the queues that transmit.
     fn tx_queues<'a>(
         &'a self,
         dev: &'a Device<Spans>,
@@ -361,7 +356,7 @@ impl Port {
             .filter_map(|queue| Some((queue, dev.tx_queue(queue.index())?)))
     }
 
-    /// There is a carrier.
+    /// Accepts packets and frames: the device has a carrier.
     pub(super) fn carrier_on(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
             queue.set_carrier(dev.tx_queue(queue.index()), true, bh);
@@ -371,13 +366,12 @@ impl Port {
         }
     }
 
-    /// There is no carrier: nothing is taken from now on, from the stack or from the
-    /// segment, and what waits to be sent is dropped.
+    /// Drops packets of the stack, frames of the segment and all packets queued for transmission:
+    /// the device has no carrier.
     ///
-    /// First nobody puts anything into any subqueue, then all of them are emptied:
-    /// what was taken before is dropped, on whichever it was (DragonFly's
-    /// `ifq_purge_all()` holds all locks for that). So it is when the device goes
-    /// down.
+    /// All subqueues refuse packets before the first one is purged, so that no packet accepted
+    /// before remains on any of them (DragonFly's `ifq_purge_all()` holds all locks for that).
+    /// [`close`](Self::close) has the same order.
     pub(super) fn carrier_off(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for queue in self.queues.iter() {
             queue.set_carrier(dev.tx_queue(queue.index()), false, bh);
@@ -388,8 +382,8 @@ impl Port {
         self.clear_line(bh);
     }
 
-    /// Empties all rings and subqueues of a device that is up, and has them go on,
-    /// whatever made one hang. What polls are carrying meanwhile arrives.
+    /// Purges all rings and subqueues of a device that is up, ends a `stall`, and restarts the
+    /// queues. Frames that a poll is forwarding meanwhile arrive.
     pub(super) fn reset(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for (queue, txq) in self.tx_queues(dev) {
             queue.purge(txq, Counter::TxDropPurge, DropReason::QUEUE_PURGE, bh);
@@ -404,8 +398,7 @@ impl Port {
         }
     }
 
-    /// From now on packets are refused. Those that wait are dropped. No poll is
-    /// running any more.
+    /// Refuses packets from now on, and drops all queued ones. No poll is running.
     pub(super) fn close(&self, dev: &Device<Spans>, bh: &LocalBhDisabled) {
         for (queue, txq) in self.tx_queues(dev) {
             queue.quiesce(txq, bh);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses as people read them.
+//! `Display` for addresses.
 
 use core::net::Ipv4Addr;
 use kernel::fmt;
@@ -16,7 +16,7 @@ impl fmt::Display for Ip {
     }
 }
 
-/// A link address, as `ip link` writes it.
+/// A link address in the format of `ip link`.
 pub(super) struct Link(pub(super) &'static Medium, pub(super) Address);
 
 impl fmt::Display for Link {
