@@ -108,8 +108,8 @@ counters! {
         RxDropOtherHost = "drop_otherhost",
         /// Frames in the ring when the device went down or was reset.
         RxDropPurge = "drop_purge",
-        /// ARP with a sender address that is the device's own, broadcast, multicast, or not the source
-        /// of the frame.
+        /// ARP with a sender address that is the device's own, broadcast, multicast, or not the
+        /// source of the frame.
         RxDropArp = "drop_arp",
         /// Frames shorter than a link header.
         RxErrorShort = "error_short",
