@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What CPUs hand over to each other without a lock, in every order that the memory
-//! model allows: the bits of a rollup, the note that a doorbell has rung, the message
-//! to the home of a poll, the mask that keeps a poll from being scheduled.
+//! Lock-free communication between CPUs, in every order that the memory model allows: the bits
+//! of a rollup, the pending flag of a doorbell, the CSD to the owner CPU of a poll, the mask
+//! that keeps a poll from being scheduled.
 //!
-//! The models are small and the number of preemptions is bounded, so that this takes
-//! seconds. Each has a twin with a mistake in it, which must be found: a model that
-//! cannot fail says nothing.
+//! The models are small and the number of preemptions is bounded, so that this takes seconds.
+//! Each model also runs with mistakes, which must be found: a model that cannot fail proves
+//! nothing.
 
 use loom::{
     model::Builder,
@@ -28,19 +28,19 @@ use spans_logic::{
 use std::{cell::Cell, collections::VecDeque};
 
 thread_local! {
-    /// What went wrong in some order. (All threads of a model are one of the host, and
-    /// loom cannot clean up after one that panics.)
+    /// The failure in some order. (All threads of a model are one thread of the host, and loom
+    /// cannot clean up after a panic.)
     static WRONG: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Notes what goes wrong, if it does.
+/// Records the failure `otherwise`, unless `right`.
 fn expect(right: bool, otherwise: &'static str) {
     if !right {
         WRONG.set(Some(otherwise));
     }
 }
 
-/// Runs a model in every order, and answers what went wrong in one of them.
+/// Runs a model in every order. Returns the failure in one of them.
 #[must_use]
 fn explore(model: impl Fn() + Sync + Send + 'static) -> Option<&'static str> {
     let mut builder = Builder::new();
@@ -98,10 +98,10 @@ impl Packets for List {
 const SCHED: u32 = 1;
 const MISSED: u32 = 2;
 
-/// `struct napi_struct`, as `net/core/dev.c` has it.
+/// A model of `struct napi_struct` and its functions in `net/core/dev.c`.
 struct Napi {
     state: AtomicU32,
-    /// It is on a CPU's list of polls.
+    /// It is on the poll list of a CPU.
     listed: AtomicBool,
 }
 
@@ -125,8 +125,7 @@ impl Napi {
         }
     }
 
-    /// `napi_complete_done()`, but that it does not schedule: answers whether that is
-    /// to be done.
+    /// `napi_complete_done()`, without its schedule. Returns whether the caller has to schedule.
     fn complete_done(&self) -> bool {
         let mut old = self.state.load(Ordering::Relaxed);
         loop {
@@ -156,7 +155,7 @@ impl Napi {
         }
     }
 
-    /// A softirq: the poll, if it is on the list. It answers whether it is to be polled
+    /// A softirq: runs `poll` if it is on the list. `poll` returns whether it has to be polled
     /// again at once.
     fn softirq(&self, poll: impl FnOnce() -> bool) -> bool {
         if !self.listed.swap(false, Ordering::AcqRel) {
@@ -171,7 +170,7 @@ impl Napi {
 
 // --- the queue ---------------------------------------------------------------------
 
-/// Staging pairs of packets, in a ring that holds all.
+/// Stages with two packets, and a ring with room for all.
 const SETTINGS: Settings = Settings {
     stage: stage::Settings {
         count: 3,
@@ -189,7 +188,7 @@ const SETTINGS: Settings = Settings {
     },
 };
 
-/// What the xmit lock guards.
+/// The data that the xmit lock protects.
 struct Tx {
     transmit: Transmit<List>,
     stages: [Stage; 2],
@@ -199,22 +198,22 @@ struct Tx {
 struct Queue {
     tx: Mutex<Tx>,
     napi: Napi,
-    rung: AtomicBool,
+    tx_pending: AtomicBool,
 }
 
-/// Which mistake is made.
+/// A mistake in the model.
 #[derive(Clone, Copy, PartialEq)]
 enum Mistake {
     None,
-    /// The poll takes the note away when it has looked.
-    RungTakenLate,
-    /// The doorbell schedules before it leaves the note.
-    RungLeftLate,
-    /// The rollup is scheduled before it has its bit.
+    /// The poll clears `tx_pending` after its work.
+    PendingClearedLate,
+    /// The doorbell schedules the poll before it sets `tx_pending`.
+    PendingSetLate,
+    /// The rollup is scheduled before its bit is set.
     BitLate,
-    /// The rollup clears its bits when it has visited them.
+    /// The rollup clears its bits after it has visited them.
     BitsTakenLate,
-    /// The stage is not armed when its bit is added.
+    /// The stage is not armed when its bit is set.
     NotArmed,
 }
 
@@ -229,7 +228,7 @@ impl Queue {
                 delivered: 0,
             }),
             napi: Napi::new(),
-            rung: AtomicBool::new(false),
+            tx_pending: AtomicBool::new(false),
         }
     }
 
@@ -238,17 +237,17 @@ impl Queue {
     }
 
     fn ring(&self, mistake: Mistake) {
-        if mistake == Mistake::RungLeftLate {
+        if mistake == Mistake::PendingSetLate {
             self.napi.schedule();
         }
-        self.rung.store(true, Ordering::Relaxed);
-        if mistake != Mistake::RungLeftLate {
+        self.tx_pending.store(true, Ordering::Relaxed);
+        if mistake != Mistake::PendingSetLate {
             self.napi.schedule();
         }
     }
 
-    /// `start_xmit` on a CPU, whose rollup is armed by `arm` if there is one.
-    fn transmit(&self, cpu: usize, home: usize, mistake: Mistake, arm: impl FnOnce()) {
+    /// `start_xmit` on a CPU. `arm` arms its rollup.
+    fn transmit(&self, cpu: usize, owner: usize, mistake: Mistake, arm: impl FnOnce()) {
         let tx = &mut *self.lock();
         let stage = &mut tx.stages[cpu];
         let Err(packet) = tx.transmit.join(stage, Pkt, Class::Norm, false) else {
@@ -257,7 +256,7 @@ impl Queue {
         let arrival = Arrival {
             class: Class::Norm,
             more: false,
-            is_local: cpu == home,
+            is_local: cpu == owner,
             cpu: cpu as u32,
             qdisc: false,
         };
@@ -275,13 +274,13 @@ impl Queue {
         }
     }
 
-    /// The poll.
+    /// The poll. Returns whether it has to run again.
     fn poll(&self, mistake: Mistake) -> bool {
-        if !self.rung.load(Ordering::Relaxed) {
+        if !self.tx_pending.load(Ordering::Relaxed) {
             return false;
         }
-        if mistake != Mistake::RungTakenLate {
-            self.rung.store(false, Ordering::Relaxed);
+        if mistake != Mistake::PendingClearedLate {
+            self.tx_pending.store(false, Ordering::Relaxed);
         }
         let frames = {
             let tx = &mut *self.lock();
@@ -297,11 +296,11 @@ impl Queue {
         let completed = tx.transmit.complete(frames.len(), 0, back, || 0);
         let more = completed.again != Again::Never;
         drop(tx);
-        if mistake == Mistake::RungTakenLate {
-            self.rung.store(false, Ordering::Relaxed);
+        if mistake == Mistake::PendingClearedLate {
+            self.tx_pending.store(false, Ordering::Relaxed);
         }
         if more {
-            self.rung.store(true, Ordering::Relaxed);
+            self.tx_pending.store(true, Ordering::Relaxed);
         }
         more
     }
@@ -310,7 +309,7 @@ impl Queue {
         self.napi.softirq(|| self.poll(mistake))
     }
 
-    /// 4, 5, 8: all that was sent has arrived, and nothing is armed.
+    /// 4, 5, 8: all packets were delivered, and no stage is armed.
     fn expect_done(&self, sent: usize) {
         let tx = self.lock();
         expect(tx.delivered == sent, "packets are left");
@@ -360,7 +359,7 @@ impl Rollup {
             };
             while bits != 0 {
                 let Some(queue) = queues.get(bits.trailing_zeros() as usize) else {
-                    return false; // after a mistake
+                    return false; // Only after a mistake.
                 };
                 bits &= bits - 1;
                 let tx = &mut *queue.lock();
@@ -379,8 +378,7 @@ impl Rollup {
 
 // --- the doorbell -------------------------------------------------------------------
 
-/// CPU 1 sends on a queue whose home it is. The poll has a thread of its own, or is on
-/// that CPU.
+/// CPU 1 sends on a queue that it owns. The poll has a thread of its own, or runs on that CPU.
 struct Pair {
     queues: [Queue; 1],
     rollup: Rollup,
@@ -410,7 +408,7 @@ impl Pair {
     }
 }
 
-/// 6: the note is read without a lock. It may say only that there is something to do.
+/// 6: `tx_pending` is read without a lock. It may only say that the poll has work.
 fn doorbell(mistake: Mistake) -> Option<&'static str> {
     explore(move || {
         let pair = Pair::new();
@@ -435,15 +433,15 @@ fn inv_06_no_doorbell_is_lost() {
 
 #[test]
 fn a_note_that_is_taken_late_is_found() {
-    assert!(doorbell(Mistake::RungTakenLate).is_some());
+    assert!(doorbell(Mistake::PendingClearedLate).is_some());
 }
 
 #[test]
 fn a_note_that_is_left_late_is_found() {
-    assert!(doorbell(Mistake::RungLeftLate).is_some());
+    assert!(doorbell(Mistake::PendingSetLate).is_some());
 }
 
-/// 21: who schedules a start while one is at work.
+/// 21: a start is scheduled while another one runs.
 #[test]
 fn inv_21_a_start_that_is_scheduled_by_force_is_not_lost() {
     let wrong = explore(|| {
@@ -472,8 +470,8 @@ fn inv_21_a_start_that_is_scheduled_by_force_is_not_lost() {
     assert_eq!(wrong, None);
 }
 
-/// CPU 0 sends on queues whose home is CPU 1, one packet after another on `sends`. Its
-/// rollup has a thread of its own, or is where CPU 0's polls went when it went away.
+/// CPU 0 sends on queues that CPU 1 owns, one packet after another on `sends`. Its rollup has a
+/// thread of its own, as after CPU 0 went offline, and runs at the end.
 fn rollup(sends: &'static [usize], mistake: Mistake) -> Option<&'static str> {
     explore(move || {
         let shared = Arc::new(([Queue::new(), Queue::new()], Rollup::new(0)));
@@ -526,52 +524,52 @@ fn a_stage_that_is_not_armed_is_found() {
     assert!(rollup(&[0, 0, 0, 0], Mistake::NotArmed).is_some());
 }
 
-// --- the home ---------------------------------------------------------------------------
+// --- the owner CPU ---------------------------------------------------------------------------
 
 const CPUS: usize = 3;
 
-/// A poll with a home, as `rust/net/napi.rs` has it.
-struct Homed {
+/// A poll with an owner CPU, as in `rust/net/napi.rs`.
+struct Owned {
     state: Napi,
-    home: AtomicUsize,
-    /// The CPU to which a message is under way, plus 1.
-    message: AtomicUsize,
-    /// On whose list it is, plus 1.
+    owner: AtomicUsize,
+    /// The target CPU of the CSD, plus 1; 0 if it is not in flight.
+    csd: AtomicUsize,
+    /// The CPU with the poll on its list, plus 1; 0 if on none.
     list: AtomicUsize,
     online: [bool; CPUS],
     polling: AtomicBool,
-    /// What the poll is to see.
+    /// Work for the poll.
     work: AtomicBool,
     seen: AtomicUsize,
-    chases: AtomicUsize,
+    migrations: AtomicUsize,
 }
 
-impl Homed {
+impl Owned {
     fn new(online: [bool; CPUS]) -> Self {
         Self {
             state: Napi::new(),
-            home: AtomicUsize::new(1),
-            message: AtomicUsize::new(0),
+            owner: AtomicUsize::new(1),
+            csd: AtomicUsize::new(0),
             list: AtomicUsize::new(0),
             online,
             polling: AtomicBool::new(false),
             work: AtomicBool::new(false),
             seen: AtomicUsize::new(0),
-            chases: AtomicUsize::new(0),
+            migrations: AtomicUsize::new(0),
         }
     }
 
-    fn home(&self) -> usize {
-        self.home.load(Ordering::Relaxed)
+    fn owner(&self) -> usize {
+        self.owner.load(Ordering::Relaxed)
     }
 
     fn send_csd(&self) -> bool {
-        let home = self.home();
-        if !self.online[home] {
+        let owner = self.owner();
+        if !self.online[owner] {
             return false;
         }
-        let old = self.message.swap(home + 1, Ordering::AcqRel);
-        expect(old == 0, "two messages are under way");
+        let old = self.csd.swap(owner + 1, Ordering::AcqRel);
+        expect(old == 0, "two CSDs are in flight");
         true
     }
 
@@ -582,22 +580,22 @@ impl Homed {
 
     fn schedule(&self, cpu: usize) {
         self.work.store(true, Ordering::Relaxed);
-        if !self.state.schedule_prep() || self.home() != cpu && self.send_csd() {
+        if !self.state.schedule_prep() || self.owner() != cpu && self.send_csd() {
             return;
         }
         self.put(cpu);
     }
 
-    /// A message arrives.
+    /// The CSD arrives.
     fn interrupt(&self, cpu: usize) -> bool {
         let free = self
-            .message
+            .csd
             .compare_exchange(cpu + 1, 0, Ordering::AcqRel, Ordering::Relaxed);
         if free.is_err() {
             return false;
         }
-        if self.home() != cpu {
-            self.chases.fetch_add(1, Ordering::Relaxed);
+        if self.owner() != cpu {
+            self.migrations.fetch_add(1, Ordering::Relaxed);
             if self.send_csd() {
                 return true;
             }
@@ -606,7 +604,7 @@ impl Homed {
         true
     }
 
-    /// The polls of a CPU.
+    /// Runs the poll list of a CPU.
     fn softirq(&self, cpu: usize) -> bool {
         let free = self
             .list
@@ -614,8 +612,8 @@ impl Homed {
         if free.is_err() {
             return false;
         }
-        if self.home() != cpu {
-            self.chases.fetch_add(1, Ordering::Relaxed);
+        if self.owner() != cpu {
+            self.migrations.fetch_add(1, Ordering::Relaxed);
             if self.send_csd() {
                 return true;
             }
@@ -633,7 +631,10 @@ impl Homed {
     }
 
     fn expect_done(&self) {
-        expect(self.message.load(Ordering::Relaxed) == 0, "under way");
+        expect(
+            self.csd.load(Ordering::Relaxed) == 0,
+            "the CSD is in flight",
+        );
         expect(self.list.load(Ordering::Relaxed) == 0, "on a list");
         expect(self.state.state.load(Ordering::Relaxed) == 0, "scheduled");
         expect(!self.work.load(Ordering::Relaxed), "work was not seen");
@@ -642,9 +643,9 @@ impl Homed {
     }
 }
 
-fn chase(online: [bool; CPUS]) -> Option<&'static str> {
+fn migrate(online: [bool; CPUS]) -> Option<&'static str> {
     explore(move || {
-        let napi = Arc::new(Homed::new(online));
+        let napi = Arc::new(Owned::new(online));
         let cpu1 = {
             let napi = napi.clone();
             thread::spawn(move || {
@@ -655,7 +656,7 @@ fn chase(online: [bool; CPUS]) -> Option<&'static str> {
         let cpu2 = {
             let napi = napi.clone();
             thread::spawn(move || {
-                napi.home.store(2, Ordering::Relaxed);
+                napi.owner.store(2, Ordering::Relaxed);
                 napi.interrupt(2);
                 napi.softirq(2);
             })
@@ -665,7 +666,7 @@ fn chase(online: [bool; CPUS]) -> Option<&'static str> {
         napi.schedule(0);
         cpu1.join().unwrap();
         cpu2.join().unwrap();
-        // 22: it arrives, wherever the home was meanwhile.
+        // 22: it is polled, whichever CPU was the owner meanwhile.
         let mut rounds = 0;
         while rounds < 10 && (0..CPUS).any(|cpu| napi.interrupt(cpu) || napi.softirq(cpu)) {
             rounds += 1;
@@ -677,19 +678,19 @@ fn chase(online: [bool; CPUS]) -> Option<&'static str> {
 
 #[test]
 fn inv_22_a_home_that_changes_is_chased() {
-    assert_eq!(chase([true; CPUS]), None);
+    assert_eq!(migrate([true; CPUS]), None);
 }
 
 #[test]
 fn inv_22_a_home_that_is_offline_is_no_home() {
-    assert_eq!(chase([true, true, false]), None);
+    assert_eq!(migrate([true, true, false]), None);
 }
 
-/// 20: at most one message, whoever schedules.
+/// 20: at most one CSD is in flight, whichever CPU schedules.
 #[test]
 fn inv_20_one_message_at_most_is_under_way() {
     let wrong = explore(|| {
-        let napi = Arc::new(Homed::new([true; CPUS]));
+        let napi = Arc::new(Owned::new([true; CPUS]));
         let others: Vec<_> = [0, 2]
             .into_iter()
             .map(|cpu| {
@@ -704,36 +705,36 @@ fn inv_20_one_message_at_most_is_under_way() {
         }
         while napi.interrupt(1) || napi.softirq(1) {}
         napi.expect_done();
-        expect(napi.chases.load(Ordering::Relaxed) == 0, "migrated");
+        expect(napi.migrations.load(Ordering::Relaxed) == 0, "migrated");
     });
     assert_eq!(wrong, None);
 }
 
 // --- the mask ---------------------------------------------------------------------------
 
-/// What may be wrong with a mask.
+/// A mistake in the handling of the mask.
 #[derive(Clone, Copy, PartialEq)]
 enum MaskMistake {
     None,
-    /// Who unmasks does not look for work.
+    /// The poll does not check for work after it unmasks.
     NoLook,
-    /// Who unmasks looks for work first.
+    /// The poll checks for work before it unmasks.
     LookFirst,
-    /// Who sees the mask looks just once.
+    /// The doorbell reads the mask just once, without a barrier.
     NoBarrier,
-    /// The mask is set when the poll has given `SCHED` away.
+    /// The mask is set after the poll has cleared `SCHED`.
     SetLate,
 }
 
-/// A poll whose interrupt the core wants masked, as `rust/net/napi.rs` has it.
+/// A poll with a masked interrupt (`napi_defer_hard_irqs`), as in `rust/net/napi.rs`.
 struct Masked {
     state: Napi,
     masked: AtomicBool,
-    /// In how many polls to come the core says no.
+    /// Number of polls that the core still defers.
     deferred: AtomicUsize,
     /// The core's timer is queued.
     timer: AtomicBool,
-    rung: AtomicBool,
+    rx_pending: AtomicBool,
     frames: Mutex<usize>,
 }
 
@@ -744,15 +745,15 @@ impl Masked {
             masked: AtomicBool::new(false),
             deferred: AtomicUsize::new(deferred),
             timer: AtomicBool::new(false),
-            rung: AtomicBool::new(false),
+            rx_pending: AtomicBool::new(false),
             frames: Mutex::new(0),
         }
     }
 
-    fn offer(&self, mistake: MaskMistake) {
+    fn enqueue_rx(&self, mistake: MaskMistake) {
         let mut frames = self.frames.lock().unwrap();
         *frames += 1;
-        self.rung.store(true, Ordering::Relaxed);
+        self.rx_pending.store(true, Ordering::Relaxed);
         drop(frames);
         self.schedule(mistake);
     }
@@ -786,10 +787,10 @@ impl Masked {
         if !self.state.listed.swap(false, Ordering::AcqRel) {
             return false;
         }
-        if self.rung.load(Ordering::Relaxed) {
+        if self.rx_pending.load(Ordering::Relaxed) {
             let mut frames = self.frames.lock().unwrap();
             *frames = 0;
-            self.rung.store(false, Ordering::Relaxed);
+            self.rx_pending.store(false, Ordering::Relaxed);
         }
         let left = self.deferred.load(Ordering::Relaxed);
         let deferred = left > 0;
@@ -808,13 +809,13 @@ impl Masked {
                 self.masked.store(true, Ordering::Relaxed);
             }
         } else if self.masked.load(Ordering::Relaxed) {
-            let before = self.rung.load(Ordering::Relaxed);
+            let before = self.rx_pending.load(Ordering::Relaxed);
             self.masked.store(false, Ordering::Relaxed);
             fence(Ordering::SeqCst);
             let work = match mistake {
                 MaskMistake::NoLook => false,
                 MaskMistake::LookFirst => before,
-                _ => self.rung.load(Ordering::Relaxed),
+                _ => self.rx_pending.load(Ordering::Relaxed),
             };
             if work {
                 self.schedule(mistake);
@@ -824,7 +825,7 @@ impl Masked {
     }
 }
 
-/// CPU 1 polls, as often as the core wants it to; CPU 0 has something to be done.
+/// CPU 1 polls, deferred by the core; CPU 0 rings the doorbell.
 fn mask(mistake: MaskMistake) -> Option<&'static str> {
     explore(move || {
         let napi = Arc::new(Masked::new(1));
@@ -840,11 +841,11 @@ fn mask(mistake: MaskMistake) -> Option<&'static str> {
         let other = {
             let napi = napi.clone();
             thread::spawn(move || {
-                // Whatever is on the list by then, a poll on another CPU.
+                // A poll on another CPU, if it is on the list by then.
                 napi.softirq(mistake);
             })
         };
-        napi.offer(mistake);
+        napi.enqueue_rx(mistake);
         poll.join().unwrap();
         other.join().unwrap();
         while napi.softirq(mistake) || napi.timer() {}
