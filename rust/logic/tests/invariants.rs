@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What DragonFly's subqueues guarantee, one after another, and what they do badly
-//! (W1 to W8). `Documentation/invariants.rst` says which test is for which of them,
-//! and what there is for those that are not here.
+//! The guarantees of DragonFly's subqueues, in order, and their weaknesses (W1 to W8).
+//! `Documentation/invariants.rst` lists the tests of each, also those elsewhere.
 
 mod common;
 
@@ -18,10 +17,10 @@ use spans_logic::{
 };
 use std::rc::Rc;
 
-/// A CPU that is not the home of queue 0.
+/// A CPU that does not own queue 0.
 const ELSEWHERE: usize = 2;
 
-/// A world whose ring of 16 slots is full, with so many packets waiting.
+/// Creates a world with a full ring of 16 slots and `waiting` packets in the subqueue.
 fn full_ring(waiting: usize, qdisc: bool) -> World {
     let mut world = World::new(0);
     world.set_slots(16);
@@ -33,7 +32,7 @@ fn full_ring(waiting: usize, qdisc: bool) -> World {
     world
 }
 
-/// Packets 0, 1, 2... of these classes in a subqueue with these limits.
+/// Creates a subqueue with these limits, and packets 0, 1, 2... of these classes and lengths.
 fn subqueue(packets: usize, bytes: usize, classes: &[(Class, usize)]) -> Subqueue<List> {
     let ledger = Rc::default();
     let mut queue = Subqueue::new(Limits { packets, bytes });
@@ -44,7 +43,7 @@ fn subqueue(packets: usize, bytes: usize, classes: &[(Class, usize)]) -> Subqueu
     queue
 }
 
-/// What becomes of one packet more, number 100.
+/// Enqueues packet 100. Returns the evicted packets, or `None` if it is refused.
 fn enqueue(queue: &mut Subqueue<List>, class: Class, len: usize) -> Option<Vec<usize>> {
     match queue.enqueue(Pkt::new(&Rc::default(), 100, class, len), class) {
         Enqueued::Queued => Some(Vec::new()),
@@ -70,7 +69,7 @@ const N: (Class, usize) = (Class::Norm, 100);
 #[test]
 fn inv_02_the_interlock_has_one_owner() {
     let mut world = full_ring(1, false);
-    // W1: who schedules owns it, and nobody else gets it until the poll begins.
+    // W1: the caller of `schedule` owns it until the poll begins.
     assert!(world.kick(0));
     assert!(!world.kick(0));
     assert!(world.queues[0].tx.started());
@@ -86,13 +85,13 @@ fn inv_04_a_packet_behind_the_interlock_is_found() {
     world.send(0, 0);
     assert!(world.kick(0));
     let doorbells = world.queues[0].doorbells.len();
-    // Owned by the poll that is coming: no start, no doorbell.
+    // The scheduled poll owns the interlock: no start, no doorbell.
     world.send(0, 0);
     assert_eq!(world.queues[0].doorbells.len(), doorbells);
     assert_eq!(world.queues[0].tx.subqueue().len(), 1);
     world.begin_poll(0, 64);
     assert_eq!(world.queues[0].tx.subqueue().len(), 0);
-    // Not owned any more: who comes now starts.
+    // Not owned any more: the next packet is started.
     world.send(0, 0);
     assert_eq!(world.queues[0].doorbells.len(), doorbells + 1);
     world.drain();
@@ -103,7 +102,7 @@ fn inv_05_what_is_owned_is_scheduled() {
     let mut world = full_ring(3, false);
     assert!(world.kick(0));
     assert!(world.queues[0].poll && world.queues[0].tx.started());
-    // Whatever happens before.
+    // No event before the poll changes that.
     world.send(1, 0);
     world.rollup(1);
     world.set(Param::StageCount, 4);
@@ -122,8 +121,8 @@ fn inv_07_a_full_ring_is_left_to_completion() {
     for _ in 0..4 {
         world.send(ELSEWHERE, 0);
     }
-    // W7: no start is tried in vain, for which a packet would be taken out of the subqueue,
-    // and no packet waits in a stage for nothing.
+    // W7: no start is tried in vain, which would take a packet out of the subqueue, and no
+    // packet is staged.
     assert_eq!(world.ledger.borrow().taken, taken);
     assert_eq!(world.queues[0].doorbells.len(), doorbells + 1);
     assert_eq!(world.queues[0].stages[ELSEWHERE].count(), 0);
@@ -144,7 +143,7 @@ fn inv_07_a_rollup_tries_no_full_ring() {
         world.send(ELSEWHERE, 0);
     }
     assert_eq!(world.queues[0].stages[ELSEWHERE].count(), 3);
-    // A CPU whose stage is full fills the ring.
+    // A CPU with a full stage fills the ring.
     for _ in 0..16 {
         world.send(1, 0);
     }
@@ -179,7 +178,7 @@ fn inv_08_a_packet_is_started_or_covered_or_staged() {
 #[test]
 fn inv_09_a_full_queue_is_started_by_force() {
     let mut world = World::new(64);
-    // Full by its bytes: staging does not count on that.
+    // Full by its bytes, below the limits of the stage.
     world.set(Param::QueueBytes, 1000);
     world.set(Param::StageBytes, 1 << 20);
     for _ in 0..50 {
@@ -193,7 +192,7 @@ fn inv_09_a_full_queue_is_started_by_force() {
 
 #[test]
 fn inv_09_what_cannot_be_taken_leaves_no_stage_behind() {
-    // W5: a packet that is refused does not count.
+    // W5: a refused packet is not counted as staged.
     let mut world = full_ring(0, false);
     world.set(Param::StageCount, 8);
     world.set(Param::QueueLen, 1);
@@ -209,7 +208,7 @@ fn inv_09_what_cannot_be_taken_leaves_no_stage_behind() {
 
 #[test]
 fn inv_10_bytes_are_counted_once() {
-    // World::check() compares them after each of these.
+    // `World::check` compares the sums.
     let mut world = World::new(4);
     world.set_slots(16);
     for len in 60..160 {
@@ -250,13 +249,13 @@ fn inv_11_a_start_is_put_off_only_below_both_bounds() {
         stage.add(&settings, 100, true, false),
         Decision::Start(Flush::Bytes)
     );
-    // More was coming, and that was all.
+    // `xmit_more` ends.
     let mut stage = begun(&[60]);
     assert_eq!(
         stage.add(&settings, 60, false, false),
         Decision::Start(Flush::XmitEnd)
     );
-    // Nobody is in the way of a lone one.
+    // A single packet of an idle device.
     let mut stage = begun(&[]);
     assert_eq!(
         stage.add(&settings, 60, false, true),
@@ -277,7 +276,7 @@ fn inv_12_the_last_of_a_stage_empties_it() {
         world.send(cpu, 0);
         assert_eq!(world.queues[0].stages[cpu].count(), 0);
         assert_eq!(world.queues[0].doorbells, [Flush::Count]);
-        // The count begins anew.
+        // The count restarts.
         world.send(cpu, 0);
         assert_eq!(world.queues[0].stages[cpu].count(), 1);
         world.drain();
@@ -294,7 +293,7 @@ fn inv_13_a_stage_is_dropped_when_another_will_start() {
     let doorbells = world.queues[0].doorbells.len();
     world.send(1, 0);
     assert_eq!(world.queues[0].stages[1].count(), 0);
-    // Its rollup comes in vain.
+    // Its rollup has nothing to start.
     assert!(world.rollup(1));
     assert_eq!(world.queues[0].doorbells.len(), doorbells);
     world.drain();
@@ -312,7 +311,7 @@ fn inv_14_where_a_poll_is_due_only_the_bound_rings() {
     world.send(0, 0);
     assert_eq!(world.queues[0].doorbells, [Flush::Idle, Flush::Count]);
     world.drain();
-    // What is left is the poll's, which needs no doorbell.
+    // The poll starts the remaining packet without a doorbell.
     assert_eq!(world.queues[0].doorbells.len(), 2);
 }
 
@@ -336,7 +335,7 @@ fn inv_16_a_start_does_not_wait_for_the_other_side() {
     let mut world = World::new(0);
     world.send(0, 0);
     world.begin_poll(0, 64);
-    // While the first is carried, the second gets a slot and a doorbell.
+    // While the poll holds the first frame, the second gets a slot and a doorbell.
     world.send(1, 0);
     assert_eq!(world.queues[0].tx.ring().used(), 2);
     assert_eq!(world.queues[0].doorbells.len(), 2);
@@ -404,7 +403,7 @@ fn inv_19_a_doorbell_covers_what_comes_until_its_poll() {
     for _ in 0..5 {
         world.send(0, 0);
     }
-    assert!(!world.cpus[0].rollup, "nobody else is needed");
+    assert!(!world.cpus[0].rollup, "no rollup is needed");
     world.begin_poll(0, 64);
     assert_eq!(world.queues[0].stages[0].armed(), Armed::No);
     world.end_poll(0, 0);
@@ -444,7 +443,7 @@ fn inv_23_a_poll_starts_before_it_carries_and_after() {
     }
     assert!(!world.queues[0].tx.subqueue().is_empty());
     world.begin_poll(0, 8);
-    // Before: what was staged. The ring is full, and the rest waits for slots.
+    // Before: the staged packets. The ring is full, and the rest waits for slots.
     assert_eq!(world.queues[0].tx.ring().free(), 0);
     assert_eq!(world.queues[0].tx.subqueue().len(), 21 - 16);
     world.end_poll(0, 0);
@@ -454,7 +453,7 @@ fn inv_23_a_poll_starts_before_it_carries_and_after() {
 }
 
 #[test]
-fn inv_24_nobody_is_scheduled_for_nothing() {
+fn inv_24_no_poll_is_scheduled_without_work() {
     let mut world = World::new(16);
     assert!(!world.kick(0));
     world.send(0, 0);
@@ -470,7 +469,7 @@ fn inv_26_what_was_changed_starts_again() {
     world.set_slots(64);
     assert!(world.queues[0].poll && world.queues[0].tx.started());
     world.drain();
-    // The line is mended.
+    // The carrier returns.
     let mut world = full_ring(20, true);
     world.begin_poll(0, 4);
     world.set_carrier(false);
@@ -516,7 +515,7 @@ fn inv_27_a_stage_is_armed_once() {
             assert!(first(&mut stage, &settings));
             assert!(!second(&mut stage, &settings) && !second(&mut stage, &timed));
             assert_eq!(stage.armed(), armed);
-            // What ends it clears all.
+            // Disarming clears the stage.
             assert_eq!(stage.disarm(), armed);
             assert_eq!((stage.count(), stage.armed()), (0, Armed::No));
             assert_eq!(
@@ -526,7 +525,7 @@ fn inv_27_a_stage_is_armed_once() {
             );
         }
     }
-    // To be started by another does not disarm it.
+    // A start by another CPU does not disarm it.
     let mut stage = Stage::default();
     stage.add(&settings, 60, true, false);
     stage.clear();
@@ -543,7 +542,7 @@ fn inv_29_a_rollup_visits_all_its_stages() {
         assert_eq!(world.queues[queue].stages[ELSEWHERE].count(), 2);
     }
     world.begin_rollup(ELSEWHERE);
-    // What is staged meanwhile, where it was already, is for the next time.
+    // A packet staged meanwhile, in a stage visited before, is for the next rollup.
     world.visit(ELSEWHERE);
     world.send(ELSEWHERE, 0);
     world.check();
@@ -560,7 +559,7 @@ fn inv_29_a_rollup_visits_all_its_stages() {
 
 #[test]
 fn inv_30_a_rollup_leaves_others_business_alone() {
-    // The interlock is owned, the ring is full, the line is cut: World::visit() looks.
+    // `World::visit` checks: no start with an owned interlock, a full ring or no carrier.
     let mut world = World::new(16);
     world.send(1, 0);
     world.send(1, 0);
@@ -577,7 +576,7 @@ fn inv_31_company_is_waited_for_until_the_round_ends() {
     assert!(world.queues[0].doorbells.is_empty());
     world.softirq();
     assert_eq!(world.queues[0].delivered().len(), 1);
-    // W8: or as long as the user says, whatever the context.
+    // W8: or for `stage_usecs`, in any context.
     world.set(Param::StageUsecs, 100);
     world.send(ELSEWHERE, 0);
     world.softirq();
@@ -593,8 +592,8 @@ fn inv_31_company_is_waited_for_until_the_round_ends() {
 fn inv_31_a_doorbell_does_not_end_the_time() {
     let mut world = World::new(16);
     world.set(Param::StageUsecs, 100);
-    // A full frame does not wait. Neither at home nor elsewhere does its doorbell have what
-    // comes next leave when the round ends.
+    // A full frame does not wait. Its doorbell, local or remote, does not flush the next packet
+    // at the end of the round.
     for cpu in [0, ELSEWHERE] {
         let began = world.now;
         let delivered = world.queues[0].delivered().len();
@@ -648,7 +647,7 @@ fn inv_33_going_down_disarms_all_stages() {
     for queue in &world.queues {
         assert!(queue.stages.iter().all(|stage| stage.armed() == Armed::No));
     }
-    // And what is armed after that is armed once: World::arm() looks.
+    // A stage that is armed after that is armed once: `World::arm` checks.
     world.set_up(true);
     for cpu in 0..CPUS {
         world.send(cpu, 0);
@@ -663,13 +662,13 @@ fn inv_33_going_down_disarms_all_stages() {
 fn inv_34_packets_never_exceed_their_limit() {
     let mut queue = subqueue(3, 1000, &[N, N, P]);
     assert_eq!(enqueue(&mut queue, Class::Norm, 100), None);
-    // A prepended one is not refused.
+    // A prepended packet is not refused.
     let packet = queue.dequeue().unwrap();
     assert_eq!(enqueue(&mut queue, Class::Norm, 100), Some(vec![]));
     queue.prepend(packet);
     assert_eq!((queue.len(), queue.len_max()), (4, 4));
     order(&mut queue);
-    // Bytes, by one packet, as they are looked at before.
+    // Bytes by one packet, as the limit is checked before it is added.
     let mut queue = subqueue(9, 150, &[N]);
     assert_eq!(enqueue(&mut queue, Class::Norm, 1500), Some(vec![]));
     assert_eq!(queue.bytes(), 1600);
@@ -690,14 +689,14 @@ fn inv_35_norm_is_refused_by_a_full_queue() {
 fn inv_36_prio_evicts_the_head_of_norm() {
     let mut queue = subqueue(4, 1000, &[P, N, N, N]);
     assert_eq!(enqueue(&mut queue, Class::Prio, 100), Some(vec![1]));
-    // It has its half now.
+    // Prio has its half now.
     assert_eq!(enqueue(&mut queue, Class::Prio, 100), None);
     assert_eq!(order(&mut queue), [0, 100, 2, 3]);
-    // Its half of the bytes.
+    // Half of the bytes.
     let mut queue = subqueue(9, 400, &[P, P, N, N]);
     assert_eq!(enqueue(&mut queue, Class::Prio, 100), None);
     order(&mut queue);
-    // A long one takes the place of several short ones.
+    // A long packet evicts several short ones.
     let mut queue = subqueue(9, 400, &[P, N, N, N]);
     assert_eq!(enqueue(&mut queue, Class::Prio, 101), Some(vec![1, 2]));
     order(&mut queue);
@@ -711,7 +710,7 @@ fn inv_36_prio_never_evicts_prio() {
 }
 
 #[test]
-fn inv_36_who_is_evicted_is_counted() {
+fn inv_36_evicted_packets_are_counted() {
     // W2.
     let mut world = full_ring(0, false);
     world.set(Param::QueueLen, 4);
@@ -758,7 +757,7 @@ fn inv_38_norm_is_not_starved() {
     let order = order(&mut queue);
     assert_eq!(order.iter().position(|id| *id == 0), Some(run));
     assert_eq!(order.iter().position(|id| *id == 1), Some(2 * run + 1));
-    // What left while there was none does not count, but for the last.
+    // Of prio packets that left before norm had one, only the last counts.
     let mut queue = subqueue(100, 100_000, &vec![P; 3 * run]);
     for _ in 0..run {
         queue.dequeue().map(Pkt::end);
@@ -844,7 +843,7 @@ fn inv_39_order_within_a_class_survives_what_comes_back() {
         world.pass(RETRY);
         world.send(0, 0);
     }
-    // World::end_poll() compares the order.
+    // `World::end_poll` compares the order.
     world.drain();
 }
 
@@ -873,9 +872,9 @@ fn inv_43_purge_leaves_nothing_and_cuts_at_once() {
         }
     }
     world.begin_poll(0, 3);
-    // First nobody may send on any queue, then all are purged: World does as rust/spans.
+    // As in rust/spans: first all queues refuse packets, then they are purged.
     world.set_carrier(false);
-    assert_eq!(world.queues[0].inside(), 3, "they are carried");
+    assert_eq!(world.queues[0].inside(), 3, "held by the poll");
     assert_eq!(world.queues[1].inside(), 0);
     world.end_poll(0, 0);
     assert_eq!(world.queues[0].delivered().len(), 3);
@@ -922,7 +921,7 @@ fn inv_45_limits_follow_the_stages() {
 
 #[test]
 fn inv_46_a_mapping_depends_on_the_cpu_alone() {
-    // 40: so a flow keeps its order as long as it stays on one CPU.
+    // 40: a flow keeps its order as long as it stays on one CPU.
     for queues in 1..9 {
         for cpu in 0..64 {
             assert_eq!(Mapping::Default.queue(cpu, queues), 0);
@@ -960,7 +959,7 @@ fn inv_49_a_queue_always_holds_something() {
 // --- watchdog --------------------------------------------------------------------------------
 
 #[test]
-fn inv_50_nobody_watches_an_empty_ring() {
+fn inv_50_an_empty_ring_is_not_watched() {
     let mut world = World::new(0);
     for _ in 0..20 {
         world.send(0, 0);
@@ -969,13 +968,13 @@ fn inv_50_nobody_watches_an_empty_ring() {
             assert!(!world.watchdog_check(0));
         }
     }
-    // Nor a line that is cut, whatever came back.
+    // Nor a ring without a carrier, also if frames came back.
     world.send(0, 0);
     world.send(0, 0);
     world.begin_poll(0, 2);
     world.set_carrier(false);
     world.end_poll(0, 1);
-    // 43: what comes back is not kept for a line that is mended some day.
+    // 43: frames that come back are not kept for a later carrier.
     assert_eq!(world.queues[0].count(End::Purged), 1);
     assert_eq!(world.queues[0].tx.ring().used(), 0);
     for _ in 0..2 * WATCHDOG_SECONDS {
@@ -1017,7 +1016,7 @@ fn inv_51_frames_that_come_back_are_watched() {
     let mut world = World::new(0);
     world.send(0, 0);
     world.begin_poll(0, 1);
-    // All are carried: there is nothing to reset.
+    // The poll holds all frames: there is nothing to reset.
     while !world.watchdog_check(0) {}
     world.end_poll(0, 1);
     for _ in 1..WATCHDOG_SECONDS {

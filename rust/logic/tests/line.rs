@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line of a device: its queues share it, and frames that have left on it are no longer
-//! their senders' business.
+//! The line of a device: its queues share it, and frames that have left on it are not charged
+//! to their senders any more.
 
 mod common;
 
@@ -17,7 +17,7 @@ use std::{cell::RefCell, rc::Rc};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// 100 Mbit/s: 80 ns for each byte.
+/// 100 Mbit/s: 80 ns a byte.
 const RATE: Line = Line {
     rate_mbit: 100,
     delay: 0,
@@ -28,7 +28,7 @@ struct Sender {
     ring: Ring<List>,
     len: usize,
     headers: usize,
-    /// So much later than it should a poll comes.
+    /// Delay of each poll, in nanoseconds.
     late: u64,
     poll: u64,
     /// Bytes on the line.
@@ -71,12 +71,12 @@ impl Sender {
         self.poll = match self.ring.again() {
             Again::At(at) => at + self.late,
             Again::AtOnce => now,
-            Again::Never => panic!("it has frames"),
+            Again::Never => panic!("the ring has frames"),
         };
     }
 }
 
-/// Senders on one line for as long, which they fill and do not overfill.
+/// Runs senders on one line for `time`. Together they use all of its rate, and no more.
 fn share(senders: &mut [Sender], time: u64) {
     let ledger = Rc::default();
     let mut occupancy = Occupancy::default();
@@ -121,7 +121,7 @@ fn queues_share_a_line_whatever_their_frames_and_slots() {
         [1000, 1500, 700],
         [60, 1500, 65_000],
     ] {
-        // A turn is no longer than the ring, so that holds the longest frame in short ones.
+        // A turn is no longer than the ring, so the ring holds the longest frame in short ones.
         let mut senders: Vec<_> = [2048, 64, 16]
             .iter()
             .zip(lengths)
@@ -129,7 +129,7 @@ fn queues_share_a_line_whatever_their_frames_and_slots() {
             .collect();
         share(&mut senders, 5 * SECOND);
         assert_even(&senders);
-        // In turn: no queue waits for more than a turn of each other one, which is as long as
+        // In turn: no queue waits for more than one turn of each other queue, which is as long as
         // their longest frame.
         let longest = *lengths.iter().max().unwrap() as u64;
         for sender in &senders {
@@ -162,7 +162,7 @@ fn late_timers_leave_no_gap() {
     share(&mut senders, SECOND);
 }
 
-/// A queue that is polled later than others loses a part of its share, and not more.
+/// A queue that is polled late loses a part of its share, and not more.
 #[test]
 fn a_late_timer_starves_no_queue() {
     for lengths in [[1500, 1500], [60, 1500], [1500, 60], [1500, 9000]] {
@@ -186,7 +186,7 @@ fn each_segment_has_headers() {
     assert_even(&senders);
 }
 
-/// One that comes late is no worse off, and one that is gone holds nothing.
+/// A queue that starts late loses nothing, and an idle one reserves nothing.
 #[test]
 fn a_turn_is_not_saved_up() {
     let ledger = Rc::default();
@@ -197,21 +197,21 @@ fn a_turn_is_not_saved_up() {
         busy.poll(now, &mut occupancy, &ledger);
         now = busy.poll;
     }
-    // After a second in which it had nothing to send another queue waits for one frame.
+    // After an idle second another queue waits for one frame.
     let mut ring: Ring<List> = Ring::new(16, RATE);
     assert!(ring
         .post(Pkt::new(&ledger, 0, Class::Norm, 1500), || now)
         .is_ok());
     ring.take(64, || now, || &mut occupancy, leave);
     let Again::At(leaves) = ring.again() else {
-        panic!("it has a frame");
+        panic!("the ring has a frame");
     };
     assert!(leaves <= now + 2 * 80 * 1500);
     ring.reset().end();
     busy.ring.reset().end();
 }
 
-/// A world whose line has this rate and delay.
+/// Creates a world with this rate and delay of the line.
 fn world(rate: u32, delay: u32) -> World {
     let mut world = World::new(0);
     world.set(Param::RateMbit, rate);
@@ -248,7 +248,7 @@ fn frames_that_travel_are_not_limited() {
             }
         }
         assert_eq!(left(&world), (0, 0));
-        // They keep their slots.
+        // Their slots stay in use.
         assert_eq!(world.queues[0].tx.ring().used(), 10);
         world.settle();
         assert_eq!(left(&world), (0, 10));
@@ -274,7 +274,7 @@ fn frames_that_travel_are_lost_with_the_carrier_once() {
 
 #[test]
 fn a_full_line_stops_no_queue_for_long() {
-    // A ring of 16 slots, 12 frames of which are under way.
+    // A ring of 16 slots, with 12 frames on the line.
     let mut world = world(100, 12 * 80);
     world.set_slots(16);
     world.queues[0].qdisc = true;
@@ -298,11 +298,11 @@ fn a_full_line_stops_no_queue_for_long() {
     world.drain();
 }
 
-/// What is reserved at a low rate takes the time of a higher one as soon as there is one.
+/// Frames that have reserved time at a low rate leave at a higher one as soon as it is set.
 #[test]
 fn another_rate_is_for_frames_that_wait_for_their_time() {
     for (rate, each) in [(0, 0), (1000, 3_000_000)] {
-        // Three seconds for a frame, of each queue in turn.
+        // Three seconds a frame, of each queue in turn.
         let mut world = world(1, 0);
         for _ in 0..3 {
             for queue in 0..2 {
@@ -310,7 +310,7 @@ fn another_rate_is_for_frames_that_wait_for_their_time() {
             }
         }
         world.softirq();
-        // The first one has left, if no poll has seen it.
+        // The first one has left, though no poll has seen it.
         world.pass(3 * SECOND);
         world.set(Param::RateMbit, rate);
         let end = 3 * SECOND + 5 * each;
@@ -325,7 +325,7 @@ fn another_rate_is_for_frames_that_wait_for_their_time() {
     }
 }
 
-/// Also if the ring is never empty.
+/// The ring is never empty.
 #[test]
 fn frames_leave_a_line_that_is_none_any_more() {
     let ledger = Rc::default();
@@ -335,7 +335,7 @@ fn frames_leave_a_line_that_is_none_any_more() {
     };
     let mut ring: Ring<List> = Ring::new(64, line);
     let mut occupancy = Occupancy::default();
-    // Bytes that byte queue limits count.
+    // Bytes charged to byte queue limits.
     let mut limited = 0;
     let mut delivered = Vec::new();
     let mut at_once = Vec::new();
@@ -347,7 +347,7 @@ fn frames_leave_a_line_that_is_none_any_more() {
         }
         let batch = ring.take(8, || now, || &mut occupancy, leave);
         limited -= batch.left;
-        // Others come while these are carried.
+        // More frames are posted while a poll holds these.
         at_once.push(ring.takes_at_once(1));
         for id in [2 * round, 2 * round + 1] {
             let frame = Pkt::new(&ledger, id, Class::Norm, 1000);
@@ -369,7 +369,7 @@ fn frames_leave_a_line_that_is_none_any_more() {
 
 #[test]
 fn waiting_for_a_turn_is_no_hang() {
-    // Three seconds for a frame, of each queue in turn.
+    // Three seconds a frame, of each queue in turn.
     let mut world = world(1, 0);
     for _ in 0..3 {
         for queue in 0..2 {
@@ -380,7 +380,7 @@ fn waiting_for_a_turn_is_no_hang() {
     for second in 0..18 {
         for queue in 0..2 {
             let now = world.now;
-            let tick = world.queues[queue].tx.watchdog_check(|| now);
+            let check = world.queues[queue].tx.watchdog_check(|| now);
             assert!(
                 matches!(tick, WatchdogCheck::Busy | WatchdogCheck::Idle),
                 "after {second} seconds"
@@ -396,7 +396,7 @@ fn waiting_for_a_turn_is_no_hang() {
     );
     assert_eq!(world.now, 18 * SECOND);
 
-    // A ring that hangs does, whatever the line.
+    // A ring that hangs times out, whatever the line.
     world.queues[0].stalled = true;
     world.send(0, 0);
     world.softirq();

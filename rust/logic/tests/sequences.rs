@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random sequences of all that can happen to a device, and all short ones of what
-//! happens most, against plain lists; subqueue, stage and ring against naive ones.
+//! Random sequences of all events of a device, and all short sequences of the most frequent
+//! ones, against plain lists; subqueue, stage and ring against simple models.
 
 mod common;
 
@@ -17,7 +17,7 @@ use spans_logic::{
 };
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-/// So many cases, or fewer where `PROPTEST_CASES` says so.
+/// Returns the configuration for `cases` cases, or fewer if `PROPTEST_CASES` is smaller.
 fn config(cases: u32) -> ProptestConfig {
     let bound = std::env::var("PROPTEST_CASES").ok();
     let bound = bound.and_then(|bound| bound.parse().ok());
@@ -94,7 +94,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Lets it happen, if it can.
+/// Applies an event, if it can happen.
 fn happen(world: &mut World, op: &Op) {
     match *op {
         Op::Send(cpu, queue, class, len, more) => {
@@ -114,7 +114,7 @@ fn happen(world: &mut World, op: &Op) {
         Op::Slots(slots) => world.set_slots(slots),
         Op::Qdisc(queue, qdisc) => {
             let queue = &mut world.queues[queue];
-            // With packets waiting, one that comes may find no room.
+            // With packets inside, a queue that gets a qdisc might refuse a packet.
             if queue.inside() == 0 {
                 queue.qdisc = qdisc;
             }
@@ -165,7 +165,7 @@ proptest! {
         world.drain();
     }
 
-    /// What joins others without a dispatch has the same lot as with one.
+    /// A packet that joins a stage without a dispatch ends as with one.
     #[test]
     fn inv_11_to_join_is_to_dispatch_and_wait(count in 0..20u32, ops in vec(op(), 1..100)) {
         let ends = [true, false].map(|joins| {
@@ -181,7 +181,7 @@ proptest! {
         prop_assert_eq!(&ends[0], &ends[1]);
     }
 
-    /// Also of the state that it leaves.
+    /// `join` decides as `add`, and leaves the same state.
     #[test]
     fn inv_11_a_packet_waits_only_below_all_bounds(
         count in 0..6usize,
@@ -209,7 +209,7 @@ proptest! {
             }
             match decision {
                 Decision::Start(_) => stage.clear(),
-                // 27: armed once. 8: and armed.
+                // 27: armed once. 8: armed.
                 Decision::Arm | Decision::ArmTimer => {
                     prop_assert_eq!(twin.armed(), stage::Armed::No);
                     prop_assert_eq!(decision == Decision::Arm, wait == 0);
@@ -246,28 +246,28 @@ proptest! {
             if count <= 1 || wait == 0 && cpu == world.queues[0].home {
                 prop_assert_eq!(rung, wanted);
             } else if wait == 0 {
-                // Elsewhere than at home the last ones cannot know that the poll comes.
+                // On other CPUs than the owner the poll does not cover the last packets.
                 prop_assert!(rung == wanted || rung == wanted + 1);
             } else {
-                // The poll that comes for the others takes the last ones along.
+                // The poll of the others starts the last packets, too.
                 prop_assert_eq!(rung, (k / count as usize).max(1));
             }
         }
         world.drain();
     }
 
-    /// W8. A new time counts at once.
+    /// W8. A new `stage_usecs` applies at once.
     #[test]
-    fn inv_31_nobody_waits_longer_than_is_said(
+    fn inv_31_no_packet_is_staged_longer_than_stage_usecs(
         count in 2..20u32,
         usecs in vec(0..50u32, 3),
         sends in vec((0..30_000u64, 0..CPUS, 0..QUEUES, class(), 28..1528usize, any::<bool>()), 1..80),
     ) {
         let mut world = World::new(count);
-        // Until when each packet is to have left.
+        // The latest time at which each packet may leave.
         let mut latest = Vec::new();
         let mut seen = [0; QUEUES];
-        // All that happens until then.
+        // Runs all events until `end`.
         let mut until = |world: &mut World, latest: &[u64], end: u64| loop {
             world.softirq();
             for (queue, seen) in world.queues.iter().zip(&mut seen) {
@@ -297,7 +297,7 @@ proptest! {
     }
 }
 
-/// What may follow in [`all_short_sequences`].
+/// The events of [`all_short_sequences`].
 const STEPS: [Op; 9] = [
     Op::Send(0, 0, Class::Norm, 60, false),
     Op::Send(1, 0, Class::Norm, 60, false),
@@ -310,7 +310,7 @@ const STEPS: [Op; 9] = [
     Op::Kick(0),
 ];
 
-/// All sequences of so many steps, begun with so many packets in the queue.
+/// Runs all sequences of `length` events, after `before` packets were sent.
 fn all_short_sequences(length: u32, before: usize, qdisc: bool) {
     let steps = STEPS.len();
     for sequence in 0..steps.pow(length) {
@@ -339,16 +339,16 @@ fn inv_04_no_lost_wakeup_in_any_short_sequence() {
 
 #[test]
 fn inv_25_a_full_ring_is_refilled_in_any_short_sequence() {
-    // A ring of 256 slots, of which one or none is free.
+    // A ring of 256 slots, with one or none free.
     all_short_sequences(2, 255, false);
     all_short_sequences(2, 258, true);
 }
 
-/// A subqueue of numbers, as slow as it is simple.
+/// A simple and slow model of a subqueue, of numbers.
 #[derive(Default)]
 struct NaiveSubqueue {
     prepended: Option<(usize, usize)>,
-    /// In the order in which they came.
+    /// In order of arrival.
     waiting: Vec<(usize, Class, usize)>,
     run: u32,
 }
@@ -371,7 +371,7 @@ impl NaiveSubqueue {
         self.len() >= limits.packets || self.bytes() >= limits.bytes
     }
 
-    /// Who goes for a packet that comes, or `None` if it cannot come.
+    /// Removes and returns the packets evicted for a new one, or returns `None` if it is refused.
     fn victims(&mut self, class: Class, len: usize, limits: Limits) -> Option<Vec<usize>> {
         if !self.is_full(limits) {
             return Some(Vec::new());
@@ -405,7 +405,7 @@ impl NaiveSubqueue {
                 self.run += 1;
                 prio
             }
-            // The run counts from the last time that norm had a chance.
+            // The run restarts with each packet of prio while norm is empty.
             (Some(prio), None) => {
                 self.run = 1;
                 prio
@@ -444,7 +444,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Where a frame of a ring is, and a time: posted then, left then, arrives then.
+/// The state of a frame in a ring, with the time at which it was posted, leaves or arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Ready,
@@ -513,8 +513,8 @@ proptest! {
                     prop_assert_eq!(&victims, &naive.victims(class, len, limits));
                     if victims.is_some() {
                         naive.waiting.push((id, class, len));
-                        // 34: one packet more than the bytes, and no growth beyond that but
-                        // for a prio packet that is longer than all of norm.
+                        // 34: at most one packet beyond the bytes, and no more growth, but for a
+                        // prio packet longer than all of norm.
                         prop_assert!(queue.bytes() < limits.bytes + len || queue.bytes() <= was
                             || naive.of(Class::Norm).is_none());
                     }
@@ -561,18 +561,18 @@ proptest! {
         prop_assert!(ledger.borrow().silent.is_empty());
     }
 
-    /// The slots that push back, and the line.
+    /// Slots, backpressure and the line.
     #[test]
     fn a_ring_is_as_a_naive_one(slots in 1..30usize, steps in vec(step(), 1..200)) {
         let ledger = Rc::new(RefCell::default());
         let mut ring: Ring<List> = Ring::new(slots, Line::default());
         let mut occupancy = Occupancy::default();
-        // The naive one: numbers, lengths and places, in order.
+        // The model: numbers, lengths and places, in order.
         let mut posted: VecDeque<(usize, usize, Place)> = VecDeque::new();
         let mut flying: VecDeque<Pkt> = VecDeque::new();
         let (mut slots, mut line) = (slots, Line::default());
         let (mut now, mut free_at, mut next) = (0, 0, 0);
-        // All behind a frame that came over the line do.
+        // Frames behind one that came over the line go over it, too.
         let mut travelled = false;
         for step in steps {
             let over = |(_, _, place): &(usize, usize, Place)| *place != Place::Ready;
@@ -644,7 +644,7 @@ proptest! {
                         });
                     }
                     prop_assert_eq!(batch.left, left);
-                    // Those of one kind go together.
+                    // A batch has frames that came over the line, or that did not, never both.
                     let mut ready = posted.iter().filter(|(.., place)| *place == Place::Ready).count();
                     if travelled || ready == 0 && flying.is_empty() {
                         let arrived = posted.iter().skip(ready)
@@ -653,7 +653,7 @@ proptest! {
                         travelled |= arrived > 0;
                         ready += arrived;
                     }
-                    // What is not taken stays ready.
+                    // Frames that are not taken stay ready.
                     posted.iter_mut().take(ready).for_each(|(.., place)| *place = Place::Ready);
                     let taken: Vec<_> = posted.drain(..ready.min(budget)).map(|(id, ..)| id).collect();
                     prop_assert_eq!(batch.frames.ids(), &taken[..]);
@@ -707,7 +707,7 @@ proptest! {
             prop_assert_eq!(ring.slots(), slots);
             prop_assert_eq!(ring.has_posted(), !posted.is_empty());
             prop_assert!(ring.used_max() >= ring.used());
-            // In order: the first of each kind tells.
+            // In order: the first frame of each state has the earliest time.
             let first = |time: fn(&Place) -> Option<u64>| posted.iter().find_map(|(.., place)| time(place));
             let waits = first(|place| if let Place::Waiting(at) = place { Some(*at) } else { None });
             let leaves = first(|place| if let Place::Sending(at) = place { Some(*at) } else { None });

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests share: packets that tell when somebody drops them without a word,
-//! and the driver around the state machines, as `rust/spans` is one, in a world
-//! without a kernel.
+//! Shared by the tests: packets that record a drop which was not accounted for, and a model of
+//! the driver around the state machines (`rust/spans`) without a kernel.
 //!
-//! [`World`] knows what is pending and lets a test choose what happens next. After
-//! each thing that happens, [`World::check`] compares what the state machines say
-//! with plain lists of packet numbers.
+//! [`World`] holds the pending polls, rollups and timers, and lets a test choose the next event.
+//! After each event, [`World::check`] compares the state machines with plain lists of packet
+//! numbers.
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
@@ -28,14 +27,14 @@ pub(crate) const MTU: usize = 1500;
 /// As in `rust/spans/queue.rs`.
 pub(crate) const RETRY: u64 = 50_000;
 
-/// Where packets are.
+/// The accounting of all packets.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// How many were made and have not come to an end.
+    /// Number of packets that were created and have not ended.
     pub(crate) live: usize,
-    /// Those that were just dropped by somebody.
+    /// Packets that were dropped without [`Pkt::end`].
     pub(crate) silent: Vec<usize>,
-    /// How often one was taken out of a list.
+    /// How often a packet was taken out of a list.
     pub(crate) taken: usize,
 }
 
@@ -46,9 +45,9 @@ pub(crate) struct Pkt {
     pub(crate) class: Class,
     pub(crate) len: usize,
     pub(crate) time: u64,
-    /// Its frames have so many bytes more than it has.
+    /// Bytes that its frames have beyond `len`: the headers of its segments.
     pub(crate) headers: usize,
-    /// When it left on a line, its sender was told.
+    /// It has left on a line, and its sender was released.
     pub(crate) left: bool,
     ended: bool,
     ledger: Rc<RefCell<Ledger>>,
@@ -61,7 +60,7 @@ impl Pkt {
             id,
             class,
             len,
-            time: u64::MAX, // anything, until a time is noted
+            time: u64::MAX, // not set yet
             headers: 0,
             left: false,
             ended: false,
@@ -69,7 +68,7 @@ impl Pkt {
         }
     }
 
-    /// Ends it, as it should be.
+    /// Ends the packet, accounted for. Returns its number.
     pub(crate) fn end(mut self) -> usize {
         self.ended = true;
         self.ledger.borrow_mut().live -= 1;
@@ -109,7 +108,7 @@ impl List {
         self.0.iter().map(|packet| packet.id).collect()
     }
 
-    /// Ends all.
+    /// Ends all packets.
     pub(crate) fn end(self) -> Vec<usize> {
         self.0.into_iter().map(Pkt::end).collect()
     }
@@ -139,7 +138,7 @@ impl Packets for List {
     }
 }
 
-/// Where a packet came to its end.
+/// How a packet ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Delivered,
@@ -148,58 +147,57 @@ pub(crate) enum End {
     Expired,
 }
 
-/// What the poll carries, without the lock.
+/// The frames that a poll forwards, without the lock.
 #[derive(Debug)]
 pub(crate) struct Carried {
     pub(crate) frames: List,
 }
 
-/// Tells the sender of a packet that it has left, which happens once.
+/// Releases the sender of a packet that has left, which happens once.
 pub(crate) fn leave(packet: &mut Pkt) {
     assert!(!packet.left, "a packet leaves twice");
     packet.left = true;
 }
 
-/// One queue and what surrounds it.
+/// One queue and its surroundings.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) tx: Transmit<List>,
     /// One for each CPU.
     pub(crate) stages: Vec<Stage>,
-    /// The CPU of the poll.
+    /// The owner CPU.
     pub(crate) home: usize,
     /// The poll is scheduled.
     pub(crate) poll: bool,
-    /// The poll is to look at the transmit side.
+    /// `tx_pending`: the poll has work on the transmit side.
     pub(crate) rung: bool,
-    /// The poll has a timer, which fires then.
+    /// When the timer of the poll fires.
     pub(crate) line: Option<u64>,
     pub(crate) carried: Option<Carried>,
-    /// The ring hangs.
+    /// The ring hangs (debugfs `stall`).
     pub(crate) stalled: bool,
     pub(crate) qdisc: bool,
-    /// The stack may not send.
+    /// The stack holds packets back.
     pub(crate) stopped: bool,
     pub(crate) doorbells: Vec<Flush>,
 
     // The oracle.
-    /// Packets taken in and not ended, in the order in which they came: of prio, of
-    /// norm.
+    /// Packets accepted and not ended, in order of arrival: of prio, of norm.
     inside: [VecDeque<usize>; 2],
     pub(crate) given: usize,
-    /// Who ended, in that order.
+    /// The packets that ended, in that order.
     pub(crate) ends: Vec<(usize, End)>,
-    /// Bytes that were taken in, that were said to go into the ring, and that left the
+    /// Bytes that were accepted, that were reported as posted to the ring, and that left the
     /// subqueue otherwise.
     bytes_in: usize,
     bytes_posted: usize,
     bytes_ended: usize,
-    /// Bytes in the ring that byte queue limits know of.
+    /// Bytes in the ring that are charged to byte queue limits.
     pub(crate) limited: usize,
-    /// Some of these were forgotten while a poll carried them.
+    /// `limited` was reset while a poll held frames.
     forgotten: bool,
-    /// Seconds without news while frames wait in the ring, and while the ring is in
-    /// use or is to be.
+    /// Seconds without a completion while frames wait in the ring, and while the ring is in use
+    /// or a start is scheduled.
     hung: u32,
     quiet: u32,
 }
@@ -215,30 +213,30 @@ fn number(class: Class) -> usize {
     }
 }
 
-/// When a timer fires that is to fire at `at`: one that is running may come earlier.
+/// Returns the earlier one of a pending timer and `at`.
 fn earlier(timer: Option<u64>, at: u64) -> Option<u64> {
     Some(timer.map_or(at, |timer| timer.min(at)))
 }
 
 impl Queue {
-    /// How many packets are inside.
+    /// Returns the number of packets inside.
     pub(crate) fn inside(&self) -> usize {
         self.inside.iter().map(VecDeque::len).sum()
     }
 
-    /// Bytes went into the ring.
+    /// Accounts for bytes that were posted to the ring.
     fn posted(&mut self, bytes: usize) {
         self.bytes_posted += bytes;
         self.limited += bytes;
     }
 
-    /// Bytes left.
+    /// Accounts for bytes that left.
     fn left(&mut self, bytes: usize) {
         assert!(self.limited >= bytes || self.forgotten, "bytes leave twice");
         self.limited = self.limited.saturating_sub(bytes);
     }
 
-    /// The ring is emptied, but for what is carried.
+    /// Accounts for a reset of the ring; frames that a poll holds stay.
     fn forget(&mut self) {
         self.limited = 0;
         self.forgotten |= self.carried.is_some();
@@ -248,28 +246,28 @@ impl Queue {
         self.ends.push((id, end));
     }
 
-    /// The numbers of those that were delivered.
+    /// Returns the numbers of the delivered packets.
     pub(crate) fn delivered(&self) -> Vec<usize> {
         let delivered = self.ends.iter().filter(|(_, end)| *end == End::Delivered);
         delivered.map(|(id, _)| *id).collect()
     }
 
-    /// How many ended so.
+    /// Returns the number of packets that ended like `wanted`.
     pub(crate) fn count(&self, wanted: End) -> usize {
         self.ends.iter().filter(|(_, end)| *end == wanted).count()
     }
 }
 
-/// What a CPU has pending for the device.
+/// The pending work of a CPU for the device.
 #[derive(Debug, Default)]
 pub(crate) struct Cpu {
     /// The bits of its rollup.
     pub(crate) bits: u64,
     /// Its rollup is scheduled.
     pub(crate) rollup: bool,
-    /// Its rollup has a timer, which fires then.
+    /// When the timer of its rollup fires.
     pub(crate) timer: Option<u64>,
-    /// Its rollup is at work, and has these before it.
+    /// The bits that its running rollup has yet to visit.
     pub(crate) visiting: u64,
 }
 
@@ -284,14 +282,14 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) up: bool,
     pub(crate) carrier: bool,
-    /// Packets may join others without a dispatch.
+    /// Packets may join an armed stage without a dispatch.
     pub(crate) joins: bool,
     /// The class and the length of each packet.
     packets: Vec<(Class, usize)>,
 }
 
 impl World {
-    /// A device that is up, staging `count` packets.
+    /// Creates a device that is up, with `stage_count` set to `count`.
     pub(crate) fn new(count: u32) -> Self {
         let mut config = Config::default();
         config.set(Param::StageCount, count).unwrap();
@@ -346,7 +344,7 @@ impl World {
         queue.poll = true;
     }
 
-    /// Sends a small packet of norm, of which no more is coming.
+    /// Sends a small packet of norm, without `xmit_more`.
     pub(crate) fn send(&mut self, cpu: usize, queue: usize) -> usize {
         self.transmit(cpu, queue, Class::Norm, 60, false)
     }
@@ -374,7 +372,7 @@ impl World {
         let packet = if self.joins {
             match queue.tx.join(&mut queue.stages[cpu], packet, class, more) {
                 Ok(()) => {
-                    // 34: and the next one finds a place, too.
+                    // 34: and the next packet has room, too.
                     assert!(running && !queue.tx.subqueue().is_full());
                     return id;
                 }
@@ -402,7 +400,7 @@ impl World {
         match todo.refused {
             None => assert!(running),
             Some((TxDrop::PrioEvict, victims)) => {
-                // 36: the oldest of norm. Those before them are in the ring by now.
+                // 36: the oldest of norm. The packets before them are in the ring by now.
                 assert!(class == Class::Prio && running);
                 let norm = &mut queue.inside[number(Class::Norm)];
                 let first = victims.0.front().unwrap().id;
@@ -424,14 +422,14 @@ impl World {
                 match why {
                     TxDrop::Down => assert!(!self.up),
                     TxDrop::NoCarrier => assert!(self.up && !self.carrier),
-                    // 9: only if what waited could not be started either.
+                    // 9: only if the queued packets could not be started either.
                     _ => assert!(
                         running
                             && queue.tx.subqueue().is_full()
                             && !(may_start && queue.tx.ring().free() > 0)
                     ),
                 }
-                // With a qdisc nothing is lost.
+                // With a qdisc no packet is lost.
                 assert!(why != TxDrop::Full || !queue.qdisc);
                 for id in packets.end() {
                     queue.ended(id, End::Refused(why));
@@ -466,7 +464,7 @@ impl World {
         }
     }
 
-    /// The rollup of a CPU begins.
+    /// Begins the rollup of a CPU. Returns whether it was scheduled.
     pub(crate) fn begin_rollup(&mut self, cpu: usize) -> bool {
         let cpu = &mut self.cpus[cpu];
         let begins = cpu.rollup && cpu.visiting == 0;
@@ -477,7 +475,7 @@ impl World {
         begins
     }
 
-    /// The rollup of a CPU, which has begun, visits one subqueue.
+    /// Has the running rollup of a CPU visit one subqueue. Returns whether there was one.
     pub(crate) fn visit(&mut self, cpu: usize) -> bool {
         let bits = &mut self.cpus[cpu].visiting;
         if *bits == 0 {
@@ -490,7 +488,7 @@ impl World {
         let queue = &mut self.queues[index];
         let idle = !running || queue.tx.started() || queue.tx.oactive();
         let (doorbell, posted) = queue.tx.rollup(&mut queue.stages[cpu], || now);
-        // 29: no flags are left. 30: another's business is left alone.
+        // 29: no flags are left. 30: no start if the interlock or the ring is in use.
         assert_eq!(queue.stages[cpu].armed(), Armed::No);
         assert_eq!(queue.stages[cpu].count(), 0);
         assert!(!(idle && doorbell.is_some()));
@@ -502,14 +500,14 @@ impl World {
         true
     }
 
-    /// All of a rollup that is scheduled.
+    /// Runs a scheduled rollup to its end.
     pub(crate) fn rollup(&mut self, cpu: usize) -> bool {
         let begins = self.begin_rollup(cpu);
         while self.visit(cpu) {}
         begins
     }
 
-    /// A poll begins, and carries frames from now on.
+    /// Begins a scheduled poll, which holds frames until [`end_poll`](Self::end_poll).
     pub(crate) fn begin_poll(&mut self, index: usize, budget: usize) -> bool {
         let now = self.now;
         let queue = &mut self.queues[index];
@@ -534,7 +532,7 @@ impl World {
         // 21: another start may be scheduled from now on.
         assert!(!queue.tx.started());
         assert!(polled.frames.len() <= budget);
-        // 39: they are the first of their classes.
+        // 39: they are the oldest of their classes.
         let mut first = [0; 2];
         for packet in &polled.frames.0 {
             let class = number(packet.class);
@@ -547,7 +545,7 @@ impl World {
         true
     }
 
-    /// A poll ends. The last `blocked` frames found no room.
+    /// Ends a poll. The last `blocked` frames found no room.
     pub(crate) fn end_poll(&mut self, index: usize, blocked: usize) -> bool {
         let now = self.now;
         let running = self.running();
@@ -570,7 +568,7 @@ impl World {
         queue.left(completed.left);
         queue.forgotten &= completed.again != Again::Never;
         queue.posted(completed.posted);
-        // Nobody would come for them where the line is cut.
+        // Without a carrier no poll would fetch them again.
         assert!(completed.lost.is_empty() || !running);
         assert!(running || !blocked || !completed.lost.is_empty());
         for packet in completed.lost.0 {
@@ -597,19 +595,19 @@ impl World {
         true
     }
 
-    /// All of a poll that is scheduled.
+    /// Runs a scheduled poll to its end.
     pub(crate) fn poll(&mut self, queue: usize, budget: usize) -> bool {
         let begins = self.begin_poll(queue, budget);
         self.end_poll(queue, 0);
         begins
     }
 
-    /// Has the poll start what is queued.
+    /// Schedules a start of the queued packets by the poll. Returns whether it did.
     pub(crate) fn kick(&mut self, index: usize) -> bool {
         let queue = &mut self.queues[index];
         let owned = queue.tx.started();
         let schedule = queue.tx.schedule();
-        // 2: nobody takes the interlock from another.
+        // 2: `schedule` does not take an interlock that is owned.
         assert!(!(schedule && (owned || !self.running())));
         if schedule {
             assert!(self.queues[index].tx.started());
@@ -618,7 +616,7 @@ impl World {
         schedule
     }
 
-    /// Applies what is in `config`.
+    /// Applies `config`.
     fn apply(&mut self) {
         let settings = self.config.settings(MTU, HEADER, CPUS);
         for index in 0..QUEUES {
@@ -629,18 +627,18 @@ impl World {
                 assert!(queue.qdisc && !queue.stopped);
                 queue.stopped = true;
             }
-            // Nothing is lost by that.
+            // No packet is lost.
             assert_eq!(queued, queue.tx.subqueue().len());
             assert_eq!(used, queue.tx.ring().used());
             self.kick(index);
         }
-        // Who waits for the time does not any longer.
+        // Stages that wait for the timer are flushed.
         for cpu in &mut self.cpus {
             cpu.rollup |= cpu.bits != 0;
         }
     }
 
-    /// The user sets something.
+    /// Sets a parameter.
     pub(crate) fn set(&mut self, param: Param, value: u32) {
         if param == Param::RateMbit && value != self.config.get(param) {
             self.line = Occupancy::free_from(self.now);
@@ -659,7 +657,7 @@ impl World {
         queue.bytes_ended += queue.tx.subqueue().bytes();
         queue.forget();
         let packets = queue.tx.purge();
-        // 43: nothing is left but what is carried, and each class is in order.
+        // 43: only the frames that a poll holds are left, and each class is in order.
         let carried = queue.carried.as_ref();
         let carried = carried.map_or(Vec::new(), |carried| carried.frames.ids());
         let mut left: [VecDeque<usize>; 2] = Default::default();
@@ -678,7 +676,7 @@ impl World {
         assert!(queue.tx.subqueue().is_empty() && queue.tx.subqueue().bytes() == 0);
     }
 
-    /// The line is cut or mended.
+    /// Turns the carrier on or off.
     pub(crate) fn set_carrier(&mut self, carrier: bool) {
         if self.carrier == carrier {
             return;
@@ -696,7 +694,7 @@ impl World {
         }
     }
 
-    /// What waits is dropped, and whatever made a ring hang ends.
+    /// `ethtool --reset`: drops all queued packets and ends a stall.
     pub(crate) fn reset(&mut self) {
         if !self.up {
             return;
@@ -710,7 +708,7 @@ impl World {
         }
     }
 
-    /// The device goes up or down.
+    /// Opens or stops the device.
     pub(crate) fn set_up(&mut self, up: bool) {
         if self.up == up {
             return;
@@ -723,7 +721,7 @@ impl World {
             self.up = true;
             return;
         }
-        // Polls and rollups are waited for, and none is running any more.
+        // `ndo_stop` waits for polls and rollups.
         for index in 0..QUEUES {
             self.end_poll(index, 0);
             let queue = &mut self.queues[index];
@@ -753,7 +751,7 @@ impl World {
         }
     }
 
-    /// A second has passed.
+    /// Runs the watchdog's check, one second after the last. Returns whether it reset the ring.
     pub(crate) fn watchdog_check(&mut self, index: usize) -> bool {
         if !self.up {
             return false;
@@ -775,9 +773,9 @@ impl World {
             return false;
         };
         queue.forget();
-        // 51: and no other.
+        // 51: and no other ring is reset.
         assert!(packets.is_empty() || queue.quiet >= WATCHDOG_SECONDS);
-        assert!(self.carrier, "a line that is cut does not hang");
+        assert!(self.carrier, "a ring without a carrier does not hang");
         (queue.hung, queue.quiet) = (0, 0);
         for packet in packets.0 {
             let class = number(packet.class);
@@ -791,7 +789,7 @@ impl World {
         true
     }
 
-    /// Time passes.
+    /// Advances the clock, and fires timers.
     pub(crate) fn pass(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;
         for queue in &mut self.queues {
@@ -808,8 +806,7 @@ impl World {
         }
     }
 
-    /// Everything that is scheduled happens, as in a softirq round: polls first, then
-    /// the rollups.
+    /// Runs everything that is scheduled, as a softirq round: polls first, then the rollups.
     pub(crate) fn softirq(&mut self) {
         for _ in 0..10_000 {
             let mut busy = false;
@@ -832,14 +829,14 @@ impl World {
         panic!("a softirq round does not end");
     }
 
-    /// When the next timer fires.
+    /// Returns when the next timer fires.
     pub(crate) fn next_timer(&self) -> Option<u64> {
         let lines = self.queues.iter().filter_map(|queue| queue.line);
         let timers = self.cpus.iter().filter_map(|cpu| cpu.timer);
         lines.chain(timers).min()
     }
 
-    /// Time passes until nothing is left to happen.
+    /// Advances the clock until no work and no timer is left.
     pub(crate) fn settle(&mut self) {
         for _ in 0..10_000 {
             self.softirq();
@@ -848,10 +845,10 @@ impl World {
                 None => return,
             }
         }
-        panic!("it never ends");
+        panic!("timers never end");
     }
 
-    /// 4, 5, 7, 18: on a device that runs nothing is left lying.
+    /// 4, 5, 7, 18: no packet stays queued on a device that is up and has a carrier.
     pub(crate) fn drain(&mut self) {
         self.set_up(true);
         self.set_carrier(true);
@@ -869,11 +866,11 @@ impl World {
             assert_eq!(queue.given, queue.ends.len());
             let mut ids: Vec<_> = queue.ends.iter().map(|(id, _)| *id).collect();
             ids.sort_unstable();
-            assert!(ids.windows(2).all(|ids| ids[0] < ids[1]), "it ended twice");
+            assert!(ids.windows(2).all(|ids| ids[0] < ids[1]), "ended twice");
             assert!(queue.stages.iter().all(|stage| stage.armed() == Armed::No));
         }
         assert_eq!(self.ledger.borrow().live, 0);
-        // 50: off when there is nothing to watch.
+        // 50: off without work.
         for queue in &mut self.queues {
             assert!(matches!(
                 queue.tx.watchdog_check(|| self.now),
@@ -883,7 +880,7 @@ impl World {
         }
     }
 
-    /// Whether the stage of a CPU is armed by somebody who is coming.
+    /// Returns whether the stage of a CPU is armed, and its flush pending.
     fn flush_is_pending(&self, cpu: usize, index: usize) -> bool {
         let bit = 1 << index;
         let queue = &self.queues[index];
@@ -897,7 +894,7 @@ impl World {
         pending || cpu_.visiting & bit != 0
     }
 
-    /// What always holds.
+    /// Checks the invariants that hold after each event.
     pub(crate) fn check(&mut self) {
         let running = self.running();
         let mut live = 0;
@@ -912,7 +909,7 @@ impl World {
             assert!(tx.ring().used() >= carried);
             assert_eq!(tx.ring().used() > carried, tx.ring().has_posted());
             assert!(tx.ring().used() + tx.ring().free() >= tx.ring().slots());
-            // 10: bytes are counted once on their way.
+            // 10: bytes are counted once.
             assert_eq!(
                 queue.bytes_in,
                 queue.bytes_posted + queue.bytes_ended + tx.subqueue().bytes()
@@ -922,14 +919,14 @@ impl World {
             let mut polls = 0;
             for (cpu, stage) in queue.stages.iter().enumerate() {
                 let pending = self.flush_is_pending(cpu, index);
-                assert_eq!(pending, stage.armed() != Armed::No, "nobody is armed");
-                assert!(pending || stage.count() == 0, "a stage is forgotten");
-                // 12: and never as full as it may be.
+                assert_eq!(pending, stage.armed() != Armed::No, "no flush is pending");
+                assert!(pending || stage.count() == 0, "no flush is pending");
+                // 12: and below its bounds.
                 armed |= pending;
                 polls += usize::from(stage.armed() == Armed::Poll);
             }
             assert!(polls <= 1);
-            // 5, 20: what was scheduled by force is on its way.
+            // 5, 20: a forced start has a scheduled poll.
             assert!(!tx.started() || queue.poll && queue.rung);
             let poll = queue.poll && queue.rung;
             let comes = poll
@@ -938,11 +935,17 @@ impl World {
                 || queue.stalled;
             if running {
                 // 8: covered by the interlock, by completion, or by a stage.
-                assert!(tx.subqueue().is_empty() || comes || armed, "forgotten");
+                assert!(
+                    tx.subqueue().is_empty() || comes || armed,
+                    "no start is due"
+                );
                 assert!(!tx.ring().has_posted() || comes, "a doorbell is missing");
-                assert!(!tx.stopped() || comes || armed, "nobody will wake it");
+                assert!(
+                    !tx.stopped() || comes || armed,
+                    "a stopped queue without a pending poll"
+                );
             }
-            // 7, 25: if the ring is full, somebody will free slots.
+            // 7, 25: a full ring has frames that will free slots.
             assert!(!tx.oactive() || tx.ring().used() > 0);
             assert_eq!(tx.stopped(), queue.stopped);
             live += queue.inside();
@@ -956,7 +959,7 @@ impl World {
             }
         }
         let ledger = self.ledger.borrow();
-        assert!(ledger.silent.is_empty(), "dropped without a word");
+        assert!(ledger.silent.is_empty(), "packets dropped and not counted");
         assert_eq!(ledger.live, live);
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be read from bytes that came from anybody, said a second time with plain
-//! slices.
+//! A second implementation of the parsers of untrusted bytes, with plain slices.
 
 use spans_logic::{
     address::Address,
@@ -11,10 +10,10 @@ use spans_logic::{
 };
 use std::net::Ipv4Addr;
 
-/// How many kinds of frames there are.
+/// Number of media.
 pub(crate) const KINDS: usize = MEDIA.len();
 
-/// Any bytes as ARP, in a frame of `source`, at the interface `own`.
+/// Checks the parser of ARP with any bytes, in a frame from `source`, on the device `own`.
 pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Address) {
     let n = usize::from(medium.address_len);
     let parsed = Packet::parse(medium, bytes);
@@ -38,7 +37,7 @@ pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Add
     };
     assert_eq!(it.sender, host(&bytes[8..]));
     assert_eq!(it.target, host(&bytes[12 + n..]));
-    // Each of its bytes but the kind of Ethernet is in it, so it can be written again.
+    // `it` has all of its bytes but the hardware type, so that it can be written again.
     assert_eq!(it.to_bytes(medium)[2..16 + 2 * n], bytes[2..16 + 2 * n]);
 
     let sender = &bytes[8..8 + n];
@@ -55,8 +54,8 @@ pub(crate) fn check_arp(medium: &Medium, bytes: &[u8], source: Address, own: Add
     assert_eq!(verdict, wanted);
 }
 
-/// Any bytes as a header, of a frame that is as long as its length says where there is
-/// one.
+/// Checks the parser of link headers with any bytes. A frame is as long as its length field
+/// says, if it has one.
 pub(crate) fn check_header(medium: &Medium, bytes: &[u8]) {
     let n = usize::from(medium.address_len);
     let (fixed, bridged): (&[u8], &[u8]) = match medium.name.to_bytes() {
