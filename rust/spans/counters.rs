@@ -21,7 +21,6 @@ macro_rules! counters {
         tx { $($(#[$tx_doc:meta])* $tx:ident = $tx_name:literal,)* }
         rx { $($(#[$rx_doc:meta])* $rx:ident = $rx_name:literal,)* }
     ) => {
-        /// One counter of a queue.
         #[derive(Clone, Copy, PartialEq, Eq)]
         #[repr(usize)]
         pub(super) enum Counter {
@@ -141,7 +140,6 @@ const FLUSHES: &[Counter] = &[
     Counter::TxFlushForced,
 ];
 
-/// Number of counters of a queue.
 pub(super) const COUNT: usize = TX.len() + RX.len();
 
 /// The counters of a queue, summed over all CPUs.
@@ -164,7 +162,6 @@ impl Sums {
         }
     }
 
-    /// Adds the counters of the queue to `stats`.
     fn add_to(&self, stats: &mut LinkStats) {
         use Counter::*;
         let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
@@ -212,7 +209,6 @@ impl Sums {
 }
 
 impl Port {
-    /// Adds the counters of all queues to `stats`.
     pub(super) fn add_to(&self, stats: &mut LinkStats) {
         for queue in self.queues() {
             queue.sums().add_to(stats);

@@ -152,7 +152,6 @@ impl Port {
         &self.segment
     }
 
-    /// Returns the medium of the segment.
     #[inline]
     pub(super) fn medium(&self) -> &'static Medium {
         self.segment.medium()
@@ -167,7 +166,6 @@ impl Port {
         &self.rollups
     }
 
-    /// Returns the rollup of a CPU.
     #[inline]
     pub(super) fn rollup(&self, cpu: u32) -> Option<&Arc<Napi<Rollup>>> {
         self.rollups.get(cpu as usize)
@@ -186,12 +184,10 @@ impl Port {
         Some(self.queues.get(index)?)
     }
 
-    /// Returns the ARP table.
     pub(super) fn arp(&self) -> &Timer<Arp> {
         &self.arp
     }
 
-    /// Returns the watchdog of the rings.
     pub(super) fn watchdog(&self) -> &Timer<Watchdog> {
         &self.watchdog
     }
@@ -219,7 +215,6 @@ impl Port {
         self.filter.replace(filter, rtnl);
     }
 
-    /// Returns the time that the queues have reserved on the line.
     pub(super) fn line(&self) -> &SpinLockBh<Occupancy> {
         &self.line
     }
@@ -290,7 +285,6 @@ impl Port {
         &self.owners
     }
 
-    /// Sets the owner CPUs of the queues.
     pub(super) fn set_owners(&self, owners: KVec<Run>) {
         let mut list = self.owners.lock();
         *list = owners;
@@ -314,7 +308,7 @@ impl Port {
         self.stalled.write(ring);
     }
 
-    /// Makes no TX ring hang.
+    /// Ends a [stall](Self::set_stalled).
     pub(super) fn unstall(&self) {
         self.set_stalled(Self::NO_RING);
     }
@@ -329,12 +323,10 @@ impl Port {
         self.stalled() == i32::from(ring)
     }
 
-    /// Returns whether the user has forced the carrier off.
     pub(super) fn is_forced_off(&self) -> bool {
         self.forced_off.read()
     }
 
-    /// Sets whether the carrier is forced off.
     pub(super) fn set_forced_off(&self, forced_off: bool) {
         self.forced_off.write(forced_off);
     }
@@ -346,7 +338,6 @@ impl Port {
         }
     }
 
-    /// Returns the queues that transmit.
     fn tx_queues<'a>(
         &'a self,
         dev: &'a Device<Spans>,

@@ -138,13 +138,11 @@ impl Queue {
         Sums(self.counters.sum())
     }
 
-    /// Drops one frame and counts it.
     pub(super) fn drop_frame(&self, skb: SkBuff, counter: Counter, reason: DropReason) {
         self.count(counter, 1);
         skb.kfree_reason(reason);
     }
 
-    /// Drops frames and counts them.
     pub(super) fn drop_frames(
         &self,
         frames: &mut SkBuffList,
@@ -315,7 +313,6 @@ impl Queue {
         });
     }
 
-    /// Applies new settings.
     pub(super) fn set(
         queue: &Napi<Self>,
         port: &Port,

@@ -19,7 +19,6 @@ use spans_logic::{
     watchdog::{self, Look},
 };
 
-/// An RX ring.
 pub(super) struct RxRing {
     /// Whether the device is up.
     open: bool,
@@ -88,7 +87,6 @@ impl RxRing {
         self.carrier = carrier;
     }
 
-    /// Sets whether the device has a carrier.
     pub(super) fn set_carrier(&mut self, carrier: bool) {
         self.carrier = carrier;
     }

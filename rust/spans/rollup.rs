@@ -24,7 +24,6 @@ use spans_logic::transmit::Arm;
 
 const BITS: usize = u64::BITS as usize;
 
-/// The rollup of one CPU for one device.
 pub(crate) struct Rollup {
     cpu: u32,
     /// A bit for each subqueue: its stage of this CPU is armed for this rollup.

@@ -62,7 +62,7 @@ const MAX_MEMBERS: usize = 1024;
 /// promiscuous members instead, so that a change stays short.
 const MAX_ADDRESSES: usize = 2 * MAX_MEMBERS;
 
-/// The forwarding table of a segment.
+/// The forwarding table of a segment, which readers see under RCU.
 #[derive(Default)]
 struct Fdb {
     /// Sorted by [`sort`].
@@ -129,7 +129,6 @@ struct Members {
 }
 
 impl Members {
-    /// Returns a new table, to be published.
     fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Fdb>> {
         RcuBox::new(Fdb::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
     }
@@ -153,9 +152,7 @@ impl Members {
     }
 }
 
-/// A segment.
-///
-/// It holds references to the ports that are up, and each port one to its segment.
+/// A segment. It holds references to the ports that are up, and each port one to its segment.
 #[pin_data]
 pub(crate) struct Segment {
     id: [u8; 8],
@@ -168,7 +165,6 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Creates a segment without members.
     pub(super) fn new(medium: &'static Medium) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
@@ -194,7 +190,6 @@ impl Segment {
         self.id
     }
 
-    /// Returns the medium.
     #[inline]
     pub(super) fn medium(&self) -> &'static Medium {
         self.medium

@@ -6,7 +6,6 @@ use core::net::Ipv4Addr;
 use kernel::fmt;
 use spans_logic::{address::Address, medium::Medium};
 
-/// An IPv4 address.
 pub(super) struct Ip(pub(super) Ipv4Addr);
 
 impl fmt::Display for Ip {

@@ -38,7 +38,6 @@ use kernel::{
 /// Time between two checks.
 pub(super) const PERIOD: Msecs = 1000;
 
-/// The watchdog of a device.
 #[pin_data]
 pub(super) struct Watchdog {
     /// The device, while it is up.
@@ -47,7 +46,6 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Creates the watchdog of a device that is being created.
     pub(super) fn new() -> impl PinInit<Timer<Self>> {
         Timer::new(pin_init!(Self {
             device <- new_spinlock_bh!(None, c"spans_watchdog"),

@@ -19,9 +19,9 @@ use spans_logic::{
 struct Receivers<'a> {
     medium: &'static Medium,
     address: Address,
-    cast: AddressClass,
+    class: AddressClass,
     /// The entries of the address; all entries if it is multicast or broadcast.
-    stations: &'a [FdbEntry],
+    entries: &'a [FdbEntry],
     /// The promiscuous members, subject to their filters.
     promiscuous: &'a [Arc<Port>],
     bh: &'a LocalBhDisabled,
@@ -32,30 +32,29 @@ fn is(port: &Port, other: &Port) -> bool {
 }
 
 impl<'a> Receivers<'a> {
-    /// Returns no receivers.
     fn none(medium: &'static Medium, bh: &'a LocalBhDisabled) -> Self {
         Self {
             medium,
             address: Address::NONE,
-            cast: AddressClass::Unicast,
-            stations: &[],
+            class: AddressClass::Unicast,
+            entries: &[],
             promiscuous: &[],
             bh,
         }
     }
 
     /// Returns the receivers for another address.
-    fn of(self, stations: &'a Fdb, address: Address) -> Self {
-        let cast = self.medium.address_class(address);
-        let (stations, promiscuous) = match cast {
-            AddressClass::Unicast => (owners(&stations.addresses, address), &*stations.promiscuous),
+    fn of(self, fdb: &'a Fdb, address: Address) -> Self {
+        let class = self.medium.address_class(address);
+        let (entries, promiscuous) = match class {
+            AddressClass::Unicast => (owners(&fdb.addresses, address), &*fdb.promiscuous),
             // All entries include those of the promiscuous members.
-            _ => (&*stations.addresses, [].as_slice()),
+            _ => (&*fdb.addresses, [].as_slice()),
         };
         Self {
             address,
-            cast,
-            stations,
+            class,
+            entries,
             promiscuous,
             ..self
         }
@@ -63,9 +62,9 @@ impl<'a> Receivers<'a> {
 
     /// Returns the ports of the entries, each once, without the sender's.
     fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
-        self.stations
+        self.entries
             .iter()
-            .filter(move |entry| entry.primary || self.cast == AddressClass::Unicast)
+            .filter(move |entry| entry.primary || self.class == AddressClass::Unicast)
             .map(|entry| &*entry.port)
             .filter(move |port| !is(port, sender))
     }
@@ -78,14 +77,14 @@ impl<'a> Receivers<'a> {
             .map(|port| &**port)
             .filter(move |port| !is(port, sender) && !is(port, other))
             .filter(move |port| port.filter(self.bh).accepts(self.medium, self.address))
-            .filter(move |port| !is_owner(self.stations, interface(port)))
+            .filter(move |port| !is_owner(self.entries, interface(port)))
     }
 
     /// Returns the forwarding decision for frames of `sender`.
     fn forwarding(self, sender: &'a Port) -> Forwarding<'a> {
         let mut ports = self.ports(sender);
         match (ports.next(), ports.next()) {
-            (Some(_), _) if self.cast == AddressClass::Multicast => Forwarding::Flood,
+            (Some(_), _) if self.class == AddressClass::Multicast => Forwarding::Flood,
             (Some(_), Some(_)) => Forwarding::Flood,
             (Some(port), None) if self.promiscuous(sender, port).next().is_none() => {
                 Forwarding::Unicast(port)
@@ -130,7 +129,7 @@ impl Segment {
         if frames.is_empty() {
             return Forwarded::default();
         }
-        let stations = self.fdb.read(bh);
+        let fdb = self.fdb.read(bh);
         let header_len = self.medium.header_len();
         let mut delivery = Delivery::new(from.index(), tx_wait, bh);
         let mut lost = SkBuffList::default();
@@ -151,7 +150,7 @@ impl Segment {
             // Most frames have the same destination as the frame before.
             if last != Some(destination) {
                 last = Some(destination);
-                receivers = receivers.of(stations, destination);
+                receivers = receivers.of(fdb, destination);
                 forwarding = receivers.forwarding(sender);
             }
             if matches!(forwarding, Forwarding::Drop) {
@@ -174,7 +173,7 @@ impl Segment {
                     delivery.unicast_and_mirror(skb, port, || receivers.promiscuous(sender, port));
                 }
                 Forwarding::Flood | Forwarding::Drop => {
-                    let group = (receivers.cast == AddressClass::Multicast).then_some(destination);
+                    let group = (receivers.class == AddressClass::Multicast).then_some(destination);
                     let ports = receivers
                         .ports(sender)
                         .chain(receivers.promiscuous(sender, sender));
@@ -183,7 +182,7 @@ impl Segment {
                     });
                 }
             }
-            if receivers.cast != AddressClass::Unicast {
+            if receivers.class != AddressClass::Unicast {
                 // To know whether it was delivered.
                 delivery.flush();
                 multicasts = multicasts.wrapping_add(u64::from(!delivery.is_blocked()));
@@ -226,7 +225,7 @@ pub(in crate::spans) struct Forwarded<'a> {
 struct Delivery<'a> {
     /// Index of the sender's queue.
     index: u16,
-    /// How long a frame for one port waits for a ring that does not move, in nanoseconds.
+    /// The sender's TX wait, in nanoseconds.
     tx_wait: u64,
     bh: &'a LocalBhDisabled,
     ring: Option<(&'a Port, &'a Napi<Queue>)>,
@@ -265,7 +264,6 @@ impl<'a> Delivery<'a> {
         self.bytes = self.bytes.wrapping_add(skb.len());
     }
 
-    /// Delivers a frame to one port.
     #[inline]
     fn unicast(&mut self, skb: SkBuff, port: &'a Port) {
         self.count(&skb);
