@@ -170,7 +170,7 @@ impl Napi {
 
 // --- the queue ---------------------------------------------------------------------
 
-/// Stages with two packets, and a ring with room for all.
+/// Stages of two packets, and a ring with room for all packets.
 const SETTINGS: Settings = Settings {
     stage: stage::Settings {
         count: 3,

@@ -181,7 +181,7 @@ pub(crate) struct Queue {
     pub(crate) stopped: bool,
     pub(crate) doorbells: Vec<Flush>,
 
-    // The oracle.
+    // The model's own accounting, compared with `tx`.
     /// Packets accepted and not ended, in order of arrival: of prio, of norm.
     inside: [VecDeque<usize>; 2],
     pub(crate) given: usize,
@@ -914,7 +914,7 @@ impl World {
                 queue.bytes_in,
                 queue.bytes_posted + queue.bytes_ended + tx.subqueue().bytes()
             );
-            // 8: the guarantee.
+            // 8: staged packets have a pending flush.
             let mut armed = false;
             let mut polls = 0;
             for (cpu, stage) in queue.stages.iter().enumerate() {
