@@ -4,7 +4,7 @@
 //!
 //! Every packet of a device is counted by exactly one of these:
 //!
-//! - from the stack: `tx packets`, or one of `tx drop_*`;
+//! - from the stack: `tx packets`, `tx error_short`, or one of `tx drop_*`;
 //! - from the segment: `rx packets`, or one of `rx drop_*` and `rx error_*`.
 
 use super::{port::Port, Spans};
