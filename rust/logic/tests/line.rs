@@ -382,7 +382,7 @@ fn waiting_for_a_turn_is_no_hang() {
             let now = world.now;
             let check = world.queues[queue].tx.watchdog_check(|| now);
             assert!(
-                matches!(tick, WatchdogCheck::Busy | WatchdogCheck::Idle),
+                matches!(check, WatchdogCheck::Busy | WatchdogCheck::Idle),
                 "after {second} seconds"
             );
         }
