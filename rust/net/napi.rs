@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work on packets in softirq context.
+//! NAPI: polls in softirq context.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 //!
-//! A [`Napi<T>`] is a `struct napi_struct` together with what its poll works on.
-//! Anybody may [`schedule`](Napi::schedule) it at any time; it is polled only
-//! while a [`Registration`] of it exists, on one CPU at a time.
+//! A [`Napi<T>`] is a `struct napi_struct` together with the data that its poll works on. It may be
+//! [scheduled](Napi::schedule) in any context at any time; it is polled only while a
+//! [`Registration`] of it exists, on one CPU at a time.
 //!
-//! Each may have a home, the CPU on which it is polled (unless it has a thread of its
-//! own, or a socket polls it busily); one without is polled on the CPU on which it is
-//! scheduled. To schedule it elsewhere takes a message to its home. As only one can set
-//! `NAPI_STATE_SCHED`, there is one message at most under way. Where it arrives, the home
-//! is looked at again, and a poll that finds itself elsewhere moves: DragonFly chases the
-//! owner of a subqueue that way (`ifsq_ifstart_ipifunc()`).
+//! An instance may have an owner CPU, on which it is polled (unless it has a thread or is busy
+//! polled); an instance without one is polled on the CPU that schedules it. On another CPU,
+//! scheduling sends a CSD to the owner CPU. Only one context can set `NAPI_STATE_SCHED`, so at most
+//! one CSD is in flight. The CSD tests the owner CPU again on arrival, and a poll on another CPU
+//! than the owner migrates: so DragonFly follows the owner of a subqueue
+//! (`ifsq_ifstart_ipifunc()`).
 //!
-//! To schedule is what an interrupt does for a NIC. When the core wants to poll by its
-//! own timer for a while (`napi_defer_hard_irqs`), a NIC leaves its interrupt masked;
-//! here `masked` makes who schedules do nothing. Who schedules has noted what for;
-//! a poll that unmasks looks for such notes then. So one of the two sees what the
-//! other has written, with a full barrier on either side between writing and reading.
+//! Scheduling corresponds to the interrupt of a NIC. When the core polls by its own timer for a
+//! while (`napi_defer_hard_irqs`), a NIC leaves its interrupt masked; here `masked` turns
+//! scheduling into a no-op. A caller records its work before it schedules, and a poll that unmasks
+//! then checks for recorded work ([`Poll::has_work`]). Both sides write first and read afterwards,
+//! with a full barrier between, so that at least one of them sees what the other has written.
 
 mod context;
 mod registration;
@@ -43,102 +43,101 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What is polled.
+/// The data and the function of a NAPI poll.
 pub trait Poll: Sized + Send + Sync + 'static {
-    /// The driver whose devices this belongs to.
+    /// The driver of the devices that instances are added to.
     type Driver: Operations;
 
-    /// Works on packets, receiving at most `context.budget()`, and answers how
-    /// many were received; with the whole budget for an answer it is polled again
-    /// soon.
+    /// Polls: receives at most `context.budget()` packets and returns their number. After a return
+    /// of the whole budget it is called again soon.
     ///
-    /// Softirq context, or a thread of its own with bottom halves off.
+    /// Softirq context, or a NAPI thread with bottom halves off.
     fn poll(&self, context: &PollContext<'_, Self>) -> usize;
 
-    /// Whether the poll has something to do. To say yes for nothing costs a poll; to say
-    /// no though somebody has noted work before scheduling may leave that lying.
+    /// Returns whether the poll has work. A wrong `true` costs one poll; a wrong `false` after work
+    /// was recorded and scheduled may leave that work unpolled. Any context.
     fn has_work(&self) -> bool;
 
-    /// It was about to be polled on a CPU that is not its home, and moves if that is
-    /// online. Softirq context, or a hard interrupt.
+    /// Called when a poll is about to run on a CPU other than its owner, and moves there unless the
+    /// owner is offline. Softirq or hard interrupt context.
     fn migrated(&self) {}
 }
 
-/// Where something that was scheduled will be polled.
+/// Where a scheduled instance will be polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheduled {
-    /// Where it was scheduled before, by the timer of the core if that defers it, or
-    /// nowhere if it is not registered.
+    /// It was scheduled before, is deferred to the timer of the core, or is not registered (and
+    /// will not be polled).
     Already,
-    /// On this CPU.
+    /// On the calling CPU.
     Local,
-    /// On another CPU, which was sent a message.
+    /// On the owner CPU, to which a CSD was sent.
     Remote,
 }
 
-/// About a timer.
+/// State of `Napi::timer`.
 #[derive(Default)]
 struct Timing {
-    /// Whether it may be queued.
+    /// Whether the timer may be started.
     allowed: bool,
-    /// When it fires, if it is queued.
+    /// Expiry in nanoseconds of `ktime_get()`, if the timer is queued.
     at: u64,
 }
 
-/// `call_single_data_t`, which is to lie in one cache line.
+/// `call_single_data_t`, aligned so that it lies in one cache line.
 #[repr(C, align(32))]
 struct Csd(Opaque<bindings::call_single_data_t>);
 
 impl Csd {
-    /// What has another CPU call `function` with `info`.
+    /// Creates an initialiser of a CSD that calls `function(info)` on another CPU.
     fn new(function: unsafe extern "C" fn(*mut c_void), info: *mut c_void) -> impl PinInit<Self> {
-        // C has it aligned to its size, which bindgen does not see.
+        // In C the type is aligned to its size, which bindgen does not reproduce.
         const { assert!(align_of::<Self>() == size_of::<bindings::call_single_data_t>()) };
         let init = move |slot: *mut Self| {
-            // SAFETY: `slot` is valid for writes, and transparent but for its alignment.
+            // SAFETY: `slot` is valid for writes, and of the layout of the C type but for its
+            // alignment.
             unsafe { bindings::rust_helper_INIT_CSD(slot.cast(), Some(function), info) };
             Ok(())
         };
-        // SAFETY: All of it was initialised.
+        // SAFETY: The closure has initialised all of `slot`.
         unsafe { pin_init::pin_init_from_closure(init) }
     }
 }
 
-/// Something that is polled, with the `struct napi_struct` for it.
+/// A NAPI instance and the data that it polls: `struct napi_struct`.
 ///
 /// # Invariants
 ///
-/// `napi.state` has `NAPI_STATE_SCHED` set from the beginning, and loses it only
-/// between `napi_enable()` and `napi_disable()`: scheduling it at other times
-/// does nothing.
+/// `napi.state` has `NAPI_STATE_SCHED` set initially, and loses it only between `napi_enable()` and
+/// `napi_disable()`: scheduling at other times does nothing.
 ///
-/// `csd` is under way only while `NAPI_STATE_SCHED` is set, and `timer` is
-/// queued only while `timing` allows it, so that neither is when the value goes.
+/// `csd` is in flight only while `NAPI_STATE_SCHED` is set, and `timer` is queued only while
+/// `timing` allows it, so that neither is when the value is dropped.
 #[repr(C)]
 #[pin_data]
 pub struct Napi<T> {
     #[pin]
     napi: Opaque<bindings::napi_struct>,
-    /// Has the home CPU put `napi` on its list.
+    /// Schedules `napi` on the owner CPU.
     #[pin]
     csd: Csd,
-    /// Schedules `napi`.
+    /// Schedules `napi` later, for `schedule_after`.
     #[pin]
     timer: Opaque<bindings::hrtimer>,
     #[pin]
     timing: SpinLockBh<Timing>,
-    /// A CPU, or [`NO_CPU`](Self::NO_CPU).
+    /// The owner CPU, or [`NO_CPU`](Self::NO_CPU).
     cpu: RelaxedCell<u32>,
-    /// The core will have it polled, and nobody else is to. Set only by who owns
+    /// The timer of the core will poll; `schedule` does nothing. Set only by the owner of
     /// `NAPI_STATE_SCHED`.
     masked: RelaxedCell<bool>,
-    /// Whether there is a [`Registration`] of it.
+    /// Whether a [`Registration`] of this instance exists.
     registered: AtomicFlag,
     #[pin]
     data: T,
 }
 
-// SAFETY: `napi` may be used by any thread under its own rules.
+// SAFETY: The C functions for `napi`, `csd` and `timer` may be called by any thread.
 unsafe impl<T: Send> Send for Napi<T> {}
 // SAFETY: As above.
 unsafe impl<T: Sync> Sync for Napi<T> {}
@@ -153,16 +152,16 @@ impl<T> Deref for Napi<T> {
 }
 
 impl<T: Poll> Napi<T> {
-    /// The number of no CPU.
+    /// The value of `cpu` without an owner CPU.
     const NO_CPU: u32 = u32::MAX;
 
-    /// Creates an initialiser, for something that is polled on the CPU `home`, or else on the
-    /// CPU on which it is scheduled.
-    pub fn new(home: Option<CpuId>, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+    /// Creates an initialiser of an instance that is polled on the CPU `owner`, or for `None` on
+    /// the CPU that schedules it.
+    pub fn new(owner: Option<CpuId>, data: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             napi <- Opaque::ffi_init(|slot: *mut bindings::napi_struct| {
                 // INVARIANT: The bit is set.
-                // SAFETY: `slot` is valid for writes; zeroes are a valid `napi_struct` that is in
+                // SAFETY: `slot` is valid for writes; zeroes are a valid `napi_struct` that is on
                 // no list.
                 unsafe {
                     slot.write(pin_init::zeroed());
@@ -182,32 +181,31 @@ impl<T: Poll> Napi<T> {
                 };
             }),
             timing <- new_spinlock_bh!(Timing::default(), c"spans_napi_timer"),
-            cpu: RelaxedCell::new(home.map_or(Self::NO_CPU, u32::from)),
+            cpu: RelaxedCell::new(owner.map_or(Self::NO_CPU, u32::from)),
             masked: RelaxedCell::new(false),
             registered: AtomicFlag::new(false),
             data <- data,
         })
     }
 
-    /// Whether it is polled on this CPU if it is scheduled there.
+    /// Returns whether the instance would be polled on `cpu` if that CPU scheduled it.
     #[inline]
     pub fn is_local(&self, cpu: u32) -> bool {
-        let home = self.cpu.read();
-        home == cpu || home == Self::NO_CPU
+        let owner = self.cpu.read();
+        owner == cpu || owner == Self::NO_CPU
     }
 
-    /// Has it polled on another CPU from now on, or on the CPU on which it is scheduled: so it
-    /// is, too, if its home is offline, or on PREEMPT_RT.
-    pub fn set_cpu(&self, home: Option<CpuId>) {
-        self.cpu.write(home.map_or(Self::NO_CPU, u32::from));
+    /// Sets the owner CPU, or none. The instance is also polled on the CPU that schedules it while
+    /// the owner is offline, and always on PREEMPT_RT. Any context.
+    pub fn set_cpu(&self, owner: Option<CpuId>) {
+        self.cpu.write(owner.map_or(Self::NO_CPU, u32::from));
     }
 
-    /// Has it polled soon, at home, or when the core wants to if that defers it. Any
-    /// context.
+    /// Schedules a poll on the owner CPU, or leaves it to the timer of the core if that defers
+    /// polls: `napi_schedule()`. Any context.
     ///
-    /// Whatever the caller did before is seen by the poll: scheduling what is
-    /// being polled at the moment has it polled once more. (If it is deferred, what
-    /// [`Poll::has_work`] tells.)
+    /// The poll sees all writes of the caller before the call: an instance that is being polled is
+    /// polled once more. (A deferred one if [`Poll::has_work`] returns true.)
     #[inline]
     pub fn schedule(&self) -> Scheduled {
         if self.is_masked() {
@@ -216,76 +214,77 @@ impl<T: Poll> Napi<T> {
         self.schedule_now()
     }
 
-    /// Has it polled soon, at home, if no poll is due: none is scheduled or under way (by a doorbell,
-    /// by its thread, by a socket that polls busily), and the timer of the core that schedules
-    /// one where the user defers interrupts, or that such a socket has left
-    /// (`busy_poll_stop()`, `net/core/dev.c`), is not queued and not about to do that
-    /// (`napi_watchdog()`). Answers whether it has. Any context.
+    /// Schedules a poll on the owner CPU unless one is due, and returns whether it did. Any
+    /// context.
     ///
-    /// For a caller that knows of work that has waited for much longer than it takes to schedule
-    /// a poll, and that none has fetched: a doorbell was lost.
+    /// A poll is due if `NAPI_STATE_SCHED` is set (by a doorbell, the NAPI thread or a busy polling
+    /// socket), or if the timer of the core is queued or running (`napi_watchdog()`), which polls
+    /// where the user defers interrupts or where such a socket left it (`busy_poll_stop()`,
+    /// `net/core/dev.c`).
+    ///
+    /// For a caller with work that no poll has taken for much longer than scheduling takes: a
+    /// doorbell was lost.
     pub fn schedule_if_missed(&self) -> bool {
         if self.state() & (1 << bindings::NAPI_STATE_SCHED) != 0 {
             return false;
         }
-        // The timer is seen as it was before the bit was cleared.
+        // The state of the timer is read after the bit was seen to be clear.
         smp_mb();
-        // SAFETY: By the type invariant this is enabled or was, so it has been registered, which
-        // has set the timer up; that stays so.
+        // SAFETY: `NAPI_STATE_SCHED` was clear, so by the type invariant `napi` has been enabled,
+        // and therefore added, which has set up the timer. The timer stays initialised after
+        // removal.
         let deferred = unsafe { bindings::hrtimer_active(&raw const (*self.napi.get()).timer) };
         !deferred && self.schedule_now() != Scheduled::Already
     }
 
-    /// As [`schedule`](Self::schedule), whether it is masked or not.
+    /// Schedules like [`schedule`](Self::schedule), but also while masked.
     #[inline]
     fn schedule_now(&self) -> Scheduled {
-        // SAFETY: By the type invariant this is a valid `napi_struct`; if it is not enabled, the
-        // answer is no.
+        // SAFETY: By the type invariant this is a valid `napi_struct`; while it is not enabled, the
+        // function returns false.
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
             return Scheduled::Already;
         }
         if self.is_elsewhere() && self.send_csd() {
             return Scheduled::Remote;
         }
-        // SAFETY: `napi_schedule_prep` has let us.
+        // SAFETY: `napi_schedule_prep()` has returned true.
         unsafe { bindings::__napi_schedule(self.napi.get()) };
         Scheduled::Local
     }
 
-    /// Whether the core will have it polled, and sees what the caller has done before.
+    /// Returns whether the core will poll, and then see all writes of the caller before the call.
     #[inline]
     fn is_masked(&self) -> bool {
-        // Most often it is not, and then there is nothing to be ordered.
+        // Fast path: not masked, and no ordering is needed.
         self.masked.read() && {
-            // Pairs with the one in `unmask`.
+            // Pairs with the barrier in `unmask`.
             smp_mb();
             self.masked.read()
         }
     }
 
-    /// Whether its home is another CPU. On PREEMPT_RT it is none: an idle CPU that is
-    /// sent a message there warns about softirqs raised by it
-    /// (`do_softirq_post_smp_call_flush()`). A thread is where it is.
+    /// Returns whether another CPU is the owner. Never on PREEMPT_RT, where an idle CPU that gets a
+    /// CSD warns about the softirq that it raises (`do_softirq_post_smp_call_flush()`), nor for an
+    /// instance with a thread, which is not bound to the owner.
     #[inline]
     fn is_elsewhere(&self) -> bool {
         !cfg!(CONFIG_PREEMPT_RT) && !self.is_local(CpuId::current().as_u32()) && !self.has_thread()
     }
 
-    /// Has it polled now, if that is to be on this CPU and nobody has scheduled it
-    /// before; otherwise as [`schedule`](Self::schedule). Answers how many packets it
-    /// received, which count for the budget of the caller: the poll of another, which
-    /// has nothing locked.
+    /// Polls now, if the poll is to run on this CPU and is not scheduled yet; otherwise schedules
+    /// like [`schedule`](Self::schedule). Returns the number of packets received, which count
+    /// towards the budget of the calling poll, `context`. That poll must hold no lock.
     ///
-    /// For a poll that gives work to another this spares a round of the softirq, as a
-    /// backlog of the core does for a device that has no NAPI. It goes only one deep:
-    /// what is polled by a poll has others scheduled.
+    /// Saves a softirq round for a poll that gives work to another, like `process_backlog()` for a
+    /// device without NAPI. Nesting is limited to one level: a nested poll schedules instead.
     #[inline]
     pub fn poll_from<O: Poll>(&self, context: &PollContext<'_, O>) -> usize {
         if context.nested || self.has_thread() || self.is_masked() {
             self.schedule();
             return 0;
         }
-        // SAFETY: As in `schedule`.
+        // SAFETY: As in `schedule_now`.
         if !unsafe { bindings::napi_schedule_prep(self.napi.get()) } {
             return 0;
         }
@@ -293,48 +292,50 @@ impl<T: Poll> Napi<T> {
             return 0;
         }
         let budget = context.budget;
-        // SAFETY: We own `NAPI_STATE_SCHED`, which only what is enabled gives away, so it is
-        // registered, and on no list: this is what the core does for a socket that polls busily
-        // (`busy_poll_stop()`). Bottom halves are off, as `context` is that of a poll.
+        // SAFETY: This function owns `NAPI_STATE_SCHED`, which by the type invariant only an
+        // enabled instance loses, so there is a `Registration`, and the instance is on no list:
+        // `busy_poll_stop()` polls in the same state. Bottom halves are off, as `context` is that
+        // of a poll.
         let received = unsafe { self.poll(budget, true) };
         if received >= budget {
-            // SAFETY: With its budget used up, the poll has left us the bit.
+            // SAFETY: The poll has used up its budget, so this function still owns
+            // `NAPI_STATE_SCHED`.
             unsafe { bindings::__napi_schedule(self.napi.get()) };
         }
         received
     }
 
-    /// Whether it has a thread of its own.
+    /// Returns whether the instance is polled by a thread: `NAPI_STATE_THREADED`.
     #[inline]
     fn has_thread(&self) -> bool {
         self.state() & (1 << bindings::NAPI_STATE_THREADED) != 0
     }
 
-    /// Its `NAPI_STATE_*` at this moment.
+    /// Returns the present `NAPI_STATE_*` bits.
     #[inline]
     fn state(&self) -> usize {
         // SAFETY: The field is valid, and written atomically.
         unsafe { (&raw const (*self.napi.get()).state).read_volatile() }
     }
 
-    /// Has the home CPU put it on its list. To be called only by whoever has set
-    /// `NAPI_STATE_SCHED`, which it gives away with that. Says no if that CPU is
-    /// offline, or there is no home by now.
+    /// Schedules on the owner CPU by a CSD. The caller must own `NAPI_STATE_SCHED`, which passes to
+    /// the CSD. Returns false, and leaves the bit to the caller, if that CPU is offline or there is
+    /// no owner any more.
     #[cold]
     fn send_csd(&self) -> bool {
-        // No home is no CPU, which C finds offline.
-        let home = self.cpu.read() as c_int;
-        // SAFETY: The message is initialised. It is not under way, as the caller owns the bit, and
-        // by the type invariant and because bits are given back by polls only, which the end of
-        // the registration waits for, the value lives until it arrives.
-        unsafe { bindings::smp_call_function_single_async(home, self.csd.0.get()) == 0 }
+        // `NO_CPU` is -1 here, which C rejects like an offline CPU.
+        let owner = self.cpu.read() as c_int;
+        // SAFETY: The CSD is initialised. It is not in flight, as the caller owns the bit. The
+        // value lives until the CSD has run: by the type invariant the instance is registered, the
+        // bit is cleared by polls only, and the end of the registration waits for that.
+        unsafe { bindings::smp_call_function_single_async(owner, self.csd.0.get()) == 0 }
     }
 
-    /// Has it polled at home, on the CPU that calls, or later at home after that,
-    /// when so many nanoseconds are over. Does nothing if that is due earlier anyway.
+    /// Schedules a poll on the owner CPU in so many nanoseconds, by a timer on the calling CPU.
+    /// Does nothing if the timer expires earlier anyway. Any context with bottom halves off.
     ///
-    /// If the core defers it then, it is polled when the core wants to: what a line
-    /// delays is as late as what a NIC with a masked interrupt has received.
+    /// If the core defers polls at that time, the poll runs when the core wants: the frames of a
+    /// line wait as long as those of a NIC with a masked interrupt.
     pub fn schedule_after(&self, nanoseconds: u64, bh: &LocalBhDisabled) {
         let at = ktime_get().saturating_add(nanoseconds);
         let mut timing = self.timing.lock(bh);
@@ -342,9 +343,9 @@ impl<T: Poll> Napi<T> {
         let queued = unsafe { bindings::rust_helper_hrtimer_is_queued(self.timer.get()) };
         if timing.allowed && !(queued && timing.at <= at) {
             timing.at = at;
-            // INVARIANT: It is allowed, and stays so while the lock is held.
-            // SAFETY: The timer is initialised, and by the type invariant the value lives until it
-            // has fired or was cancelled.
+            // INVARIANT: The timer is allowed, and stays so while the lock is held.
+            // SAFETY: The timer is initialised, and by the type invariant the value lives until the
+            // timer has fired or was cancelled.
             unsafe {
                 bindings::hrtimer_start_range_ns(
                     self.timer.get(),
@@ -358,11 +359,11 @@ impl<T: Poll> Napi<T> {
 
     /// # Safety
     ///
-    /// Called by the core on the CPU that a message was sent to, in a hard
-    /// interrupt, with a pointer to the `Napi<T>` that sent it and whose
-    /// `NAPI_STATE_SCHED` is set.
+    /// Called by the core on the CPU that the CSD was sent to, in hard interrupt context, with a
+    /// pointer to the `Napi<T>` that sent it, whose `NAPI_STATE_SCHED` is set.
     unsafe extern "C" fn csd_callback(info: *mut c_void) {
-        // SAFETY: Nobody unregisters it before it was polled.
+        // SAFETY: The end of the registration waits until `NAPI_STATE_SCHED` is cleared by a poll,
+        // so the value lives at least until then.
         let this = unsafe { &*info.cast::<Self>() };
         if this.is_elsewhere() {
             this.data.migrated();
@@ -370,7 +371,7 @@ impl<T: Poll> Napi<T> {
                 return;
             }
         }
-        // SAFETY: The bit is set and was given to the message.
+        // SAFETY: The bit is set and belongs to the CSD.
         unsafe { bindings::__napi_schedule(this.napi.get()) };
     }
 
@@ -389,98 +390,99 @@ impl<T: Poll> Napi<T> {
 
     /// # Safety
     ///
-    /// Called by the core for the `napi` of a `Napi<T>` that a [`Registration`]
-    /// keeps alive, with bottom halves off.
+    /// Called by the core for the `napi` of a `Napi<T>` that a [`Registration`] keeps alive, with
+    /// bottom halves off.
     unsafe extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
         // SAFETY: `napi` is the first field of a `repr(C)` structure, which the registration keeps
         // alive until no poll is running.
         let this = unsafe { &*napi.cast::<Self>() };
-        // With a thread of its own, or for a socket, it is polled wherever they are.
+        // A NAPI thread or a busy polling socket polls on its own CPU.
         if this.is_elsewhere()
             // SAFETY: No requirements.
             && unsafe { bindings::rust_helper_in_serving_softirq() }
         {
             this.data.migrated();
-            // What is scheduled stays so: whoever polls less than its budget has it off the list
-            // and may put it elsewhere.
+            // `NAPI_STATE_SCHED` stays set: a poll that returns less than its budget is already off
+            // the poll list and may be put on that of another CPU.
             if this.send_csd() {
                 return 0;
             }
         }
-        // SAFETY: The core has scheduled what is registered, and polls with bottom halves off.
-        // (Netpoll, which would poll with interrupts off instead, leaves devices alone that
-        // `Setup::prepare` made.)
+        // SAFETY: The core owns `NAPI_STATE_SCHED` of a registered instance, and polls with bottom
+        // halves off. (Netpoll, which would poll with interrupts off instead, does not use devices
+        // that `Setup::prepare` has set up.)
         unsafe { this.poll(budget.try_into().unwrap_or(0), false) as c_int }
     }
 
-    /// Polls it, and completes that if the budget was not used up. `nested`: by the
-    /// poll of another.
+    /// Polls, and completes the poll unless it has used up the budget. `nested`: called by the poll
+    /// of another instance. Returns the number of packets received.
     ///
     /// # Safety
     ///
-    /// The caller must own `NAPI_STATE_SCHED`, which it gives away unless the answer
-    /// is the whole budget, there must be a [`Registration`], and bottom halves must
-    /// be off.
+    /// The caller must own `NAPI_STATE_SCHED`, which it gives away unless the whole budget is
+    /// returned, there must be a [`Registration`], and bottom halves must be off.
     #[inline]
     unsafe fn poll(&self, budget: usize, nested: bool) -> usize {
         let napi = self.napi.get();
         let context = PollContext {
             napi: self,
-            // SAFETY: `Registration::new` added it to a device of `T::Driver`, on which it has a
-            // reference.
+            // SAFETY: `Registration::new` added the instance to a device of `T::Driver`, to which
+            // it holds a reference.
             device: unsafe { Device::from_raw((*napi).dev) },
             budget,
             nested,
             worked: Cell::new(false),
-            // SAFETY: The caller promises it.
+            // SAFETY: By the safety requirements of this function.
             bh: unsafe { LocalBhDisabled::assume() },
         };
         let received = self.data.poll(&context).min(budget);
         if received < budget {
             let work = received.max(context.worked.get().into());
-            // SAFETY: This is the poll of `napi`.
+            // SAFETY: The caller owns `NAPI_STATE_SCHED` of `napi` and has bottom halves off.
             unsafe { self.complete(work) };
         }
         received
     }
 
-    /// Completes a poll that has done so much work.
+    /// Completes a poll that has done `work` units of work: `napi_complete_done()`.
     ///
     /// # Safety
     ///
-    /// The caller must own `NAPI_STATE_SCHED`, which it gives away, and bottom halves must
-    /// be off.
+    /// The caller must own `NAPI_STATE_SCHED`, which it gives away, and bottom halves must be off.
     #[inline]
     unsafe fn complete(&self, work: usize) {
         let napi = self.napi.get();
-        // SAFETY: The fields are valid. The count belongs to the owner of the bit; the user may
-        // change the others, atomically.
+        // SAFETY: The fields are valid. The count belongs to the owner of `NAPI_STATE_SCHED`; the
+        // user may change the others concurrently: READ_ONCE().
         let deferred = unsafe {
             (&raw const (*napi).gro_flush_timeout).read_volatile() > 0
                 && ((*napi).defer_hard_irqs_count > 0
                     || work > 0 && (&raw const (*napi).defer_hard_irqs).read_volatile() > 0)
         };
-        // Now that the bit is ours: once the core has answered, another poll may have come and
-        // gone, and nobody would take it back. If the core, whose rule this is, decides otherwise
-        // as the user has changed something, nothing is lost: what is not masked may be polled too
-        // often, and what is masked is unmasked by the yes that the core says then.
+        // Set while this poll owns `NAPI_STATE_SCHED`: after completion another poll may have
+        // started and ended, and nothing would clear the flag. `deferred` predicts the rule of
+        // `napi_complete_done()`. After a concurrent change by the user it may be wrong, which is
+        // harmless: without the flag there are more polls than needed, and with it the completion
+        // returns true and `unmask` clears it.
         if deferred {
             self.masked.write(true);
         }
-        // SAFETY: The caller promises that this is the poll of `napi`. No means that the core has
-        // it polled again: it was scheduled meanwhile, a socket is polling it, or there is a timer.
+        // SAFETY: By the safety requirements of this function this is the poll of `napi`. False
+        // means that the core polls again: it was scheduled meanwhile, is busy polled, or the timer
+        // was started.
         let done = unsafe { bindings::napi_complete_done(napi, work as c_int) };
         if done && self.masked.read() {
             self.unmask();
         }
     }
 
-    /// From now on it is polled when it is scheduled; so it is if somebody would have
-    /// scheduled it before.
+    /// Makes scheduling effective again, and schedules a poll for work that was recorded while it
+    /// was not.
     #[cold]
     fn unmask(&self) {
         self.masked.write(false);
-        // Pairs with the one in `is_masked`: who has seen the old value has his note seen here.
+        // Pairs with the barrier in `is_masked`: the work of a caller that has read the old value
+        // is seen by `has_work`.
         smp_mb();
         if self.data.has_work() {
             self.schedule();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a poll works with.
+//! The context of a NAPI poll.
 
 use super::{Napi, Poll};
 use crate::net::{
@@ -11,56 +11,56 @@ use crate::net::{
 };
 use core::cell::Cell;
 
-/// What a poll may do.
+/// The context of a NAPI poll: device, budget and evidence.
 pub struct PollContext<'a, T: Poll> {
     pub(super) napi: &'a Napi<T>,
     pub(super) device: &'a Device<T::Driver>,
     pub(super) budget: usize,
-    /// By the poll of another.
+    /// Called by the poll of another instance.
     pub(super) nested: bool,
-    /// Something was done, even if nothing was received.
+    /// Work was done, even if no packet was received.
     pub(super) worked: Cell<bool>,
     pub(super) bh: LocalBhDisabled,
 }
 
 impl<'a, T: Poll> PollContext<'a, T> {
-    /// The device that is polled.
+    /// Returns the device that is polled.
     #[inline]
     pub fn device(&self) -> &'a Device<T::Driver> {
         self.device
     }
 
-    /// How many packets may be received.
+    /// Returns the maximum number of packets to receive.
     #[inline]
     pub fn budget(&self) -> usize {
         self.budget
     }
 
-    /// Something was done, which counts for `napi_defer_hard_irqs` as if a packet was
-    /// received. What is polled only to find nothing is not deferred for long.
+    /// Reports work, which counts for `napi_defer_hard_irqs` like a received packet. Polls without
+    /// work end the deferral.
     #[inline]
     pub fn worked(&self) {
         self.worked.set(true);
     }
 
-    /// Evidence that bottom halves are off.
+    /// Returns the evidence that bottom halves are off.
     #[inline]
     pub fn bh(&self) -> &LocalBhDisabled {
         &self.bh
     }
 
-    /// Has it polled again when so many nanoseconds are over, or before that if it
-    /// is scheduled.
+    /// Schedules another poll in so many nanoseconds, see [`Napi::schedule_after`].
     pub fn poll_again_after(&self, nanoseconds: u64) {
         self.napi.schedule_after(nanoseconds, &self.bh);
     }
 
-    /// Hands a packet to the stack, as received on the receive queue `queue` of
-    /// this device (`None` for one that the stack does not use any more). Its link header of
-    /// `header_len` bytes is taken off, after it has said that this is the EtherType `protocol`
-    /// (in host order) and whom it is for; compare `eth_type_trans()`. A packet shorter than
-    /// that, or for which there is no memory, comes back.
-    // Each packet comes here, from where mostly all but the packet is the same.
+    /// Passes a packet to the stack, by GRO if that is on, as received on RX queue `queue` (`None`
+    /// for one that is not in use any more).
+    ///
+    /// Pulls the link header of `header_len` bytes; `protocol` is its EtherType in host order and
+    /// `packet_type` its kind of destination, compare `eth_type_trans()`. Returns the packet if it
+    /// is shorter than the header or memory is short.
+    // Fast path, with arguments that are mostly constant at the call site.
     #[inline(always)]
     pub fn receive(
         &self,
@@ -75,10 +75,11 @@ impl<'a, T: Poll> PollContext<'a, T> {
         }
         let skb = skb.unshare()?.into_raw();
         let napi = self.napi.napi.get();
-        // SAFETY: The packet is ours and becomes the stack's. It has as many bytes of linear data to
-        // pull, as was just seen. The device lives, and its `napi` is being polled by us, so its
-        // GRO list is ours. GRO writes to what it is given: the data is made the packet's own first,
-        // and no socket may be left that GRO would not know of.
+        // SAFETY: The packet is exclusively owned and passes to the stack. It has `header_len`
+        // bytes of linear data to pull, as was just tested. The device lives, and its `napi` is
+        // being polled by the caller, to which the GRO list therefore belongs. GRO writes to
+        // packets: the data is unshared first, and the socket is released, of which GRO would not
+        // know.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
             skbuff::pull_mac_header(skb, header_len);
@@ -90,10 +91,10 @@ impl<'a, T: Poll> PollContext<'a, T> {
                 PacketType::Multicast => bindings::PACKET_MULTICAST,
                 PacketType::OtherHost => bindings::PACKET_OTHERHOST,
             } as u8);
-            // As `skb_record_rx_queue()`.
+            // See `skb_record_rx_queue()`.
             (*skb).queue_mapping = queue.map_or(0, |queue| queue.wrapping_add(1));
             if !self.device.has_gro() {
-                // As GRO does, for sockets that poll busily.
+                // For sockets that busy poll; GRO does the same.
                 bindings::rust_helper_skb_mark_napi_id(skb, napi);
                 bindings::netif_receive_skb(skb);
                 return Ok(());
