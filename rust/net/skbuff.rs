@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets.
+//! Socket buffers.
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
@@ -15,7 +15,7 @@ use super::{
 use core::{mem::ManuallyDrop, ptr::NonNull};
 use kernel::prelude::*;
 
-/// Why a packet ended: `enum skb_drop_reason`, as tracing and dropwatch show it.
+/// The reason of a drop: `enum skb_drop_reason`, as `skb:kfree_skb` and dropwatch show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DropReason(bindings::skb_drop_reason);
 
@@ -28,85 +28,81 @@ macro_rules! drop_reasons {
 }
 
 drop_reasons! {
-    /// The driver's link header is not what it should be.
+    /// The link header is invalid.
     DEV_HDR = skb_drop_reason_SKB_DROP_REASON_DEV_HDR,
-    /// The device cannot take packets at this moment.
+    /// The device cannot take packets at the moment.
     DEV_READY = skb_drop_reason_SKB_DROP_REASON_DEV_READY,
     /// A ring of the device is full.
     FULL_RING = skb_drop_reason_SKB_DROP_REASON_FULL_RING,
-    /// No memory.
+    /// Out of memory.
     NOMEM = skb_drop_reason_SKB_DROP_REASON_NOMEM,
     /// No reason that C has a name for.
     NOT_SPECIFIED = skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED,
-    /// Nobody has the address that the packet goes to.
+    /// No device has the destination address.
     NO_TX_TARGET = skb_drop_reason_SKB_DROP_REASON_NO_TX_TARGET,
     /// The packet is for another host.
     OTHERHOST = skb_drop_reason_SKB_DROP_REASON_OTHERHOST,
     /// Longer than the MTU.
     PKT_TOO_BIG = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
-    /// A checksum that was left to hardware cannot be computed.
+    /// A deferred checksum (`CHECKSUM_PARTIAL`) cannot be computed.
     SKB_CSUM = skb_drop_reason_SKB_DROP_REASON_SKB_CSUM,
-    /// A packet that stands for several cannot be taken apart.
+    /// A GSO packet cannot be segmented.
     SKB_GSO_SEG = skb_drop_reason_SKB_DROP_REASON_SKB_GSO_SEG,
-    /// Shorter than its header.
+    /// Shorter than its headers.
     PKT_TOO_SMALL = skb_drop_reason_SKB_DROP_REASON_PKT_TOO_SMALL,
-    /// A queue was emptied.
+    /// A queue was purged.
     QUEUE_PURGE = skb_drop_reason_SKB_DROP_REASON_QUEUE_PURGE,
-    /// Pages of user space could not be copied.
+    /// Zero-copy pages of user space could not be copied.
     SKB_UCOPY_FAULT = skb_drop_reason_SKB_DROP_REASON_SKB_UCOPY_FAULT,
-    /// A protocol that is not spoken here.
+    /// Unknown protocol.
     UNHANDLED_PROTO = skb_drop_reason_SKB_DROP_REASON_UNHANDLED_PROTO,
 }
 
-/// Whom a received packet is for: `PACKET_HOST` and its relatives.
+/// The destination of a received packet: `skb->pkt_type`.
 #[derive(Clone, Copy)]
 pub enum PacketType {
-    /// This host.
+    /// `PACKET_HOST`: this host.
     Host,
-    /// Every host.
+    /// `PACKET_BROADCAST`: all hosts.
     Broadcast,
-    /// Those of a group.
+    /// `PACKET_MULTICAST`: the members of a group.
     Multicast,
-    /// Another host, as this one hears others, too.
+    /// `PACKET_OTHERHOST`: another host; received in promiscuous mode.
     OtherHost,
 }
 
-/// A packet, owned: `struct sk_buff`.
+/// An owned packet: `struct sk_buff`.
 ///
-/// It must leave by one of the methods that take it: [`kfree_reason`],
-/// [`SkBuffList::push_back`], [`super::napi::PollContext::receive`]. Where
-/// the compiler cannot see that it does, the module does not link.
+/// It must be consumed by one of the methods that take it, as [`kfree_reason`],
+/// [`SkBuffList::push_back`] and [`super::napi::PollContext::receive`] do. Where the compiler
+/// cannot prove that it is, the module does not link. (`mem::forget()` is safe and leaks a packet.)
 ///
 /// [`kfree_reason`]: Self::kfree_reason
 ///
-/// (`mem::forget()` is safe, as everywhere in Rust, and leaks a packet. Nobody
-/// does that by mistake.)
-///
 /// # Invariants
 ///
-/// The pointer is valid, and nobody else uses the packet: another reference only
-/// keeps it from being freed, as pktgen has one of each packet (`skb_shared()`). Its
-/// data may be shared with clones. It is on no list.
+/// The pointer is valid, and nothing else uses the packet: another reference, as pktgen has one of
+/// each packet (`skb_shared()`), only keeps it from being freed. The data may be shared with
+/// clones. The packet is on no list.
 #[must_use = "a packet must be freed with a reason, queued or passed on"]
 #[repr(transparent)]
 pub struct SkBuff(NonNull<bindings::sk_buff>);
 
-// SAFETY: A packet belongs to no thread.
+// SAFETY: A packet is not bound to a thread.
 unsafe impl Send for SkBuff {}
 
 impl SkBuff {
     /// # Safety
     ///
-    /// `skb` must fulfil the invariants, and the caller must give up its
-    /// reference.
+    /// `skb` must fulfil the invariants of the type, and the caller must give up its reference.
     #[inline]
     pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
-        // INVARIANT: The caller promises it.
-        // SAFETY: The caller promises that it is valid, so it is not null.
+        // INVARIANT: By the safety requirements of this function.
+        // SAFETY: By the safety requirements of this function `skb` is valid, so it is not null.
         Self(unsafe { NonNull::new_unchecked(skb) })
     }
 
-    /// Gives up ownership.
+    /// Gives up ownership of the packet, without freeing it.
     #[inline]
     pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
         ManuallyDrop::new(self).0.as_ptr()
@@ -117,60 +113,60 @@ impl SkBuff {
         self.0.as_ptr()
     }
 
-    /// Length in bytes, from the current header on.
+    /// Returns the length in bytes from `skb->data` on.
     #[inline]
     #[expect(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         unsafe { (*self.as_raw()).len as usize }
     }
 
-    /// The transmit queue that the stack chose.
+    /// Returns the TX queue that the core has selected.
     #[inline]
     pub fn queue_mapping(&self) -> u16 {
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         unsafe { (*self.as_raw()).queue_mapping }
     }
 
-    /// What the sender thinks of its urgency: `SO_PRIORITY`, or a class of a qdisc.
+    /// Returns `skb->priority`: `SO_PRIORITY`, or the class of a qdisc.
     #[inline]
     pub fn priority(&self) -> u32 {
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         unsafe { (*headers(self.as_raw())).priority }
     }
 
-    /// A number that the driver keeps with the packet while it owns it, in the
-    /// control block. What others left there before the driver writes it is
-    /// anything.
+    /// Returns the number that the driver has stored in the control block, which belongs to the
+    /// owner of the packet. Undefined before the first [`set_cb`](Self::set_cb).
     #[inline]
     pub fn cb(&self) -> u64 {
-        // SAFETY: By the type invariant the packet is valid and ours. The control block has 48
-        // bytes and is aligned to 8.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned. The control
+        // block has 48 bytes, all initialised, and is aligned to 8.
         unsafe { (&raw const (*self.as_raw()).cb).cast::<u64>().read() }
     }
 
-    /// Sets the number that [`cb`](Self::cb) reads.
+    /// Stores the number that [`cb`](Self::cb) returns.
     #[inline]
     pub fn set_cb(&mut self, number: u64) {
         // SAFETY: As above.
         unsafe { (&raw mut (*self.as_raw()).cb).cast::<u64>().write(number) };
     }
 
-    /// The first `len` bytes, or why they cannot be had: `pskb_may_pull_reason()`.
+    /// Returns the first `len` bytes, which are made contiguous first: `pskb_may_pull_reason()`.
+    /// May allocate memory. Any context.
     ///
-    /// They are made contiguous first, which may have to allocate memory. Any
-    /// context.
+    /// Fails with `PKT_TOO_SMALL` for a shorter packet, and with `NOMEM`, also for a packet with
+    /// another reference, whose head cannot be moved.
     #[inline]
     pub fn header(&mut self, len: usize) -> Result<&[u8], DropReason> {
         let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         let linear = unsafe { (*skb).len.wrapping_sub((*skb).data_len) as usize };
         if linear < len {
             if self.len() < len {
                 return Err(DropReason::PKT_TOO_SMALL);
             }
-            // SAFETY: As above. There are enough bytes behind the linear part. C panics where it
-            // would have to move the head of a packet that is shared.
+            // SAFETY: As above. There are enough bytes behind the linear part. C has a BUG() for a
+            // packet that is shared and whose head would have to be moved, which is excluded first.
             unsafe {
                 if bindings::rust_helper_skb_shared(skb)
                     || bindings::__pskb_pull_tail(skb, (len - linear) as c_int).is_null()
@@ -179,18 +175,18 @@ impl SkBuff {
                 }
             }
         }
-        // SAFETY: The linear part begins at `data` and has `len` bytes by now. They are not written
-        // while `self` is borrowed: whoever wants to write data that is shared copies it.
+        // SAFETY: The linear part begins at `data` and has at least `len` bytes now. They do not
+        // change while `self` is borrowed: writers to data that clones share copy it first.
         Ok(unsafe { core::slice::from_raw_parts((*skb).data, len) })
     }
 
-    /// Tells a sender that asked for it when the packet left, if it is `device`
-    /// that the packet leaves by. Any context.
+    /// Reports the time of transmission to a socket that has asked for it, if `device` is the
+    /// device that the packet leaves: `skb_tx_timestamp()`. Any context.
     #[inline]
     pub fn tx_timestamp<T: Operations>(&mut self, device: &Device<T>) {
         let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours. C looks into its device,
-        // which lives, as `device` is borrowed. Without a socket nobody has asked.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned. C reads its
+        // device, which lives, as `device` is borrowed. Without a socket there is no request.
         unsafe {
             if !(*skb).sk.is_null() && *dev(skb) == device.as_raw() {
                 bindings::rust_helper_skb_tx_timestamp(skb);
@@ -198,29 +194,30 @@ impl SkBuff {
         }
     }
 
-    /// Releases the owner of the packet, a socket that counts it as sent and not gone yet:
-    /// `skb_orphan()`. Any context but hard interrupts.
+    /// Releases the socket that accounts for the packet (`sk_wmem_alloc`): `skb_orphan()`. Any
+    /// context but hard interrupts.
     #[inline]
     pub fn orphan(&mut self) {
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         unsafe { bindings::rust_helper_skb_orphan(self.as_raw()) };
     }
 
-    /// Another packet with the same data. Any context.
+    /// Returns another packet that shares the data: `skb_clone()`. Any context. Fails with
+    /// `ENOMEM`.
     #[expect(clippy::should_implement_trait)]
     pub fn clone(&self) -> Result<Self> {
-        // SAFETY: By the type invariant the packet is valid. C notes in it that it has been cloned,
-        // where nobody else looks, as `SkBuff` is not `Sync`.
+        // SAFETY: By the type invariant the packet is valid. C writes `cloned` in it, which nothing
+        // else accesses, as `SkBuff` is not `Sync`.
         let clone = unsafe { bindings::skb_clone(self.as_raw(), bindings::SPANS_GFP_ATOMIC) };
         if clone.is_null() {
             return Err(ENOMEM);
         }
-        // SAFETY: A clone is the only reference to itself, and on no list.
+        // SAFETY: The clone is valid, on no list, and this is the only reference to it.
         Ok(unsafe { Self::from_raw(clone) })
     }
 
-    /// A packet that nobody else has a reference to, as the stack and GRO want it:
-    /// `skb_share_check()`. Any context. Without memory for it, it comes back.
+    /// Returns a packet without another reference, as the stack and GRO require:
+    /// `skb_share_check()`. Any context. Returns the packet itself if memory is short.
     #[inline]
     pub(super) fn unshare(self) -> Result<Self, (Self, DropReason)> {
         // SAFETY: By the type invariant the packet is valid. refcount_read().
@@ -231,21 +228,22 @@ impl SkBuff {
         let Ok(clone) = self.clone() else {
             return Err((self, DropReason::NOMEM));
         };
-        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned, and it is not
+        // used again.
         unsafe { bindings::consume_skb(self.into_raw()) };
         Ok(clone)
     }
 
-    /// Takes off what a packet does not carry over a wire: its device, its route,
-    /// the marks of firewall and scheduler, timestamps, and pages that the sender
-    /// wants back. As `____dev_forward_skb()` to another namespace. Any context.
+    /// Removes what a wire does not transport: device, route, marks of netfilter and tc,
+    /// timestamps, and zero-copy pages of the sender, which are copied. Like
+    /// `____dev_forward_skb()` to another namespace. Any context.
     ///
-    /// When the pages cannot be copied, the packet comes back as it was.
+    /// Returns the unchanged packet if the pages cannot be copied.
     pub fn scrub_packet(self) -> Result<Self, Self> {
         let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned.
         unsafe {
-            // Pages are in what is not linear.
+            // Zero-copy pages are in the non-linear part only.
             if (*skb).data_len != 0
                 && bindings::rust_helper_skb_orphan_frags_rx(skb, bindings::SPANS_GFP_ATOMIC) != 0
             {
@@ -258,15 +256,18 @@ impl SkBuff {
         Ok(self)
     }
 
-    /// Ends a copy that was not needed: nothing was lost. Any context.
+    /// Frees a packet that was delivered or not needed, without a drop: `dev_consume_skb_any()`.
+    /// Any context.
     pub fn consume(self) {
-        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned, and it is not
+        // used again.
         unsafe { bindings::rust_helper_dev_consume_skb_any(self.into_raw()) };
     }
 
-    /// Ends the packet and says why. Any context.
+    /// Drops the packet for `reason`: `dev_kfree_skb_any_reason()`. Any context.
     pub fn kfree_reason(self, reason: DropReason) {
-        // SAFETY: By the type invariant the packet is valid and ours, and it is not used again.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned, and it is not
+        // used again.
         unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.0) };
     }
 }
@@ -278,22 +279,22 @@ impl Drop for SkBuff {
     }
 }
 
-/// Packets in order, linked by themselves. By default there are none.
+/// A FIFO of packets, linked by `skb->next`. Dropping it drops its packets (`QUEUE_PURGE`).
 ///
 /// # Invariants
 ///
-/// The packets from `first` by their `next` pointers are `len` many, the last of
-/// them is `last`, whose `next` is null. The list owns all of them.
+/// The packets from `first` by their `next` pointers are `len` many, the last of them is `last`,
+/// whose `next` is null. The list owns all of them.
 pub struct SkBuffList {
     first: *mut bindings::sk_buff,
     last: *mut bindings::sk_buff,
     len: usize,
 }
 
-// SAFETY: Packets belong to no thread.
+// SAFETY: Packets are not bound to a thread.
 unsafe impl Send for SkBuffList {}
 
-/// The fields that a clone inherits.
+/// Returns the fields that a clone inherits: the group `headers` of `struct sk_buff`.
 ///
 /// # Safety
 ///
@@ -302,21 +303,21 @@ unsafe impl Send for SkBuffList {}
 pub(super) unsafe fn headers(
     skb: *mut bindings::sk_buff,
 ) -> *mut bindings::sk_buff__bindgen_ty_4__bindgen_ty_2 {
-    // CAST: A union of two views of the same fields, which bindgen may render as one that Rust
-    // knows, or not, depending on the configuration.
-    // SAFETY: The caller promises that `skb` is valid.
+    // CAST: A union of two views of the same fields, for which bindgen generates a type that
+    // depends on the configuration.
+    // SAFETY: By the safety requirements of this function `skb` is valid.
     unsafe { &raw mut (*skb).__bindgen_anon_4 }.cast()
 }
 
-/// Takes a link header of `len` bytes off a packet, as `eth_type_trans()` does.
+/// Sets the MAC header and pulls `len` bytes, like `eth_type_trans()`.
 ///
 /// # Safety
 ///
-/// `skb` must be valid and the caller's, with `len` bytes of linear data.
+/// `skb` must be valid and exclusively owned by the caller, with `len` bytes of linear data.
 #[inline]
 pub(super) unsafe fn pull_mac_header(skb: *mut bindings::sk_buff, len: usize) {
-    // SAFETY: The caller promises it. The data begins behind the head, less than 64 KiB away
-    // wherever a packet has a link header at all, as C notes it in 16 bits.
+    // SAFETY: By the safety requirements of this function. The data begins behind the head, by less
+    // than 64 KiB for any packet with a link header, as C stores that offset in 16 bits.
     unsafe {
         let headers = &mut *headers(skb);
         headers.mac_header = (*skb).data.offset_from((*skb).head) as u16;
@@ -329,14 +330,14 @@ pub(super) unsafe fn pull_mac_header(skb: *mut bindings::sk_buff, len: usize) {
     }
 }
 
-/// The device of a packet.
+/// Returns the place of `skb->dev`.
 ///
 /// # Safety
 ///
 /// `skb` must be valid.
 #[inline]
 pub(super) unsafe fn dev(skb: *mut bindings::sk_buff) -> *mut *mut bindings::net_device {
-    // SAFETY: The caller promises it.
+    // SAFETY: By the safety requirements of this function `skb` is valid.
     unsafe {
         &raw mut (*skb)
             .__bindgen_anon_1
@@ -346,21 +347,21 @@ pub(super) unsafe fn dev(skb: *mut bindings::sk_buff) -> *mut *mut bindings::net
     }
 }
 
-/// The link of a packet to the next one.
+/// Returns the place of `skb->next`.
 ///
 /// # Safety
 ///
 /// `skb` must be valid.
 #[inline]
 unsafe fn next(skb: *mut bindings::sk_buff) -> *mut *mut bindings::sk_buff {
-    // SAFETY: The caller promises it.
+    // SAFETY: By the safety requirements of this function `skb` is valid.
     unsafe { &raw mut (*skb).__bindgen_anon_1.__bindgen_anon_1.next }
 }
 
 impl Default for SkBuffList {
     #[inline]
     fn default() -> Self {
-        // INVARIANT: There are none.
+        // INVARIANT: The list is empty.
         Self {
             first: core::ptr::null_mut(),
             last: core::ptr::null_mut(),
@@ -370,23 +371,23 @@ impl Default for SkBuffList {
 }
 
 impl SkBuffList {
-    /// How many packets there are.
+    /// Returns the number of packets.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether the list is empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.first.is_null()
     }
 
-    /// Adds a packet behind the others.
+    /// Appends a packet.
     #[inline]
     pub fn push_back(&mut self, skb: SkBuff) {
         let skb = skb.into_raw();
-        // INVARIANT: The packet comes behind `last`, and is the last one.
+        // INVARIANT: The packet follows `last`, and becomes the last one.
         // SAFETY: The list owns `skb` from now on, and `last` if there is one.
         unsafe {
             *next(skb) = core::ptr::null_mut();
@@ -400,15 +401,15 @@ impl SkBuffList {
         self.len = self.len.wrapping_add(1);
     }
 
-    /// Takes the first packet.
+    /// Removes and returns the first packet.
     #[inline]
     pub fn pop_front(&mut self) -> Option<SkBuff> {
         if self.first.is_null() {
             return None;
         }
         let skb = self.first;
-        // INVARIANT: The list begins behind the packet that is taken.
-        // SAFETY: The list owns the packet, which becomes the caller's and is on no list then.
+        // INVARIANT: The list begins behind the removed packet.
+        // SAFETY: The list owns the packet, which passes to the caller and is on no list then.
         unsafe {
             self.first = *next(skb);
             *next(skb) = core::ptr::null_mut();
@@ -417,24 +418,24 @@ impl SkBuffList {
         }
     }
 
-    /// The first packet, which stays.
+    /// Returns the first packet without removing it.
     #[inline]
     pub fn front(&self) -> Option<&SkBuff> {
         if self.first.is_null() {
             return None;
         }
-        // SAFETY: An `SkBuff` is nothing but a pointer that is not null, and by the type invariant
-        // the packet is the list's, and nobody else's while the list is borrowed.
+        // SAFETY: An `SkBuff` is a transparent non-null pointer. By the type invariant the list
+        // owns the packet, and nothing else uses it while the list is borrowed.
         Some(unsafe { &*(&raw const self.first).cast::<SkBuff>() })
     }
 
-    /// Takes all packets.
+    /// Removes and returns all packets.
     #[inline]
     pub fn take(&mut self) -> Self {
         core::mem::take(self)
     }
 
-    /// Takes the first `count` packets, or all if there are fewer.
+    /// Removes and returns the first `count` packets, or all if there are fewer.
     pub fn take_front(&mut self, count: usize) -> Self {
         if count >= self.len {
             return self.take();
@@ -449,14 +450,14 @@ impl SkBuffList {
         front
     }
 
-    /// Moves all packets of `other` behind those of this list.
+    /// Moves all packets of `other` to the end of this list.
     #[inline]
     pub fn append(&mut self, other: &mut Self) {
         let other = ManuallyDrop::new(other.take());
         if other.first.is_null() {
             return;
         }
-        // INVARIANT: The packets of `other`, which is forgotten, follow ours.
+        // INVARIANT: The packets of `other`, which is forgotten, follow those of `self`.
         if self.first.is_null() {
             self.first = other.first;
         } else {
@@ -467,7 +468,7 @@ impl SkBuffList {
         self.len = self.len.wrapping_add(other.len);
     }
 
-    /// Ends all packets, says why, and how many they were. Any context.
+    /// Drops all packets for `reason` and returns their number. Any context.
     pub fn purge(&mut self, reason: DropReason) -> usize {
         let count = self.len;
         while let Some(skb) = self.pop_front() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What senders leave to hardware: segmentation and checksums.
+//! Offloads: deferred segmentation and checksums.
 //!
 //! C header: [`include/net/gso.h`](srctree/include/net/gso.h)
 
@@ -12,21 +12,22 @@ use crate::net::{
 };
 use kernel::{error::from_err_ptr, prelude::*};
 
-/// What can be left to the receiver of a packet.
+/// The offloads that the receiver of a packet accepts.
 ///
 /// # Invariants
 ///
-/// Segmentation is only with checksums.
+/// Segmentation implies checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offloads {
-    /// A packet may stand for several frames: `ethtool -K DEVICE rx-gro-hw`.
+    /// GSO packets are accepted: `ethtool -K DEVICE rx-gro-hw`.
     segmentation: bool,
-    /// Checksums need not be there, or be seen again: `ethtool -K DEVICE rx-checksum`.
+    /// Packets are accepted without a checksum (`CHECKSUM_PARTIAL`), and one that was verified is
+    /// not verified again: `ethtool -K DEVICE rx-checksum`.
     checksums: bool,
 }
 
 impl Offloads {
-    /// Whether nothing is to be done.
+    /// Returns whether packets can be delivered unchanged.
     #[inline]
     pub fn is_all(self) -> bool {
         self.segmentation && self.checksums
@@ -34,13 +35,13 @@ impl Offloads {
 }
 
 impl<T: Operations> Device<T> {
-    /// What senders may leave to this device.
+    /// Returns the offloads that the user has turned on for reception. Any context.
     #[inline]
     pub fn offloads(&self) -> Offloads {
         // SAFETY: The device is valid. READ_ONCE().
         let features = unsafe { (&raw const (*self.as_raw()).features).read_volatile() };
         let checksums = features & bindings::SPANS_NETIF_F_RXCSUM != 0;
-        // INVARIANT: As the kernel sees to, too: each of the frames would have a checksum.
+        // INVARIANT: `netdev_fix_features()` has the same rule: each segment would need a checksum.
         Offloads {
             segmentation: checksums && features & bindings::SPANS_NETIF_F_GRO_HW != 0,
             checksums,
@@ -49,11 +50,12 @@ impl<T: Operations> Device<T> {
 }
 
 impl SkBuff {
-    /// Whether it stands for several frames, none of which is longer than `len` bytes.
+    /// Returns whether this is a GSO packet none of whose segments is longer than `len` bytes:
+    /// `skb_gso_validate_mac_len()`. The packet must begin with its link header.
     pub fn is_gso_of(&mut self, len: usize) -> bool {
         let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours. It begins with its link
-        // header, behind the head, less than 64 KiB away wherever a packet has one at all.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned. Its data begins
+        // behind the head, by less than 64 KiB for any packet with a link header.
         unsafe {
             if !bindings::rust_helper_skb_is_gso(skb) {
                 return false;
@@ -63,15 +65,15 @@ impl SkBuff {
         }
     }
 
-    /// Length in bytes of the frames that a packet stands for, each with its headers. As
-    /// `qdisc_pkt_len_segs_init()`, which packets that bypass the qdiscs do not pass.
+    /// Returns the length in bytes on the wire: of a GSO packet, that of all segments with their
+    /// headers. Like `qdisc_pkt_len_segs_init()`, which packets that bypass the qdisc do not pass.
     ///
     /// The packet must begin with its link header.
     pub fn wire_len(&self) -> usize {
         let skb = self.as_raw();
         let len = self.len();
-        // SAFETY: By the type invariant the packet is valid and ours. C answers where its shared
-        // information is, which is valid as long as the packet.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned. C returns the
+        // address of its `struct skb_shared_info`, which is valid as long as the packet.
         let (size, segments, kind) = unsafe {
             if !bindings::rust_helper_skb_is_gso(skb) {
                 return len;
@@ -83,23 +85,23 @@ impl SkBuff {
         let segments = if u32::from(size) == bindings::GSO_BY_FRAGS {
             usize::from(segments)
         } else {
-            // An untrusted packet (`SKB_GSO_DODGY`) may not say how many they are.
+            // `gso_segs` of an untrusted packet (`SKB_GSO_DODGY`) may not be set.
             len.saturating_sub(headers)
                 .div_ceil(usize::from(size).max(1))
         };
         len.saturating_add(segments.saturating_sub(1).saturating_mul(headers))
     }
 
-    /// Length in bytes of the headers that each frame has for which a packet of this `gso_type`
-    /// stands. Only headers in its linear part are counted.
+    /// Returns the length in bytes of the headers of each segment, for a packet of this `gso_type`.
+    /// Only headers in its linear part are counted.
     fn segment_headers(&self, kind: c_uint) -> usize {
-        /// Where the upper half of a byte is the length of a TCP header, in units of 4 bytes.
+        /// The byte of a TCP header whose upper half is the header length, in units of 4 bytes.
         const TCP_DATA_OFFSET: usize = 12;
         const UDP_HEADER: usize = 8;
 
         let skb = self.as_raw();
-        // SAFETY: By the type invariant the packet is valid and ours. Its linear part begins at
-        // `data`, which is behind `head`. It is not written while `self` is borrowed.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned. Its linear part
+        // begins at `data`, which is behind `head`, and does not change while `self` is borrowed.
         let (transport, linear) = unsafe {
             let fields = &*headers(skb);
             let transport = if fields.encapsulation() == 0 {
@@ -114,7 +116,7 @@ impl SkBuff {
                 core::slice::from_raw_parts((*skb).data, len),
             )
         };
-        // Where it was not set it is far behind them.
+        // A header that was not set has an offset far behind the linear part.
         let Some(transport) = transport.filter(|transport| *transport < linear.len()) else {
             return 0;
         };
@@ -130,10 +132,12 @@ impl SkBuff {
         transport.saturating_add(header)
     }
 
-    /// The frames that a packet stands for, with their checksums where those may not be left
-    /// to `device`, which has received it; `protocol` is what its link header says that it
-    /// carries. Mostly it is one frame and comes back as it is. If it cannot be done, the
-    /// packet comes back.
+    /// Performs the offloads that `offloads` does not contain: returns the segments of a GSO
+    /// packet, with their checksums; mostly this is the packet itself, unchanged. `device` has
+    /// received the packet, `protocol` is the EtherType of its link header. The packet must begin
+    /// with its link header.
+    ///
+    /// On failure the packet is returned with the reason: `NOMEM`, `SKB_GSO_SEG` or `SKB_CSUM`.
     pub fn without_offloads<T: Operations>(
         self,
         device: &Device<T>,
@@ -148,7 +152,8 @@ impl SkBuff {
         } else {
             bindings::SPANS_NETIF_F_SG
         };
-        // SAFETY: By the type invariant the packet is valid and ours, and nobody else's.
+        // SAFETY: By the type invariant the packet is valid and exclusively owned, and it was
+        // unshared.
         let gso = unsafe {
             *dev(skb) = device.as_raw();
             (*headers(skb)).protocol = protocol.to_be();
@@ -156,32 +161,35 @@ impl SkBuff {
         };
         let mut frames = SkBuffList::default();
         if gso && !offloads.segmentation {
-            // SAFETY: The packet is valid and ours, and nobody else's. C is asked to copy its headers
-            // if a clone shares them.
+            // SAFETY: The packet is valid, exclusively owned and unshared. C is asked to copy its
+            // headers if a clone shares them.
             unsafe {
-                // tcp_gso_segment() and its relatives write a checksum into the header, and
-                // __skb_gso_segment() copies that for CHECKSUM_NONE, not for CHECKSUM_UNNECESSARY.
+                // tcp_gso_segment() and similar functions write a checksum into the header, and
+                // __skb_gso_segment() copies the header first for CHECKSUM_NONE, but not for
+                // CHECKSUM_UNNECESSARY.
                 if u32::from((*headers(skb)).ip_summed()) != bindings::CHECKSUM_PARTIAL
                     && bindings::rust_helper_skb_cow_head(skb, 0) != 0
                 {
                     return Err((this, DropReason::NOMEM));
                 }
             }
-            // SAFETY: The packet begins with its link header, and is ours. What comes instead of it
-            // is linked by `next` and ours, too.
+            // SAFETY: The packet begins with its link header and is exclusively owned. The segments
+            // that replace it are linked by `next` and exclusively owned, too.
             let segments = unsafe { bindings::__skb_gso_segment(skb, features, true) };
             let segments = from_err_ptr(segments);
             let Ok(mut segment) = segments else {
                 return Err((this, DropReason::SKB_GSO_SEG));
             };
             if !segment.is_null() {
-                // SAFETY: The packet is not used again: its frames take its place.
+                // SAFETY: The packet is not used again: its segments replace it.
                 unsafe { bindings::consume_skb(this.into_raw()) };
                 while !segment.is_null() {
-                    // SAFETY: Segments are valid and ours, each on no list once it is unlinked.
+                    // SAFETY: Segments are valid and exclusively owned, each on no list once it is
+                    // unlinked.
                     unsafe {
                         let next = super::next(segment).replace(core::ptr::null_mut());
-                        // Of a list that was merged, they have been looked at.
+                        // The checksums of a frag list (GRO of packets) were verified before the
+                        // merge.
                         let summed = u32::from((*headers(segment)).ip_summed());
                         if !offloads.checksums && summed != bindings::CHECKSUM_PARTIAL {
                             (*headers(segment)).set_ip_summed(bindings::CHECKSUM_NONE as u8);
@@ -194,7 +202,7 @@ impl SkBuff {
             }
         }
         if !offloads.checksums {
-            // SAFETY: The packet is valid and ours, and nobody else's.
+            // SAFETY: The packet is valid, exclusively owned and unshared.
             unsafe {
                 let summed = u32::from((*headers(skb)).ip_summed());
                 if summed == bindings::CHECKSUM_PARTIAL
