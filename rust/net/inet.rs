@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IPv4 addresses of devices, and ARP.
+//! IPv4 addresses of devices, and ARP packets.
 //!
 //! C header: [`include/linux/inetdevice.h`](srctree/include/linux/inetdevice.h)
 //! C header: [`include/net/arp.h`](srctree/include/net/arp.h)
@@ -15,29 +15,30 @@ use super::{
 use core::{net::Ipv4Addr, ptr::null};
 use kernel::{prelude::*, sync::rcu};
 
-/// `__be32`.
+/// Converts to `__be32`.
 pub(super) fn to_be32(ip: Ipv4Addr) -> bindings::__be32 {
     u32::from_ne_bytes(ip.octets())
 }
 
-/// `__be32`.
+/// Converts from `__be32`.
 pub(super) fn from_be32(ip: bindings::__be32) -> Ipv4Addr {
     ip.to_ne_bytes().into()
 }
 
-/// What an IPv4 address is to a host: `RTN_LOCAL` and its relatives.
+/// Type of an IPv4 address in a routing table: `RTN_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressType {
-    /// One of its own.
+    /// `RTN_LOCAL`: an address of this host.
     Local,
-    /// One of another host, or of nobody.
+    /// `RTN_UNICAST`: a possible address of another host.
     Unicast,
-    /// Broadcast, multicast, or none that anybody can have.
+    /// Any other type: broadcast, multicast or invalid.
     Other,
 }
 
 impl<T: Operations> Device<T> {
-    /// What an address is in the routing table of this device.
+    /// Returns the type of an address in the routing table of this device:
+    /// `inet_addr_type_dev_table()`.
     pub fn inet_addr_type(&self, ip: Ipv4Addr, _: &LocalBhDisabled) -> AddressType {
         let _rcu = rcu::read_lock();
         // SAFETY: The device is valid, and so is its namespace within a read-side section.
@@ -55,10 +56,10 @@ impl<T: Operations> Device<T> {
         }
     }
 
-    /// Whether an address is one of this device.
+    /// Returns whether the device has this address: `inet_confirm_addr()`.
     pub fn has_address(&self, ip: Ipv4Addr, _: &LocalBhDisabled) -> bool {
         let _rcu = rcu::read_lock();
-        // SAFETY: The device is valid, and so are its namespace and its IPv4 part within a
+        // SAFETY: The device is valid, and so are its namespace and its `in_device` within a
         // read-side section.
         let found = unsafe {
             let in_device = bindings::rust_helper___in_dev_get_rcu(self.as_raw());
@@ -73,67 +74,67 @@ impl<T: Operations> Device<T> {
                 bindings::rt_scope_t_RT_SCOPE_HOST as i32,
             )
         };
-        // C takes none for any.
+        // 0.0.0.0 is a wildcard for C.
         found != 0 && found == to_be32(ip)
     }
 
-    /// Asks who has `ip`: everybody, or who has this link address. Nothing happens if
-    /// that has the wrong length, or there is no memory.
-    pub fn arp_request(&self, ip: Ipv4Addr, of: Option<&[u8]>, _: &LocalBhDisabled) {
-        if of.is_some_and(|of| !self.is_lladdr(of)) {
+    /// Sends an ARP request for `ip`: to the link address `lladdr`, or by broadcast. Does nothing
+    /// if `lladdr` has the wrong length, with `IFF_NOARP`, or if memory is short.
+    pub fn arp_request(&self, ip: Ipv4Addr, lladdr: Option<&[u8]>, _: &LocalBhDisabled) {
+        if lladdr.is_some_and(|lladdr| !self.is_lladdr(lladdr)) {
             return;
         }
-        let of = of.map_or(null(), <[u8]>::as_ptr);
+        let lladdr = lladdr.map_or(null(), <[u8]>::as_ptr);
         let ip = to_be32(ip);
-        // SAFETY: The device is valid, and the address as long as it should be.
+        // SAFETY: The device is valid, and the link address has `addr_len` bytes or is null.
         unsafe {
             let from = bindings::inet_select_addr(
                 self.as_raw(),
                 ip,
                 bindings::rt_scope_t_RT_SCOPE_LINK as i32,
             );
-            self.arp_send(bindings::ARPOP_REQUEST, ip, from, of, null());
+            self.arp_send(bindings::ARPOP_REQUEST, ip, from, lladdr, null());
         }
     }
 
-    /// Answers `to`, which has the link address `of`, that `ip` is here. Nothing happens if
-    /// the link address has the wrong length, or there is no memory.
-    pub fn arp_reply(&self, to: Ipv4Addr, of: &[u8], ip: Ipv4Addr, _: &LocalBhDisabled) {
-        if self.is_lladdr(of) {
-            // SAFETY: The address is as long as it should be.
+    /// Sends an ARP reply for `ip`, an address of this host, to `to` at the link address `lladdr`.
+    /// Does nothing if that has the wrong length, with `IFF_NOARP`, or if memory is short.
+    pub fn arp_reply(&self, to: Ipv4Addr, lladdr: &[u8], ip: Ipv4Addr, _: &LocalBhDisabled) {
+        if self.is_lladdr(lladdr) {
+            // SAFETY: The link address has `addr_len` bytes.
             unsafe {
                 self.arp_send(
                     bindings::ARPOP_REPLY,
                     to_be32(to),
                     to_be32(ip),
-                    of.as_ptr(),
-                    of.as_ptr(),
+                    lladdr.as_ptr(),
+                    lladdr.as_ptr(),
                 );
             }
         }
     }
 
-    /// Tells everybody that `ip` is here: gratuitous ARP, as
-    /// `inetdev_send_gratuitous_arp()`.
+    /// Announces `ip` by a gratuitous ARP request: `inetdev_send_gratuitous_arp()`.
     pub fn arp_announce(&self, ip: Ipv4Addr, _: &Rtnl) {
         let ip = to_be32(ip);
-        // SAFETY: Null is for the broadcast address, and for none.
+        // SAFETY: Null stands for the broadcast address and for no target address.
         unsafe { self.arp_send(bindings::ARPOP_REQUEST, ip, ip, null(), null()) };
     }
 
+    /// Sends an ARP packet: `arp_send()`.
+    ///
     /// # Safety
     ///
-    /// Link addresses must be as long as the device's, or null.
+    /// Link addresses must have `addr_len` bytes, or be null.
     unsafe fn arp_send(
         &self,
         operation: u32,
         to: bindings::__be32,
         from: bindings::__be32,
-        of: *const u8,
+        lladdr: *const u8,
         target: *const u8,
     ) {
-        // SAFETY: The device is valid. C takes the device's own address where there is null for
-        // the source.
+        // SAFETY: The device is valid. For a null source C takes the device's own address.
         unsafe {
             bindings::arp_send(
                 operation as i32,
@@ -141,7 +142,7 @@ impl<T: Operations> Device<T> {
                 to,
                 self.as_raw(),
                 from,
-                of,
+                lladdr,
                 null(),
                 target,
             );
@@ -149,11 +150,11 @@ impl<T: Operations> Device<T> {
     }
 
     fn is_lladdr(&self, address: &[u8]) -> bool {
-        // SAFETY: The device is valid, and the length never changes.
+        // SAFETY: The device is valid, and `addr_len` never changes.
         address.len() == usize::from(unsafe { (*self.as_raw()).addr_len })
     }
 
-    /// Does something with the IPv4 part of the device, if there is one.
+    /// Calls `f` with the `struct in_device` of the device, if there is one.
     fn with_in_device<R>(
         &self,
         _: &Rtnl,
@@ -164,14 +165,14 @@ impl<T: Operations> Device<T> {
         (!in_device.is_null()).then(|| f(in_device))
     }
 
-    /// Whether it has any IPv4 address.
+    /// Returns whether the device has an IPv4 address.
     pub fn has_addresses(&self, rtnl: &Rtnl) -> bool {
-        // SAFETY: It is valid, and changes with RTNL held only.
+        // SAFETY: The `in_device` is valid, and its list changes only under RTNL.
         let has = |in_device: *mut bindings::in_device| unsafe { !(*in_device).ifa_list.is_null() };
         self.with_in_device(rtnl, has).unwrap_or(false)
     }
 
-    /// How the kernel treats the neighbours of this device, until the user changes that.
+    /// Sets the neighbour parameters of this device, which the user may change.
     pub fn set_arp_parameters(&self, parameters: &Parameters, rtnl: &Rtnl) {
         let parameters = [
             (bindings::NEIGH_VAR_MCAST_PROBES, parameters.probes),
@@ -184,8 +185,8 @@ impl<T: Operations> Device<T> {
         ];
         self.with_in_device(rtnl, |in_device| {
             for (which, value) in parameters {
-                // SAFETY: It is valid as long as RTNL is held, and so are its parameters, which
-                // have these.
+                // SAFETY: The `in_device` is valid while RTNL is held, and so are its `arp_parms`,
+                // which have each of these variables.
                 unsafe {
                     bindings::rust_helper_neigh_var_set(
                         (*in_device).arp_parms,
@@ -197,9 +198,9 @@ impl<T: Operations> Device<T> {
         });
     }
 
-    /// Whether new addresses are to be announced: `arp_notify`.
+    /// Returns whether new addresses are to be announced: `arp_notify`.
     pub fn arp_notify(&self, rtnl: &Rtnl) -> bool {
-        // SAFETY: It is valid as long as RTNL is held.
+        // SAFETY: The `in_device` is valid while RTNL is held.
         self.with_in_device(rtnl, |in_device| unsafe {
             bindings::rust_helper_IN_DEV_ARP_NOTIFY(in_device)
         })
@@ -208,25 +209,25 @@ impl<T: Operations> Device<T> {
 
     /// Sets `arp_notify` of this device, which the user may change.
     pub fn set_arp_notify(&self, notify: bool, rtnl: &Rtnl) {
-        // SAFETY: It is valid as long as RTNL is held.
+        // SAFETY: The `in_device` is valid while RTNL is held.
         self.with_in_device(rtnl, |in_device| unsafe {
             bindings::rust_helper_IN_DEV_ARP_NOTIFY_set(in_device, notify.into());
         });
     }
 
-    /// Whether the user wants gratuitous ARP to be dropped: `drop_gratuitous_arp`.
+    /// Returns whether gratuitous ARP is to be dropped: `drop_gratuitous_arp`.
     pub fn drops_gratuitous_arp(&self, _: &LocalBhDisabled) -> bool {
         let _rcu = rcu::read_lock();
-        // SAFETY: The device is valid, and so is its IPv4 part within a read-side section.
+        // SAFETY: The device is valid, and so is its `in_device` within a read-side section.
         unsafe {
             let in_device = bindings::rust_helper___in_dev_get_rcu(self.as_raw());
             !in_device.is_null() && bindings::rust_helper_IN_DEV_DROP_GRATUITOUS_ARP(in_device)
         }
     }
 
-    /// Whether neighbours are forgotten with the carrier: `arp_evict_nocarrier`.
+    /// Returns whether the loss of the carrier flushes neighbours: `arp_evict_nocarrier`.
     pub fn arp_evict_nocarrier(&self, rtnl: &Rtnl) -> bool {
-        // SAFETY: It is valid as long as RTNL is held.
+        // SAFETY: The `in_device` is valid while RTNL is held.
         self.with_in_device(rtnl, |in_device| unsafe {
             bindings::rust_helper_IN_DEV_ARP_EVICT_NOCARRIER(in_device)
         })

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! IPv4 neighbours: hosts on the same link, in the kernel's ARP table.
+//! IPv4 neighbours: entries of `arp_tbl`.
 //!
 //! C header: [`include/net/neighbour.h`](srctree/include/net/neighbour.h)
 //!
-//! The kernel has one table of them for all devices. A driver can take over how those
-//! of its devices are resolved, and be told how they are doing. What is never done
-//! here is to keep a neighbour: a reference would keep the device from going.
+//! The kernel has one ARP table for all devices. A driver can replace the resolution of the
+//! neighbours of its devices, and is notified of their state. It must not keep a [`Neighbour`]: the
+//! reference would keep the device from being unregistered.
 //!
 //! # Locks
 //!
-//! `arp_tbl.lock` is taken before a driver's own locks: [`Operations::neigh_update`]
-//! may be called with it. The lock of a neighbour is taken after them: nothing of the
-//! driver is called with that. So a driver's lock may be held for [`Event::state`], and
-//! must not be for any function of [`Neighbour`], nor when one is dropped. Whoever may have
-//! `arp_tbl.lock` waits for ever in [`Device::neighbour`], [`Device::make_neighbour`] and
-//! [`Device::remove_neighbours`].
+//! Lock order: `arp_tbl.lock`, locks of the driver, lock of a neighbour.
+//! [`Operations::neigh_update`] may be called with `arp_tbl.lock` held, and no callback with the
+//! lock of a neighbour. A lock of the driver may therefore be held in [`Event::state`], but not in
+//! any function of [`Neighbour`], nor when one is dropped. Callers of [`Device::neighbour`],
+//! [`Device::make_neighbour`] and [`Device::remove_neighbours`] must not hold `arp_tbl.lock`: they
+//! would deadlock.
 
 mod event;
 
@@ -36,35 +36,35 @@ use kernel::{
 
 pub use event::{Event, State};
 
-/// What a driver does for the neighbours of its devices: `struct neigh_ops`, and what
-/// `struct net_device_ops` has for them.
+/// Callbacks for the neighbours of a device: `struct neigh_ops`, and those of `struct
+/// net_device_ops` for neighbours.
 #[vtable]
 pub trait Operations: device::Operations {
-    /// `ndo_neigh_construct`: may there be a neighbour with this address? Any context but
-    /// hard interrupts. If this fails, whoever wanted it gets the error.
+    /// `ndo_neigh_construct`: permits a neighbour for this address, or fails with the error that
+    /// its creator gets. Any context but hard interrupts.
     fn neigh_construct(dev: &Device<Self>, ip: Ipv4Addr) -> Result;
 
-    /// `neigh_ops::solicit`: its link address is needed, or should be confirmed.
+    /// `neigh_ops::solicit`: resolves the link address, or confirms it.
     fn solicit(dev: &Device<Self>, solicitation: &Solicitation<'_, Self>, bh: &LocalBhDisabled);
 
-    /// The first packet goes to a neighbour in `NUD_STALE`: the kernel has its link
-    /// address, and has not asked for it.
+    /// `neigh_ops::output` in `NUD_STALE`: the first packet is sent to a link address that the
+    /// kernel has and has not verified.
     fn neigh_output(dev: &Device<Self>, ip: Ipv4Addr, bh: &LocalBhDisabled);
 
-    /// `NETEVENT_NEIGH_UPDATE`. `arp_tbl.lock` may be held.
+    /// `NETEVENT_NEIGH_UPDATE`: the state has changed. `arp_tbl.lock` may be held.
     fn neigh_update(dev: &Device<Self>, event: &Event<'_>, bh: &LocalBhDisabled);
 }
 
-/// `struct neigh_parms` of a device, which the user can change with `ip ntable`.
+/// Neighbour settings of a device: `struct neigh_parms`, `ip ntable`.
 pub struct Parameters {
-    /// How often the kernel solicits a neighbour before it gives up: without a link
-    /// address, and again after it had one.
+    /// Number of solicitations before a neighbour fails: `mcast_solicit`, and `mcast_resolicit` for
+    /// one that had a link address.
     pub probes: u32,
-    /// How many of these go to the link address that a neighbour had, before everybody is
-    /// asked: `ucast_solicit`.
+    /// Number of solicitations that are sent to the present link address before those by broadcast:
+    /// `ucast_solicit`.
     pub unicast_probes: u32,
-    /// How many bytes of packets wait for one link address, with all that belongs to
-    /// them.
+    /// Limit of the packets that wait for one link address, in bytes of `skb->truesize`:
+    /// `unres_qlen_bytes`.
     pub queue_len_bytes: u32,
 }
 
@@ -80,7 +80,7 @@ const VALID: u32 = bindings::NUD_REACHABLE
 ///
 /// `neighbour` must be valid and one of `arp_tbl`.
 unsafe fn ip(neighbour: *const bindings::neighbour) -> Ipv4Addr {
-    // SAFETY: The key of these is an IPv4 address, which never changes.
+    // SAFETY: The key of an entry of `arp_tbl` is an IPv4 address, which never changes.
     from_be32(unsafe {
         (&raw const (*neighbour).primary_key)
             .cast::<bindings::__be32>()
@@ -88,12 +88,12 @@ unsafe fn ip(neighbour: *const bindings::neighbour) -> Ipv4Addr {
     })
 }
 
-/// A question for a link address.
+/// A request to resolve a link address.
 ///
 /// # Invariants
 ///
-/// The neighbour is valid for `'a`, belongs to a device of `T` and has [`Table::OPS`];
-/// its lock is not held. `skb` is valid or null.
+/// The neighbour is valid for `'a`, belongs to a device of `T` and has [`Table::OPS`]; its lock is
+/// not held. `skb` is valid or null.
 pub struct Solicitation<'a, T: Operations> {
     neighbour: *mut bindings::neighbour,
     skb: *mut bindings::sk_buff,
@@ -101,28 +101,31 @@ pub struct Solicitation<'a, T: Operations> {
 }
 
 impl<T: Operations> Solicitation<'_, T> {
-    /// The IPv4 address.
+    /// Returns the IPv4 address.
     pub fn ip(&self) -> Ipv4Addr {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the neighbour is valid and one of `arp_tbl`.
         unsafe { ip(self.neighbour) }
     }
 
-    /// Asks as the kernel would, in the name of whoever sends the packet that waits.
+    /// Sends a request like the kernel: `arp_solicit()`, with the source address of the waiting
+    /// packet.
     pub fn request(&self, _: &LocalBhDisabled) {
         // SAFETY: By the type invariant the private area was filled in.
         let ops = unsafe { (*private(self.neighbour)).ops };
-        // SAFETY: These are the kernel's own operations for it.
+        // SAFETY: `ops` are the kernel's own operations for this neighbour, which are static.
         if let Some(solicit) = unsafe { (*ops).solicit } {
-            // SAFETY: Called as the kernel calls us.
+            // SAFETY: Called as the core calls it: with bottom halves off, the neighbour valid and
+            // unlocked.
             unsafe { solicit(self.neighbour, self.skb) };
         }
     }
 
-    /// Nobody is asked: packets that wait are dropped, and whoever sent them is told. The
-    /// driver is not told of it.
+    /// Fails the neighbour without a request: waiting packets are dropped, and their senders get an
+    /// error. The driver is not notified.
     pub fn fail(&self, _: &LocalBhDisabled) {
-        // SAFETY: By the type invariant the private area was filled in. Who calls us is its timer,
-        // which has a reference, or in an RCU read-side section, behind which neighbours are freed.
+        // SAFETY: By the type invariant the private area was filled in and the lock is not held.
+        // The caller is the timer of the neighbour, which holds a reference, or is in an RCU
+        // read-side section, after which neighbours are freed.
         unsafe {
             (*private(self.neighbour)).silent.write(true);
             fail(self.neighbour);
@@ -133,10 +136,11 @@ impl<T: Operations> Solicitation<'_, T> {
 
 /// # Safety
 ///
-/// The caller must have a reference or be in an RCU read-side section, and not have its lock.
+/// The caller must have a reference or be in an RCU read-side section, and must not hold the lock
+/// of the neighbour.
 unsafe fn fail(neighbour: *mut bindings::neighbour) {
-    // SAFETY: The caller promises it. It has no effect on what the user has set, nor on one that
-    // is dead. READ_ONCE().
+    // SAFETY: By the safety requirements of this function. Has no effect on a state that the user
+    // has set, nor on a dead neighbour. READ_ONCE().
     unsafe {
         let flags = (&raw const (*neighbour).flags).read_volatile();
         if flags & bindings::SPANS_NTF_EXT_VALIDATED != 0 {
@@ -152,45 +156,45 @@ unsafe fn fail(neighbour: *mut bindings::neighbour) {
     }
 }
 
-/// Its address tells that an area behind a neighbour is one of ours. (That of a table of
-/// operations does not: there may be several copies of a constant.)
+/// Its address marks a private area as one of this module. (The address of `OPS` would not do:
+/// there may be several copies of a constant.)
 static MARK: u8 = 0;
 
-/// What a neighbour of ours has behind it.
+/// The private area of a neighbour: `neighbour_priv()`.
 #[repr(C)]
 struct Private {
-    /// Where [`MARK`] is.
+    /// The address of [`MARK`].
     mark: *const u8,
-    /// What the kernel would have used.
+    /// The operations that the kernel would have used.
     ops: *const bindings::neigh_ops,
     /// To be removed from the kernel's table.
     removed: RelaxedCell<bool>,
-    /// The driver knows how it is.
+    /// Failed by the driver: no event.
     silent: RelaxedCell<bool>,
-    /// The driver knows that it is dead.
+    /// The driver was notified of the death.
     dead: RelaxedCell<bool>,
 }
 
-/// How much room neighbours of ours need behind them.
+/// Size of the private area in bytes: `dev->neigh_priv_len`.
 pub(super) const PRIVATE_LEN: u16 = size_of::<Private>() as u16;
 
 /// # Safety
 ///
 /// `neighbour` must be one of a device with `neigh_priv_len` of [`PRIVATE_LEN`].
 unsafe fn private(neighbour: *const bindings::neighbour) -> *mut Private {
-    // SAFETY: The caller promises it. The area is aligned to 8 bytes.
+    // SAFETY: By the safety requirements of this function. C aligns the area to 8 bytes.
     unsafe { bindings::rust_helper_neighbour_priv(neighbour).cast() }
 }
 
-/// How many neighbours the kernel has at most, of all devices together: `gc_thresh3`, which the
-/// machine's user may change.
+/// Returns the maximum number of entries of the ARP table of all devices: `gc_thresh3`. The
+/// administrator may change it at any time.
 pub fn gc_thresh3() -> u32 {
     // SAFETY: The table is valid. READ_ONCE().
     let most = unsafe { (&raw const bindings::arp_tbl.gc_thresh3).read_volatile() };
     most.unsigned_abs()
 }
 
-/// The functions that the core calls.
+/// Builds the `struct neigh_ops` of `T`.
 pub(super) struct Table<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> Table<T> {
@@ -200,7 +204,7 @@ impl<T: Operations> Table<T> {
         ops.solicit = Some(Self::solicit_callback);
         ops.error_report = Some(Self::error_report_callback);
         ops.output = Some(Self::output_callback);
-        // Notes when the neighbour was used last; neigh_connected_output() does not.
+        // Updates `neigh->used`, which neigh_connected_output() does not.
         ops.connected_output = Some(bindings::neigh_resolve_output);
         ops
     };
@@ -211,25 +215,25 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a new neighbour of `dev` that nobody else knows.
+    /// Called by the core for a new neighbour of `dev` that is in no table yet.
     pub(super) unsafe extern "C" fn construct_callback(
         dev: *mut bindings::net_device,
         n: *mut bindings::neighbour,
     ) -> c_int {
-        // SAFETY: The core gives us `n`.
+        // SAFETY: `n` is valid and used by nothing else during the call.
         let (table, kind, nud) =
             unsafe { ((*n).tbl, u32::from((*n).type_), u32::from((*n).nud_state)) };
-        // Not IPv6, broadcast and multicast, and not our own address.
+        // Not for IPv6, broadcast, multicast, or the host's own addresses.
         if table != &raw mut bindings::arp_tbl || kind != bindings::RTN_UNICAST || nud & VALID != 0
         {
             return 0;
         }
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
         from_result(|| {
             // SAFETY: It is one of `arp_tbl`.
             T::neigh_construct(device, unsafe { ip(n) })?;
-            // SAFETY: The device has told the core how much room we need.
+            // SAFETY: `dev->neigh_priv_len` has made the core allocate the private area.
             unsafe {
                 private(n).write(Private {
                     mark: &raw const MARK,
@@ -247,18 +251,18 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a neighbour with our operations, with bottom halves off
-    /// and without its lock.
+    /// Called by the core for a neighbour with [`Self::OPS`], with bottom halves off and without
+    /// its lock.
     unsafe extern "C" fn solicit_callback(
         neighbour: *mut bindings::neighbour,
         skb: *mut bindings::sk_buff,
     ) {
-        // SAFETY: Its device was set up for `T`, and goes after an RCU grace period, as the
-        // neighbour does.
+        // SAFETY: The device was set up for `T`. It is freed after an RCU grace period, like the
+        // neighbour, which the caller has a reference to or an RCU read-side section for.
         let device = unsafe { Device::<T>::from_raw((*neighbour).dev) };
         // SAFETY: The core has them off, in the timer and in `__neigh_event_send()`.
         let bh = unsafe { LocalBhDisabled::assume() };
-        // INVARIANT: The core calls the operations that the neighbour has.
+        // INVARIANT: The core calls the operations of the neighbour, so it has these.
         let solicitation = Solicitation {
             neighbour,
             skb,
@@ -269,13 +273,13 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a neighbour with our operations. It gives away `skb`.
+    /// Called by the core for a neighbour with [`Self::OPS`]. The core passes `skb`.
     unsafe extern "C" fn error_report_callback(
         neighbour: *mut bindings::neighbour,
         skb: *mut bindings::sk_buff,
     ) {
-        // SAFETY: A neighbour with our operations has a private area, and in it those of the
-        // kernel, of which each has this function.
+        // SAFETY: A neighbour with these operations has a private area, and in it the operations of
+        // the kernel, of which each has this function.
         unsafe {
             let ops = (*private(neighbour)).ops;
             if let Some(error_report) = (*ops).error_report {
@@ -286,8 +290,8 @@ impl<T: Operations> Table<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a neighbour with our operations, in an RCU read-side section.
-    /// It gives away `skb`.
+    /// Called by the core for a neighbour with [`Self::OPS`], in an RCU read-side section. The core
+    /// passes `skb`.
     unsafe extern "C" fn output_callback(
         neighbour: *mut bindings::neighbour,
         skb: *mut bindings::sk_buff,
@@ -295,24 +299,24 @@ impl<T: Operations> Table<T> {
         // SAFETY: The neighbour is valid. READ_ONCE().
         let nud = unsafe { (&raw const (*neighbour).nud_state).read_volatile() };
         if u32::from(nud) == bindings::NUD_STALE {
-            // SAFETY: Its device was set up for `T`, and goes after an RCU grace period, as the
-            // neighbour does, which is one of `arp_tbl`.
+            // SAFETY: The device was set up for `T`, and is freed after an RCU grace period, like
+            // the neighbour, which is one of `arp_tbl`.
             let (device, ip) = unsafe { (Device::<T>::from_raw((*neighbour).dev), ip(neighbour)) };
-            // A process that sends has them on here.
+            // Bottom halves are on in a process that sends.
             T::neigh_output(device, ip, &local_bh_disable());
         }
-        // SAFETY: What the kernel's own operations do.
+        // SAFETY: Called as the kernel's own operations call it.
         unsafe { bindings::neigh_resolve_output(neighbour, skb) }
     }
 
     /// # Safety
     ///
-    /// Called by the core with `arp_tbl.lock` and the neighbour's.
+    /// Called by the core with `arp_tbl.lock` and the lock of the neighbour held.
     unsafe extern "C" fn release_callback(neighbour: *mut bindings::neighbour) -> c_int {
-        // SAFETY: The neighbour is valid, and locked.
+        // SAFETY: The neighbour is valid and locked, and so is its device valid.
         unsafe {
-            // Neighbours of any device come here. An area of this length is zero, or its driver's,
-            // for which nothing of ours has an address.
+            // Called for neighbours of any device. A private area of this length is zero or belongs
+            // to another driver, which has no pointer to `MARK`.
             if (*(*neighbour).dev).neigh_priv_len != PRIVATE_LEN
                 || !core::ptr::eq(
                     (&raw const (*private(neighbour)).mark).read_volatile(),
@@ -323,29 +327,29 @@ impl<T: Operations> Table<T> {
             {
                 return 0;
             }
-            // Who has a reference may be about to use it.
+            // The holder of another reference may be about to use the neighbour.
             let references = &raw const (*neighbour).refcnt.refs.counter;
             (references.read_volatile() == 1).into()
         }
     }
 }
 
-/// A neighbour of a device of `T`, with a reference to it. To be dropped soon.
+/// A reference to a neighbour of a device of `T`: `struct neighbour`. To be dropped soon.
 ///
 /// # Invariants
 ///
-/// The pointer is valid, one of `arp_tbl` and of a device of `T`, which has room for
-/// [`Private`]. The value owns a reference.
+/// The pointer is valid, one of `arp_tbl` and of a device of `T`, which has room for [`Private`].
+/// The value owns a reference.
 pub struct Neighbour<T: Operations> {
     neighbour: NonNull<bindings::neighbour>,
     _driver: PhantomData<T>,
 }
 
 impl<T: Operations> Device<T> {
-    /// The neighbour with this address, if there is one.
+    /// Returns the neighbour with this address, if there is one: `neigh_lookup()`.
     pub fn neighbour(&self, ip: Ipv4Addr, _: &LocalBhDisabled) -> Option<Neighbour<T>> {
         let key = to_be32(ip);
-        // SAFETY: The device is valid, and the key is one of this table.
+        // SAFETY: The device is valid, and the key is an IPv4 address, as in `arp_tbl`.
         let found = unsafe {
             bindings::neigh_lookup(
                 &raw mut bindings::arp_tbl,
@@ -353,14 +357,16 @@ impl<T: Operations> Device<T> {
                 self.as_raw(),
             )
         };
-        // INVARIANT: It comes with a reference, and is one of this device.
+        // INVARIANT: The lookup returns a reference, to a neighbour of this device.
         Some(Neighbour {
             neighbour: NonNull::new(found)?,
             _driver: PhantomData,
         })
     }
 
-    /// The neighbour with this address, which is made if there is none.
+    /// Returns the neighbour with this address, creating it if there is none: `__neigh_create()`.
+    /// Fails with the error of [`Operations::neigh_construct`], or `ENOBUFS` when the table is
+    /// full.
     pub fn make_neighbour(&self, ip: Ipv4Addr, bh: &LocalBhDisabled) -> Result<Neighbour<T>> {
         if let Some(neighbour) = self.neighbour(ip, bh) {
             return Ok(neighbour);
@@ -375,18 +381,19 @@ impl<T: Operations> Device<T> {
                 true,
             )
         })?;
-        // INVARIANT: It comes with a reference, and is one of this device.
+        // INVARIANT: The function returns a reference, to a neighbour of this device.
         Ok(Neighbour {
             neighbour: NonNull::new(made).ok_or(ENOMEM)?,
             _driver: PhantomData,
         })
     }
 
-    /// Removes those from the kernel's table that are to be [removed](Neighbour::remove),
-    /// of all devices of `T`. Takes time for each neighbour of any device. Not to be called
-    /// from [`Operations::neigh_update`].
+    /// Removes the neighbours that are marked by [`Neighbour::remove`] from the ARP table, of all
+    /// devices of `T`. Visits each neighbour of any device. Must not be called from
+    /// [`Operations::neigh_update`].
     pub fn remove_neighbours(_: &LocalBhDisabled) {
-        // SAFETY: The lock is initialised. A thread that holds it waits for ever.
+        // SAFETY: The lock is initialised, and taken with bottom halves off as by all its users. A
+        // thread that holds it already deadlocks. The core requires it for this function.
         unsafe {
             let lock = &raw mut bindings::arp_tbl.lock;
             bindings::rust_helper_spin_lock(lock);
@@ -404,64 +411,65 @@ impl<T: Operations> Neighbour<T> {
         self.neighbour.as_ptr()
     }
 
-    /// Whether it is the driver's business.
+    /// Returns whether the neighbour was permitted by [`Operations::neigh_construct`].
     fn is_ours(&self) -> bool {
-        // SAFETY: By the type invariant it has a private area, which is zero if it is not ours, and
-        // filled in before it is known to others if it is.
+        // SAFETY: By the type invariant it has a private area, which is zero unless
+        // `construct_callback` has filled it in, before the neighbour was in a table.
         !unsafe { (*private(self.as_raw())).ops }.is_null()
     }
 
-    /// Marks it as to be removed, or not.
+    /// Marks the neighbour for [`Device::remove_neighbours`], or clears the mark.
     fn set_removed(&self, removed: bool) {
         if self.is_ours() {
-            // SAFETY: One with our operations has our private area.
+            // SAFETY: As in `is_ours`; this area was filled in.
             unsafe { (*private(self.as_raw())).removed.write(removed) };
         }
     }
 
     fn update(&self, address: &[u8], nud: u32, flags: u32) {
         let n = self.as_raw();
-        // SAFETY: By the type invariant; the device's address length never changes.
+        // SAFETY: By the type invariant the neighbour and its device are valid. `addr_len` never
+        // changes.
         if address.len() != usize::from(unsafe { (*(*n).dev).addr_len }) {
             return;
         }
         self.set_removed(false);
-        // SAFETY: By the type invariant there is a reference, and the address is long enough.
+        // SAFETY: By the type invariant there is a reference, and the address has `addr_len` bytes.
         unsafe { bindings::neigh_update(n, address.as_ptr(), nud as u8, flags, 0) };
     }
 
-    /// It has this link address: packets that wait are sent. What the user has set is
-    /// left alone.
+    /// Sets the link address in `NUD_REACHABLE` and sends the waiting packets. Has no effect on a
+    /// state that the user has set.
     pub fn reachable(&self, address: &[u8], _: &LocalBhDisabled) {
         let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE;
         self.update(address, bindings::NUD_REACHABLE, flags);
     }
 
-    /// It has this link address, and the driver is to know when the first packet is sent there.
-    /// What the user has set is left alone.
+    /// Sets the link address in `NUD_STALE`, which calls [`Operations::neigh_output`] for the next
+    /// packet. Has no effect on a state that the user has set.
     pub fn stale(&self, address: &[u8], _: &LocalBhDisabled) {
         let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE;
         self.update(address, bindings::NUD_STALE, flags);
     }
 
-    /// It has this link address for good. As all that the user may do to neighbours, with
-    /// RTNL.
+    /// Sets the link address in `NUD_PERMANENT`, under RTNL like all changes that the user may
+    /// make.
     pub fn permanent(&self, address: &[u8], _: &Rtnl) {
         let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE | bindings::SPANS_NEIGH_UPDATE_F_ADMIN;
         self.update(address, bindings::NUD_PERMANENT, flags);
     }
 
-    /// It does not answer: packets that wait are dropped, and who sent them is told.
-    /// What the user has set is left alone.
+    /// Sets `NUD_FAILED`: waiting packets are dropped, and their senders get an error. Has no
+    /// effect on a state that the user has set.
     pub fn failed(&self, _: &LocalBhDisabled) {
         self.set_removed(false);
         // SAFETY: By the type invariant there is a reference.
         unsafe { fail(self.as_raw()) };
     }
 
-    /// Nothing is known of it any more. It is removed from the kernel's table by
-    /// [`Device::remove_neighbours`], unless it is needed again before. One that the user
-    /// wants to be there stays as it is: `extern_learn`, `managed`, `extern_valid`.
+    /// Sets `NUD_FAILED` and marks the neighbour for removal by [`Device::remove_neighbours`],
+    /// unless it is used before. Has no effect on an entry that the user keeps: `extern_learn`,
+    /// `managed`, `extern_valid`.
     pub fn remove(&self, _: &LocalBhDisabled) {
         // SAFETY: By the type invariant it is valid. READ_ONCE().
         let flags = unsafe { (&raw const (*self.as_raw()).flags).read_volatile() };
@@ -473,10 +481,11 @@ impl<T: Operations> Neighbour<T> {
         self.set_removed(true);
     }
 
-    /// Asks for its link address, as the kernel would: everybody, if it has none.
+    /// Sends a request like the kernel: by broadcast, if there is no link address.
     pub fn request(&self, bh: &LocalBhDisabled) {
         if self.is_ours() {
-            // INVARIANT: It has our operations, and this reference keeps it.
+            // INVARIANT: It has `Table::OPS`, is not locked by this thread, and this reference
+            // keeps it.
             Solicitation::<T> {
                 neighbour: self.as_raw(),
                 skb: core::ptr::null_mut(),
@@ -486,9 +495,9 @@ impl<T: Operations> Neighbour<T> {
         }
     }
 
-    /// How many milliseconds ago a packet was sent to it last, or TCP confirmed that it is there,
-    /// as far as the kernel notes it: not while it has a link header of the neighbour and does
-    /// not doubt that, which is for `reachable_time` at most without an answer.
+    /// Returns the milliseconds since a packet was last sent to the neighbour or TCP confirmed it,
+    /// as far as the kernel records that: not while packets use a cached link header in
+    /// `NUD_CONNECTED`, which lasts for at most `reachable_time` without a reply.
     pub fn unused_for(&self) -> u32 {
         // SAFETY: By the type invariant it is valid. READ_ONCE().
         let (used, confirmed) = unsafe {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! News of neighbours: `NETEVENT_NEIGH_UPDATE`.
+//! Neighbour events: `NETEVENT_NEIGH_UPDATE`.
 
 use super::{ip, private};
 use crate::net::{bindings, spinlock_bh::LocalBhDisabled};
 use core::{marker::PhantomData, net::Ipv4Addr};
 
-/// How a neighbour is doing.
+/// State of a neighbour: `neigh->nud_state`, with the link address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State<const N: usize> {
     /// `NUD_PERMANENT` or `NUD_NOARP`.
@@ -21,16 +21,16 @@ pub enum State<const N: usize> {
     Failed,
     /// `NUD_NONE` or `NUD_INCOMPLETE`.
     Unresolved,
-    /// Not in the table any more.
+    /// Removed from the table: `neigh->dead`.
     Dead,
 }
 
-/// News of a neighbour.
+/// A change of a neighbour.
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`, is one of `arp_tbl` and of a device with room for
-/// [`Private`], and its lock is not held by this thread.
+/// The pointer is valid for `'a`, is one of `arp_tbl` and of a device with room for [`Private`],
+/// and its lock is not held by this thread.
 pub struct Event<'a> {
     neighbour: *mut bindings::neighbour,
     _life: PhantomData<&'a ()>,
@@ -39,32 +39,34 @@ pub struct Event<'a> {
 impl Event<'_> {
     /// # Safety
     ///
-    /// `neighbour` must fulfil the invariants.
+    /// `neighbour` must fulfil the invariants of the type.
     pub(in crate::net) unsafe fn from_raw(neighbour: *mut bindings::neighbour) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             neighbour,
             _life: PhantomData,
         }
     }
 
-    /// Its IPv4 address.
+    /// Returns the IPv4 address.
     pub fn ip(&self) -> Ipv4Addr {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the neighbour is valid and one of `arp_tbl`.
         unsafe { ip(self.neighbour) }
     }
 
-    /// How it is doing at this moment, which may be later than the event. Behind link addresses
-    /// that are shorter than `N` bytes are zeroes. `None` if they are longer, if the driver is not
-    /// asked for it (broadcast, multicast and own addresses), or if the driver has just
-    /// [failed](Solicitation::fail) it, or if it was dead before: then there may be another
-    /// one with its address. Events of one neighbour must be looked at one after the other.
+    /// Returns the present state, which may be newer than the event. Takes the lock of the
+    /// neighbour.
+    ///
+    /// Link addresses that are shorter than `N` bytes are padded with zeroes. Returns `None` if
+    /// they are longer, for broadcast, multicast and own addresses, if the driver has just
+    /// [failed](Solicitation::fail) the neighbour, and if it was dead in an earlier call: then
+    /// there may be another neighbour with its address. Calls for one neighbour must be serialised.
     pub fn state<const N: usize>(&self, _: &LocalBhDisabled) -> Option<State<N>> {
         const { assert!(N <= bindings::MAX_ADDR_LEN as usize) };
         let n = self.neighbour;
-        // SAFETY: By the type invariant it is valid, its device lives as long, and this thread does
-        // not hold its lock, which is taken with bottom halves off. `ha` has MAX_ADDR_LEN bytes, of
-        // which `N` are no more.
+        // SAFETY: By the type invariant the neighbour is valid, its device lives as long, and this
+        // thread does not hold its lock, which is taken with bottom halves off. `ha` has
+        // MAX_ADDR_LEN bytes, and `N` is at most that.
         let (dead, nud, mut address) = unsafe {
             let lock = &raw mut (*n).lock;
             bindings::rust_helper_read_lock(lock);
@@ -73,12 +75,13 @@ impl Event<'_> {
             bindings::rust_helper_read_unlock(lock);
             (dead, nud, address)
         };
-        // SAFETY: As above; the length never changes.
+        // SAFETY: As above; `addr_len` never changes.
         let len = usize::from(unsafe { (*(*n).dev).addr_len });
         address.get_mut(len..)?.fill(0);
-        // SAFETY: By the type invariant there is a private area, which is zero if it is not ours.
+        // SAFETY: By the type invariant there is a private area, which is zero unless
+        // `construct_callback` has filled it in.
         let private = unsafe { &*private(n) };
-        // SAFETY: As above. It never changes.
+        // SAFETY: As above. The field never changes.
         if u32::from(unsafe { (*n).type_ }) != bindings::RTN_UNICAST {
             return None;
         }
