@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The place where the kernel's ARP learns: behind XDP, tc, and all filters of nftables and
+//! The netfilter hook in front of the kernel's ARP: behind XDP, tc, and all filters of nftables and
 //! arptables.
 //!
 //! C header: [`include/linux/netfilter.h`](srctree/include/linux/netfilter.h)
 //!
-//! `arp_rcv()` asks the hooks of `NF_ARP_IN` and then calls `arp_process()`. The last hook
-//! sees each packet that the latter sees, just before it. (A chain of nftables that has the
-//! last priority, too, and was there before the module is behind it.)
+//! `arp_rcv()` calls the hooks of `NF_ARP_IN` and then `arp_process()`. The last hook sees each
+//! packet that `arp_process()` sees, just before. (A chain of nftables with the last priority, too,
+//! that was registered before the module follows it.)
 
 use super::{
     bindings,
@@ -22,25 +22,25 @@ use kernel::{
     sync::atomic::{Atomic, Full, Relaxed}, //
 };
 
-/// What a driver does with ARP packets that no filter has dropped.
+/// The handler of received ARP packets that no filter has dropped.
 #[vtable]
 pub trait ArpIn: Operations {
-    /// The kernel's ARP is about to look at a packet that came in by the device.
+    /// Called for a packet that the device has received, before the ARP of the kernel processes it.
     fn arp_in(dev: &Device<Self>, packet: &ArpPacket<'_>, bh: &LocalBhDisabled);
 }
 
-/// A packet that the kernel's ARP is about to look at.
+/// An ARP packet before `arp_process()`.
 ///
 /// # Invariants
 ///
-/// The packet is valid and does not change for `'a`. Its linear part begins with ARP.
+/// The packet is valid and does not change for `'a`. Its linear part begins with the ARP header.
 pub struct ArpPacket<'a> {
     skb: *mut bindings::sk_buff,
     _life: PhantomData<&'a ()>,
 }
 
 impl ArpPacket<'_> {
-    /// The link header that it came with; empty if that is not there any more.
+    /// Returns the link header; empty if it is not available any more.
     pub fn link_header(&self) -> &[u8] {
         // SAFETY: By the type invariant the packet is valid.
         let (head, data, offset) = unsafe {
@@ -50,14 +50,14 @@ impl ArpPacket<'_> {
         // SAFETY: The data begins in the same allocation as the head.
         let end = unsafe { data.offset_from(head) };
         match usize::try_from(end).unwrap_or(0).checked_sub(offset.into()) {
-            // SAFETY: These are the bytes between the link header and the data, behind the head.
+            // SAFETY: These bytes lie between link header and data, in the allocation of the head.
             Some(len) => unsafe { core::slice::from_raw_parts(head.add(offset.into()), len) },
-            // It was never set, or is behind the data.
+            // It was never set, or lies behind the data.
             None => &[],
         }
     }
 
-    /// The packet: `struct arphdr` and what is behind it.
+    /// Returns the packet from `struct arphdr` on.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: By the type invariant the packet is valid, and its linear part begins at `data`.
         unsafe {
@@ -67,19 +67,19 @@ impl ArpPacket<'_> {
     }
 }
 
-/// What the core keeps pointers to, of which a module has one: a hook is found by its address
-/// when it is unregistered.
+/// The structures that the core keeps pointers to. The module has one set: a hook is found by its
+/// address when it is unregistered.
 struct Hook {
     ops: UnsafeCell<bindings::nf_hook_ops>,
     pernet: UnsafeCell<bindings::pernet_operations>,
-    /// The number that the core gives to what it keeps for us in each namespace.
+    /// The ID by which `net_generic()` finds a [`PerNet`].
     id: UnsafeCell<c_uint>,
-    /// Whether a [`Registration`] has it.
+    /// Whether a [`Registration`] exists.
     claimed: Atomic<u32>,
 }
 
-// SAFETY: All but `claimed` is written by the `Registration` that has claimed it, before it is
-// registered, and by the core while it is registered (`pernet_ops_rwsem`).
+// SAFETY: All fields but `claimed` are written by the `Registration` that has claimed the hook,
+// before it is registered, and by the core while it is registered (`pernet_ops_rwsem`).
 unsafe impl Sync for Hook {}
 
 static HOOK: Hook = Hook {
@@ -89,34 +89,35 @@ static HOOK: Hook = Hook {
     claimed: Atomic::new(0),
 };
 
-/// What the core keeps for us in each namespace, zeroed at first.
+/// State per network namespace, initially zeroed: `net_generic()`.
 #[repr(C)]
 struct PerNet {
-    /// The hook is registered there.
+    /// The hook is registered in this namespace.
     hooked: bool,
 }
 
 /// # Safety
 ///
-/// Called by the core for a namespace that is being made or unmade, with [`HOOK`] registered.
+/// Called by the core for a namespace that is being created or destroyed, with [`HOOK`] registered.
 unsafe fn per_net(net: *mut bindings::net) -> *mut PerNet {
-    // SAFETY: The number was written when the operations were registered, and the namespace has
-    // memory of their `size` for it.
+    // SAFETY: The ID was written when the operations were registered, and the core has allocated
+    // `size` bytes for it in the namespace.
     unsafe { bindings::rust_helper_net_generic(net, *HOOK.id.get()).cast() }
 }
 
 /// # Safety
 ///
-/// Called by the core for a new namespace, or one that is there when the hook is registered.
+/// Called by the core for a new namespace, or one that exists when the hook is registered.
 unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
-    // SAFETY: The core gives us the namespace. The hook is a static.
+    // SAFETY: `net` is valid during the call. The hook is a static.
     let result = to_result(unsafe { bindings::nf_register_net_hook(net, HOOK.ops.get()) });
-    // The user of a namespace may have as many hooks there as there can be: that is no reason to
-    // fail for all others. What its neighbours say of themselves is learned all the same.
+    // The user of a namespace may have registered the maximum number of hooks there, which must not
+    // fail the registration for all others. Replies are learned nevertheless, from events of the
+    // kernel's neighbours.
     if let Err(error) = &result {
         pr_warn!("ARP is not learned in a namespace: {error:?}\n");
     }
-    // SAFETY: As the core calls us.
+    // SAFETY: This is a call by the core as `per_net` requires.
     unsafe { (*per_net(net)).hooked = result.is_ok() };
     0
 }
@@ -126,14 +127,15 @@ unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
 /// Called by the core for a namespace for which `init_callback` was called. An RCU grace period
 /// follows, in which calls of the hook end.
 unsafe extern "C" fn pre_exit_callback(net: *mut bindings::net) {
-    // SAFETY: As the core calls us.
+    // SAFETY: This is a call by the core as `per_net` requires.
     if unsafe { (*per_net(net)).hooked } {
-        // SAFETY: The core gives us the namespace, in which it was registered.
+        // SAFETY: `net` is valid during the call, and the hook is registered in it.
         unsafe { bindings::nf_unregister_net_hook(net, HOOK.ops.get()) };
     }
 }
 
-/// The hook of a driver, one in each network namespace, while it is registered.
+/// The hook of a driver in each network namespace: `struct nf_hook_ops`, registered by
+/// `register_pernet_subsys()`.
 ///
 /// # Invariants
 ///
@@ -141,8 +143,8 @@ unsafe extern "C" fn pre_exit_callback(net: *mut bindings::net) {
 pub(super) struct Registration<T: ArpIn>(PhantomData<T>);
 
 impl<T: ArpIn> Registration<T> {
-    /// Registers the hook, for all devices whose `rtnl_link_ops` is `kind`. Process context,
-    /// without RTNL. Fails with `EBUSY` if the module has registered it for another driver.
+    /// Registers the hook for the devices whose `rtnl_link_ops` is `kind`. Process context, without
+    /// RTNL. Fails with `EBUSY` if the module has registered it for another driver.
     ///
     /// # Safety
     ///
@@ -154,14 +156,14 @@ impl<T: ArpIn> Registration<T> {
         ops.priv_ = kind.cast();
         ops.pf = bindings::NFPROTO_ARP as u8;
         ops.hooknum = bindings::NF_ARP_IN;
-        // Behind all others.
+        // After all other hooks.
         ops.priority = c_int::MAX;
         let mut pernet: bindings::pernet_operations = pin_init::zeroed();
         pernet.init = Some(init_callback);
         pernet.pre_exit = Some(pre_exit_callback);
         pernet.id = HOOK.id.get();
-        // SAFETY: Nobody else uses them, as they are claimed and not registered. `size` is
-        // constant in C, and is written before that is used.
+        // SAFETY: Nothing else uses them, as they are claimed and not registered. `size` is
+        // constant in C, and is written before the core reads it.
         unsafe {
             HOOK.ops.get().write(ops);
             (&raw const pernet.size)
@@ -169,7 +171,7 @@ impl<T: ArpIn> Registration<T> {
                 .write(size_of::<PerNet>());
             HOOK.pernet.get().write(pernet);
         }
-        // SAFETY: They are statics, filled in, and not registered.
+        // SAFETY: They are statics, initialised, and not registered.
         to_result(unsafe { bindings::register_pernet_subsys(HOOK.pernet.get()) })
             .inspect_err(|_| HOOK.claimed.store(0, Relaxed))?;
         // INVARIANT: It was just registered.
@@ -184,15 +186,16 @@ impl<T: ArpIn> Registration<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The core gives us the state; the device of a packet lives as long as the packet
-        // is received.
+        // SAFETY: `state` is valid during the call; the device of a packet lives while the packet
+        // is being received.
         let dev = unsafe { (*state).in_ };
         // SAFETY: As above.
         if !dev.is_null() && unsafe { (*dev).rtnl_link_ops } == kind.cast() {
-            // SAFETY: It is one of `T`, as `new` was promised, and registered: it has data.
+            // SAFETY: By the safety requirements of `new` it is a device of `T`, and registered: it
+            // has data.
             let device = unsafe { Device::<T>::from_raw(dev) };
-            // INVARIANT: `arp_rcv()` has unshared the packet and made ARP linear; it is not changed
-            // before this call returns.
+            // INVARIANT: `arp_rcv()` has unshared the packet and made the ARP header linear; the
+            // packet does not change before this call returns.
             let packet = ArpPacket {
                 skb,
                 _life: PhantomData,
@@ -205,7 +208,7 @@ impl<T: ArpIn> Registration<T> {
 
 impl<T: ArpIn> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is registered. No call is at work when this returns.
+        // SAFETY: By the type invariant it is registered. No call is in progress when this returns.
         unsafe { bindings::unregister_pernet_subsys(HOOK.pernet.get()) };
         HOOK.claimed.store(0, Relaxed);
     }

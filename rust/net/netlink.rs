@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a link is asked to be, and what is said when it cannot.
+//! Attributes of links, and messages for failed requests.
 //!
 //! C header: [`include/linux/netlink.h`](srctree/include/linux/netlink.h)
 //! C header: [`include/uapi/linux/if_link.h`](srctree/include/uapi/linux/if_link.h)
@@ -9,8 +9,7 @@ use super::bindings;
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{error::to_result, prelude::*};
 
-/// Where the message goes that user space prints beside the errno:
-/// `struct netlink_ext_ack`.
+/// The message that user space prints with an error: `struct netlink_ext_ack`.
 ///
 /// # Invariants
 ///
@@ -23,38 +22,37 @@ pub struct ExtAck<'a> {
 impl ExtAck<'_> {
     /// # Safety
     ///
-    /// `extack` must be null, or valid and not used otherwise for the lifetime
-    /// of the value.
+    /// `extack` must be null, or valid and not used otherwise for the lifetime of the value.
     pub(super) unsafe fn from_raw(extack: *mut bindings::netlink_ext_ack) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             extack: NonNull::new(extack),
             _request: PhantomData,
         }
     }
 
-    /// Fails with `error` and says why: `NL_SET_ERR_MSG_MOD()`.
+    /// Returns `error` with a message: `NL_SET_ERR_MSG_MOD()`.
     pub fn fail<T>(&self, error: Error, message: &'static CStr) -> Result<T> {
         if let Some(extack) = self.extack {
-            // SAFETY: By the type invariant `extack` is valid and ours.
+            // SAFETY: By the type invariant `extack` is valid and exclusively used.
             unsafe { (*extack.as_ptr())._msg = message.as_char_ptr() };
         }
         Err(error)
     }
 }
 
-/// No attribute holds more bytes: its length, with its header, is a `u16`.
+/// Maximum payload of an attribute in bytes: `nla_len` is a `u16` and counts the header.
 const LONGEST: usize = u16::MAX as usize - size_of::<bindings::nlattr>();
 
-/// What an attribute may hold: `struct nla_policy`.
+/// The permitted contents of an attribute: `struct nla_policy`.
 #[repr(transparent)]
 pub struct Policy(bindings::nla_policy);
 
 impl Policy {
-    /// Nothing: there is no such attribute.
+    /// No such attribute.
     pub const NONE: Self = Self(pin_init::zeroed());
 
-    /// A string of at most so many bytes, and a NUL behind them.
+    /// A NUL-terminated string of at most `len` bytes without the NUL: `NLA_NUL_STRING`.
     pub const fn string(len: u16) -> Self {
         let mut policy: bindings::nla_policy = pin_init::zeroed();
         policy.type_ = bindings::NLA_NUL_STRING as u8;
@@ -62,22 +60,22 @@ impl Policy {
         Self(policy)
     }
 
-    /// How much room the attribute takes in a message: `nla_total_size()`.
+    /// Returns the size of the attribute in a message in bytes: `nla_total_size()`.
     pub(super) const fn total_size(&self) -> usize {
         (size_of::<bindings::nlattr>() + self.0.len as usize + 1).next_multiple_of(4)
     }
 
-    /// An array of them, by attributes.
+    /// Returns an array of policies, indexed by attribute.
     pub(super) const fn as_raw(policies: &'static [Self]) -> *const bindings::nla_policy {
         policies.as_ptr().cast()
     }
 }
 
-/// Where a driver says what is special about a device: `IFLA_INFO_DATA`.
+/// A message to which a driver adds its own attributes of a device: `IFLA_INFO_DATA`.
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a`, and nobody else writes the message.
+/// The pointer is valid for `'a`, and nothing else writes the message.
 pub struct LinkInfo<'a> {
     skb: *mut bindings::sk_buff,
     _message: PhantomData<&'a ()>,
@@ -86,22 +84,24 @@ pub struct LinkInfo<'a> {
 impl LinkInfo<'_> {
     /// # Safety
     ///
-    /// `skb` must be a netlink message that is the caller's for the lifetime of the value.
+    /// `skb` must be a netlink message that nothing else uses for the lifetime of the value.
     pub(super) unsafe fn from_raw(skb: *mut bindings::sk_buff) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             skb,
             _message: PhantomData,
         }
     }
 
-    /// Adds a string. Fails with `EMSGSIZE` where there is no room for it.
+    /// Adds a string: `nla_put_string()`. Fails with `EMSGSIZE` if the message is full, and with
+    /// `EINVAL` if no attribute can hold the string.
     pub fn put_string(&mut self, kind: u16, value: &CStr) -> Result {
         let value = value.to_bytes_with_nul();
         if value.len() > LONGEST {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariant the message is ours, and `value` has so many bytes.
+        // SAFETY: By the type invariant the message is exclusively used; `value` has that many
+        // bytes.
         to_result(unsafe {
             bindings::nla_put(
                 self.skb,
@@ -117,8 +117,8 @@ impl LinkInfo<'_> {
 ///
 /// # Invariants
 ///
-/// `tb` points to `__IFLA_MAX` pointers that are null or point to attributes
-/// which the core parsed, valid for `'a`; `info` to `info_len` such pointers, or it is null.
+/// `tb` points to `__IFLA_MAX` pointers that are null or point to attributes which the core has
+/// parsed, valid for `'a`; `info` points to `info_len` such pointers, or is null.
 pub struct LinkAttributes<'a> {
     tb: *mut *mut bindings::nlattr,
     info: *mut *mut bindings::nlattr,
@@ -129,15 +129,15 @@ pub struct LinkAttributes<'a> {
 impl<'a> LinkAttributes<'a> {
     /// # Safety
     ///
-    /// `tb` must be the table of attributes that the core gives to operations
-    /// of `struct rtnl_link_ops`, valid for `'a`, and `info` that of the kind's own, by
-    /// their numbers, which are less than `info_len`, or null.
+    /// `tb` must be the table of attributes that the core passes to operations of `struct
+    /// rtnl_link_ops`, valid for `'a`. `info` must be null or the table of the kind's own
+    /// attributes, with `info_len` elements.
     pub(super) unsafe fn from_raw(
         tb: *mut *mut bindings::nlattr,
         info: *mut *mut bindings::nlattr,
         info_len: usize,
     ) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             tb,
             info,
@@ -146,7 +146,7 @@ impl<'a> LinkAttributes<'a> {
         }
     }
 
-    /// The payload of an attribute, of whatever length user space gave it.
+    /// Returns the payload of an attribute, of unchecked length.
     fn payload(&self, kind: u32) -> Option<&'a [u8]> {
         if kind >= bindings::__IFLA_MAX {
             return None;
@@ -162,11 +162,12 @@ impl<'a> LinkAttributes<'a> {
         if attribute.is_null() {
             return None;
         }
-        // SAFETY: The caller promises that the attribute is valid; its length counts its header.
+        // SAFETY: By the safety requirements of this function the attribute is valid; `nla_len`
+        // counts its header.
         let len = usize::from(unsafe { (*attribute).nla_len });
         let header = size_of::<bindings::nlattr>();
         // SAFETY: The core has checked that the attribute lies within its message, so `len` bytes
-        // from its start are readable, the header among them.
+        // from its start, the header included, are readable.
         Some(unsafe {
             core::slice::from_raw_parts(
                 attribute.cast::<u8>().add(header),
@@ -175,7 +176,7 @@ impl<'a> LinkAttributes<'a> {
         })
     }
 
-    /// An attribute of the kind's own, a string, without the NUL.
+    /// Returns an own attribute of the kind, a string, without the NUL.
     pub fn info_string(&self, kind: usize) -> Option<&'a [u8]> {
         if self.info.is_null() || kind >= self.info_len {
             return None;
@@ -185,23 +186,23 @@ impl<'a> LinkAttributes<'a> {
         bytes.split(|byte| *byte == 0).next()
     }
 
-    /// `ip link ... mtu`.
+    /// Returns `IFLA_MTU`: `ip link ... mtu`.
     pub fn mtu(&self) -> Option<u32> {
         let bytes = self.payload(bindings::IFLA_MTU)?;
         Some(u32::from_ne_bytes(*bytes.first_chunk()?))
     }
 
-    /// `ip link ... address`.
+    /// Returns `IFLA_ADDRESS`: `ip link ... address`.
     pub fn address(&self) -> Option<&'a [u8]> {
         self.payload(bindings::IFLA_ADDRESS)
     }
 
-    /// `ip link ... broadcast`.
+    /// Returns `IFLA_BROADCAST`: `ip link ... broadcast`.
     pub fn broadcast(&self) -> Option<&'a [u8]> {
         self.payload(bindings::IFLA_BROADCAST)
     }
 
-    /// `ip link ... link`: the index of a device.
+    /// Returns `IFLA_LINK`, the index of a device: `ip link ... link`.
     pub fn link(&self) -> Option<i32> {
         let bytes = self.payload(bindings::IFLA_LINK)?;
         Some(i32::from_ne_bytes(*bytes.first_chunk()?))

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens to devices, their addresses and their neighbours, as the kernel tells
-//! everybody.
+//! Notifiers for devices, IPv4 addresses and neighbours.
 //!
 //! C header: [`include/linux/notifier.h`](srctree/include/linux/notifier.h)
 
@@ -20,14 +19,13 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What a driver wants to know about its own devices.
+/// Events of the devices of a driver.
 ///
-/// All but [`neigh_update`](Operations::neigh_update), which belongs to
-/// neighbours, is called in process context with RTNL held, after the stack and other
-/// modules know it.
+/// All functions but [`neigh_update`](Operations::neigh_update) of neighbours are called in process
+/// context with RTNL held, after the stack and other modules have handled the event.
 #[vtable]
 pub trait Events: Operations {
-    /// `NETDEV_REGISTER`: the device has come to a namespace, and IPv4 is there.
+    /// `NETDEV_REGISTER`: the device is in a (new) namespace, and has its `in_device`.
     fn register(dev: &Device<Self>, rtnl: &Rtnl);
 
     /// `NETDEV_UNREGISTER`: the device leaves its namespace.
@@ -39,34 +37,34 @@ pub trait Events: Operations {
     /// `NETDEV_DOWN`, after `stop`.
     fn down(dev: &Device<Self>, rtnl: &Rtnl);
 
-    /// `NETDEV_CHANGEADDR`: another link address. Neighbours were flushed.
+    /// `NETDEV_CHANGEADDR`: the link address has changed. Neighbours were flushed.
     fn change_addr(dev: &Device<Self>, rtnl: &Rtnl);
 
-    /// `NETDEV_CHANGE` or `NETDEV_CHANGEUPPER`: flags, carrier, or who it belongs to (a
-    /// VRF, say). Neighbours may have been flushed.
+    /// `NETDEV_CHANGE` or `NETDEV_CHANGEUPPER`: flags, carrier or upper device (a VRF, for example)
+    /// have changed. Neighbours may have been flushed.
     fn change(dev: &Device<Self>, rtnl: &Rtnl);
 
-    /// The device has got another IPv4 address.
+    /// `NETDEV_UP` of `inetaddr_chain`: the device has a new IPv4 address.
     fn address_added(dev: &Device<Self>, ip: Ipv4Addr, rtnl: &Rtnl);
 
-    /// The device has lost an IPv4 address. If it was the last one, neighbours were
-    /// flushed.
+    /// `NETDEV_DOWN` of `inetaddr_chain`: an IPv4 address was removed. After the last one
+    /// neighbours were flushed.
     fn address_removed(dev: &Device<Self>, rtnl: &Rtnl);
 }
 
-/// A chain of functions that the kernel calls.
+/// A notifier chain.
 ///
 /// # Safety
 ///
-/// - After `unregister` returned, or `register` an error, the chain must not call, nor a call
-///   be at work.
-/// - `device` must answer null or a device that is valid during the call and, if it is of
-///   `T`, has its data.
+/// - After `unregister` has returned, or `register` has returned an error, the chain must not call
+///   the block, and no call may be in progress.
+/// - `device` must return null or a device that is valid during the call and, if it is of `T`, has
+///   its data.
 /// - Where `call` assumes RTNL, the chain must be called with it held.
 pub(super) unsafe trait Chain<T: Events> {
     /// # Safety
     ///
-    /// `block` must be valid and pinned until `unregister` returned.
+    /// `block` must be valid and pinned until `unregister` has returned.
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int;
 
     /// # Safety
@@ -74,22 +72,22 @@ pub(super) unsafe trait Chain<T: Events> {
     /// `block` must be registered.
     unsafe fn unregister(block: *mut bindings::notifier_block);
 
-    /// The device that an event is about.
+    /// Returns the device of an event, or null.
     ///
     /// # Safety
     ///
-    /// `data` must be what the chain calls with.
+    /// `data` must be the argument of a call by the chain.
     unsafe fn device(event: c_ulong, data: *mut c_void) -> *mut bindings::net_device;
 
-    /// Passes an event on.
+    /// Calls the driver.
     ///
     /// # Safety
     ///
-    /// As for `device`; `dev` is the device.
+    /// As for `device`; `dev` must be the device that it returned.
     unsafe fn call(dev: &Device<T>, event: c_ulong, data: *mut c_void);
 }
 
-/// A link in one of these chains.
+/// A registered block of a chain: `struct notifier_block`.
 ///
 /// # Invariants
 ///
@@ -99,13 +97,14 @@ pub(super) unsafe trait Chain<T: Events> {
 pub(super) struct Notifier<T: Events, C: Chain<T>> {
     #[pin]
     block: Opaque<bindings::notifier_block>,
-    /// What devices of `T` have; only compared.
+    /// `rtnl_link_ops` of the devices of `T`; only compared.
     kind: *const bindings::rtnl_link_ops,
     _chain: PhantomData<(T, C)>,
 }
 
 impl<T: Events, C: Chain<T>> Notifier<T, C> {
-    /// Calls for all devices whose `rtnl_link_ops` is `kind`.
+    /// Creates an initialiser that registers for the devices whose `rtnl_link_ops` is `kind`.
+    /// Process context, without RTNL.
     ///
     /// # Safety
     ///
@@ -117,12 +116,12 @@ impl<T: Events, C: Chain<T>> Notifier<T, C> {
             block <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
                 let mut block: bindings::notifier_block = pin_init::zeroed();
                 block.notifier_call = Some(Self::callback);
-                // The last one in the chain: what a driver does then may call the chain again, and
-                // all others have seen this event before the next one.
+                // Last in the chain: the driver may cause another event, and all other blocks have
+                // seen this event before that one.
                 block.priority = c_int::MIN;
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(block) };
-                // SAFETY: `slot` is pinned, and unregistered before it goes. `kind` is written
+                // SAFETY: `slot` is pinned, and unregistered before it is freed. `kind` is written
                 // already.
                 // INVARIANT: It is registered when this succeeds.
                 to_result(unsafe { C::register(slot) })
@@ -132,22 +131,22 @@ impl<T: Events, C: Chain<T>> Notifier<T, C> {
 
     /// # Safety
     ///
-    /// Called by the kernel for the `block` of a `Notifier<T, C>`.
+    /// Called by the chain for the `block` of a `Notifier<T, C>`.
     unsafe extern "C" fn callback(
         block: *mut bindings::notifier_block,
         event: c_ulong,
         data: *mut c_void,
     ) -> c_int {
-        // SAFETY: It is that field, which is there until it is unregistered.
+        // SAFETY: It is that field of a value that lives until the block is unregistered.
         let kind = unsafe { (*block.byte_sub(offset_of!(Self, block)).cast::<Self>()).kind };
-        // SAFETY: The kernel gives us `data`.
+        // SAFETY: `data` is the argument of this call.
         let dev = unsafe { C::device(event, data) };
         // SAFETY: The device is valid during the call.
         if !dev.is_null() && unsafe { (*dev).rtnl_link_ops } == kind {
-            // SAFETY: It is one of `T`. It has its data before `register_netdevice()` sends the
-            // first event of it, and until its destructor, after the last one.
+            // SAFETY: It is a device of `T`. It has its data before `register_netdevice()` sends
+            // the first event for it, and until its destructor, which follows the last one.
             let device = unsafe { Device::from_raw(dev) };
-            // SAFETY: The kernel gives us `data`, and it is about this device.
+            // SAFETY: `data` is the argument of this call, and `dev` its device.
             unsafe { C::call(device, event, data) };
         }
         bindings::NOTIFY_DONE as c_int
@@ -162,24 +161,25 @@ impl<T: Events, C: Chain<T>> PinnedDrop for Notifier<T, C> {
     }
 }
 
-/// `register_netdevice_notifier()`.
+/// The chain of `register_netdevice_notifier()`.
 pub(super) struct Devices;
 
-// SAFETY: The chain is called, and unregistering done, with RTNL held. Its events are about
-// devices that were given their data before they were registered.
+// SAFETY: The chain is called with RTNL held, and RTNL is held to remove a block, also after a
+// failed registration. Its events are for devices that got their data before they were registered.
 unsafe impl<T: Events> Chain<T> for Devices {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::register_netdevice_notifier(block) }
     }
 
     unsafe fn unregister(block: *mut bindings::notifier_block) {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::unregister_netdevice_notifier(block) };
     }
 
     unsafe fn device(_: c_ulong, data: *mut c_void) -> *mut bindings::net_device {
-        // SAFETY: The chain calls with a `struct netdev_notifier_info`, or what begins with one.
+        // SAFETY: The argument is a `struct netdev_notifier_info`, or a structure that begins with
+        // one.
         unsafe { (*data.cast::<bindings::netdev_notifier_info>()).dev }
     }
 
@@ -200,24 +200,25 @@ unsafe impl<T: Events> Chain<T> for Devices {
     }
 }
 
-/// `register_inetaddr_notifier()`.
+/// The chain of `register_inetaddr_notifier()`.
 pub(super) struct Addresses;
 
-// SAFETY: Unregistering waits for calls, and all who call hold RTNL (`net/ipv4/devinet.c`). The
-// device of an address is registered.
+// SAFETY: `unregister` waits for calls, `register` fails only without adding the block, and all
+// calls are made with RTNL held (`net/ipv4/devinet.c`). The device of an address is registered or
+// being unregistered; it keeps its data until its destructor.
 unsafe impl<T: Events> Chain<T> for Addresses {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::register_inetaddr_notifier(block) }
     }
 
     unsafe fn unregister(block: *mut bindings::notifier_block) {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::unregister_inetaddr_notifier(block) };
     }
 
     unsafe fn device(_: c_ulong, data: *mut c_void) -> *mut bindings::net_device {
-        // SAFETY: The chain calls with a `struct in_ifaddr`, which belongs to a device.
+        // SAFETY: The argument is a `struct in_ifaddr`, which belongs to a device.
         unsafe { (*(*data.cast::<bindings::in_ifaddr>()).ifa_dev).dev }
     }
 
@@ -236,19 +237,19 @@ unsafe impl<T: Events> Chain<T> for Addresses {
     }
 }
 
-/// `register_netevent_notifier()`.
+/// The chain of `register_netevent_notifier()`.
 pub(super) struct Neighbours;
 
-// SAFETY: Unregistering waits for an RCU grace period, in which calls end. A neighbour has a
-// reference to its device.
+// SAFETY: `unregister` waits for an RCU grace period, in which calls end; `register` fails only
+// without adding the block. A neighbour has a reference to its device, which keeps the data.
 unsafe impl<T: Events> Chain<T> for Neighbours {
     unsafe fn register(block: *mut bindings::notifier_block) -> c_int {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::register_netevent_notifier(block) }
     }
 
     unsafe fn unregister(block: *mut bindings::notifier_block) {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         unsafe { bindings::unregister_netevent_notifier(block) };
     }
 
@@ -257,7 +258,7 @@ unsafe impl<T: Events> Chain<T> for Neighbours {
             return core::ptr::null_mut();
         }
         let neighbour = data.cast::<bindings::neighbour>();
-        // SAFETY: The chain calls with a neighbour, which keeps its device.
+        // SAFETY: For this event the argument is a neighbour, which has a reference to its device.
         unsafe {
             if (*neighbour).tbl != &raw mut bindings::arp_tbl {
                 return core::ptr::null_mut();
@@ -267,7 +268,7 @@ unsafe impl<T: Events> Chain<T> for Neighbours {
     }
 
     unsafe fn call(dev: &Device<T>, _: c_ulong, data: *mut c_void) {
-        // SAFETY: As above; neither is the lock of the neighbour held.
+        // SAFETY: As above. The chain is called without the lock of the neighbour.
         let event = unsafe { Event::from_raw(data.cast()) };
         T::neigh_update(dev, &event, &local_bh_disable());
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kinds of links: what `ip link add type KIND` makes.
+//! Kinds of links: `ip link add type KIND`.
 //!
 //! C header: [`include/net/rtnetlink.h`](srctree/include/net/rtnetlink.h)
 
@@ -26,16 +26,16 @@ use kernel::{
 
 /// Evidence that this thread holds the RTNL mutex.
 ///
-/// It is one for all network namespaces, on which each user of this evidence relies: a segment
-/// may have members in several, and [`Rcu::replace`](rcu::Rcu::replace), lists of a
-/// segment's devices and notifiers are for all of them. `CONFIG_DEBUG_NET_SMALL_RTNL` is no harm:
-/// it takes a mutex of the namespace beside RTNL (`rtnl_net_lock()` in net/core/rtnetlink.c). A
-/// kernel that takes that one alone is [refused](check_rtnl), unless another thread holds RTNL at
-/// that moment.
+/// RTNL is one mutex for all network namespaces, and users of this evidence rely on that: the
+/// members of a segment may be in several namespaces, and [`Rcu::replace`](rcu::Rcu::replace), the
+/// lists of devices of a segment, and notifiers are global. `CONFIG_DEBUG_NET_SMALL_RTNL` is
+/// harmless: it takes a mutex of the namespace in addition to RTNL (`rtnl_net_lock()` in
+/// net/core/rtnetlink.c). A kernel that takes that mutex only is [rejected](check_rtnl), unless
+/// another thread holds RTNL at that moment.
 ///
 /// # Invariants
 ///
-/// While a value of this type exists, the thread that it belongs to holds it.
+/// While a value of this type exists, the thread that it belongs to holds RTNL.
 pub struct Rtnl(NotThreadSafe);
 
 impl Rtnl {
@@ -43,16 +43,16 @@ impl Rtnl {
     ///
     /// RTNL must be held for as long as the value exists.
     pub(super) unsafe fn assume() -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self(NotThreadSafe)
     }
 }
 
-/// Refuses with `ENOEXEC` a kernel whose `rtnl_net_lock()` leaves other namespaces alone. Process
-/// context, without RTNL.
+/// Fails with `ENOEXEC` if `rtnl_net_lock()` does not lock the other namespaces. Process context,
+/// without RTNL.
 fn check_rtnl() -> Result {
-    // SAFETY: The first namespace is always there. RTNL that this thread holds cannot be taken by
-    // it; what was taken is given back.
+    // SAFETY: `init_net` always exists. If this thread holds RTNL, `rtnl_trylock()` fails; if it
+    // succeeds, RTNL is released again.
     let free = unsafe {
         bindings::rust_helper_rtnl_net_lock(&raw mut bindings::init_net);
         let free = bindings::rtnl_trylock() != 0;
@@ -69,11 +69,11 @@ fn check_rtnl() -> Result {
     Ok(())
 }
 
-/// What `ip link add ... link DEVICE` named.
+/// The device that `ip link add ... link DEVICE` names: `IFLA_LINK`.
 pub enum Link<'a, T: Operations> {
-    /// Nothing.
+    /// No attribute.
     None,
-    /// An index that no device has.
+    /// No device has this index.
     Missing,
     /// A device of another kind.
     Foreign,
@@ -81,7 +81,7 @@ pub enum Link<'a, T: Operations> {
     Own(&'a Device<T>),
 }
 
-/// How a device of this kind comes into being: `struct rtnl_link_ops`.
+/// Creation and configuration of devices of one kind: `struct rtnl_link_ops`.
 ///
 /// All functions are called in process context with RTNL held.
 #[vtable]
@@ -95,22 +95,22 @@ pub trait LinkOperations:
     + netfilter::ArpIn
     + notifier::Events
 {
-    /// The name of the kind, without underscores: iproute2 takes what follows
-    /// one for something else.
+    /// Name of the kind. Without underscores, as iproute2 gives the part behind one a meaning
+    /// (`_slave`).
     const KIND: &'static CStr;
 
-    /// How many transmit and receive queues a device gets unless the user says so.
+    /// Returns the number of TX and of RX queues of a device, unless the user sets it.
     fn num_queues() -> u32;
 
-    /// The kind's own attributes (`IFLA_INFO_DATA`), by their numbers: the first is none.
+    /// Policies of the kind's own attributes (`IFLA_INFO_DATA`), by number; number 0 is unused.
     const INFO: &'static [Policy];
 
-    /// Fills in a new device, before the user's wishes are written over it: address,
-    /// broadcast address, MTU, of which only the last one is checked by then.
+    /// Sets the defaults of a new device. The core then applies address, broadcast address and MTU
+    /// of the user, and has validated only the last of them.
     fn setup(dev: &mut Setup<'_, Self>);
 
-    /// Makes the data of a new device, which is registered next, if it can be what the
-    /// user wishes.
+    /// Validates the attributes of the user and creates the data of a new device, which is
+    /// registered next. On failure `extack` holds the reason.
     fn new_link(
         dev: &mut Setup<'_, Self>,
         attributes: &LinkAttributes<'_>,
@@ -118,29 +118,28 @@ pub trait LinkOperations:
         extack: &ExtAck<'_>,
     ) -> Result<Self::Data>;
 
-    /// Says of a device what its own attributes are, none of which is longer than
-    /// [`INFO`](Self::INFO) has it.
+    /// Adds the own attributes of a device to `info`. None may be longer than [`INFO`](Self::INFO)
+    /// declares.
     fn fill_info(dev: &Device<Self>, info: &mut LinkInfo<'_>) -> Result;
 
-    /// The device has just been registered. When this fails, it is unregistered.
+    /// Called when the device has been registered. An error unregisters it again.
     fn registered(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 }
 
-/// A kind that the kernel knows.
+/// A registered kind of links: `rtnl_link_register()`.
 ///
-/// When it is dropped, all devices of the kind go with it, in whatever namespace
-/// they are and whatever they are doing. Like the registrations of the kernel
-/// crate it relies on being dropped: a module must not forget it.
+/// Dropping it unregisters all devices of the kind, in all namespaces and in any state. Like the
+/// registrations of the kernel crate it relies on being dropped: a module must not forget it.
 ///
 /// # Invariants
 ///
 /// `ops` is registered with `rtnl_link_register()`.
 #[pin_data(PinnedDrop)]
 pub struct Registration<T: LinkOperations> {
-    // The core keeps lists in it: pinned, and never borrowed by Rust.
+    // The core links it into lists: pinned, and never borrowed by Rust.
     #[pin]
     ops: Opaque<bindings::rtnl_link_ops>,
-    // Dropped when all devices are gone.
+    // Dropped after `PinnedDrop` has unregistered all devices.
     #[pin]
     neighbours: Notifier<T, Neighbours>,
     #[pin]
@@ -151,21 +150,22 @@ pub struct Registration<T: LinkOperations> {
     _driver: PhantomData<T>,
 }
 
-// SAFETY: It can be unregistered by another thread than the one which registered it.
+// SAFETY: `rtnl_link_unregister()` may be called by any thread.
 unsafe impl<T: LinkOperations> Send for Registration<T> {}
-// SAFETY: It has no methods.
+// SAFETY: No method takes a shared reference.
 unsafe impl<T: LinkOperations> Sync for Registration<T> {}
 
 impl<T: LinkOperations> Registration<T> {
-    /// Makes the kind known. Must not be called with RTNL held. Fails with `ENOEXEC` where
-    /// the kernel's compiler and bindgen disagree about a structure, or RTNL is not one for all.
+    /// Registers the kind. Process context, without RTNL. Fails with `ENOEXEC` if the C compiler
+    /// and bindgen disagree about a structure or RTNL is not global, and with `EBUSY` if the
+    /// netfilter hook is registered for another driver.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
-            // All that is unsafe here relies on it.
+            // All unsafe code of `net` relies on these checks.
             _: { layout::check()?; check_rtnl()? },
-            // Before there are devices.
-            // SAFETY: `this` is the memory of `Self`, of which only the place of a field is taken;
-            // devices with these operations are of `T`.
+            // Registered before there are devices.
+            // SAFETY: `this` is the memory of `Self`, of which only the address of a field is
+            // taken; devices with these operations are of `T`.
             neighbours <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
             // SAFETY: As above.
             addresses <- unsafe { Notifier::new((&raw const (*this.as_ptr()).ops).cast()) },
@@ -187,7 +187,7 @@ impl<T: LinkOperations> Registration<T> {
                 ops.get_num_rx_queues = Some(Self::num_queues_callback);
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(ops) };
-                // SAFETY: `slot` is pinned and initialised, and is unregistered before it goes.
+                // SAFETY: `slot` is pinned and initialised, and is unregistered before it is freed.
                 // INVARIANT: It is registered when this succeeds.
                 to_result(unsafe { bindings::rtnl_link_register(slot) })
             }),
@@ -197,17 +197,17 @@ impl<T: LinkOperations> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a device that it has just allocated with
-    /// `priv_size` bytes of private area.
+    /// Called by the core for a device that it has just allocated with `priv_size` bytes of private
+    /// area.
     unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
-        // SAFETY: A new device is the caller's alone, and `alloc_netdev_mqs()` zeroes all of it.
+        // SAFETY: A new device is used by nothing else, and `alloc_netdev_mqs()` zeroes all of it.
         let mut setup = unsafe { Setup::<T>::from_raw(dev) };
         setup.prepare();
         // SAFETY: As above.
         unsafe {
             (*dev).header_ops = header_ops::VTable::<T>::build();
             (*dev).ethtool_ops = ethtool::VTable::<T>::build();
-            // The others are the core's.
+            // The other groups are set by the core.
             (*dev).sysfs_groups[0] = sysfs::Group::<T>::build();
         }
         T::setup(&mut setup);
@@ -223,14 +223,14 @@ impl<T: LinkOperations> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `skb` is a message that is
-    /// being written.
+    /// Called by the core for a registered device, with RTNL held. `skb` is a message that is being
+    /// written.
     unsafe extern "C" fn fill_info_callback(
         skb: *mut bindings::sk_buff,
         dev: *const bindings::net_device,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call, for which
-        // the message is ours.
+        // SAFETY: The device is registered, so it has its data until after this call, during which
+        // the message is exclusive to this function.
         let (dev, mut info) = unsafe { (Device::from_raw(dev), LinkInfo::from_raw(skb)) };
         from_result(|| {
             T::fill_info(dev, &mut info)?;
@@ -240,8 +240,7 @@ impl<T: LinkOperations> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the core with RTNL held, for a device that `setup_callback` was
-    /// called for.
+    /// Called by the core with RTNL held, for a device that `setup_callback` was called for.
     unsafe extern "C" fn newlink_callback(
         dev: *mut bindings::net_device,
         params: *mut bindings::rtnl_newlink_params,
@@ -249,9 +248,9 @@ impl<T: LinkOperations> Registration<T> {
     ) -> c_int {
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
-        // SAFETY: The device is not registered: the core and we are the only ones to know it.
+        // SAFETY: The device is not registered: only the core and this function use it.
         let mut setup = unsafe { Setup::<T>::from_raw(dev) };
-        // SAFETY: The core gives us all of it for the duration of the call.
+        // SAFETY: All pointers are valid and exclusive to this function during the call.
         let (attributes, extack) = unsafe {
             (
                 LinkAttributes::from_raw((*params).tb, (*params).data, T::INFO.len()),
@@ -259,26 +258,25 @@ impl<T: LinkOperations> Registration<T> {
             )
         };
         from_result(|| {
-            // SAFETY: The device is kept from going away by RTNL.
+            // SAFETY: `dev` and `params` are those of this call, and RTNL is held during it.
             let link = unsafe { Self::link(setup.as_raw(), params, &attributes) };
             let data = T::new_link(&mut setup, &attributes, link, &extack)?;
             let device = setup.register(data, &rtnl)?;
             T::registered(device, &rtnl).inspect_err(|_| {
-                // SAFETY: The device is registered and RTNL is held. It is freed with the last
-                // reference to it, when the core is done with it.
+                // SAFETY: The device is registered and RTNL is held. The core frees it after the
+                // last reference is put, not before it has returned from `newlink`.
                 unsafe { bindings::unregister_netdevice_queue(dev, core::ptr::null_mut()) };
             })?;
             Ok(0)
         })
     }
 
-    /// Finds the device that `link` names, in the namespace that the core has
-    /// checked the user's rights in.
+    /// Looks up the device of `IFLA_LINK`, in the namespace in which the core has checked the
+    /// capabilities of the user.
     ///
     /// # Safety
     ///
-    /// `dev` and `params` must be those of `newlink`, and RTNL must be held for
-    /// `'a`.
+    /// `dev` and `params` must be those of `newlink`, and RTNL must be held for `'a`.
     unsafe fn link<'a>(
         dev: *mut bindings::net_device,
         params: *mut bindings::rtnl_newlink_params,
@@ -289,14 +287,14 @@ impl<T: LinkOperations> Registration<T> {
         };
         // SAFETY: `params` is valid, and so are the namespaces in it.
         let net = unsafe { bindings::rust_helper_rtnl_newlink_link_net(params) };
-        // SAFETY: RTNL is held.
+        // SAFETY: RTNL is held, and the namespace is valid.
         let link = unsafe { bindings::__dev_get_by_index(net, index) };
         if link.is_null() {
             return Link::Missing;
         }
-        // SAFETY: The core has set the operations of `dev` to those that it was made with: ours.
-        // A device with the same ones was set up for `T`, too. As it was found in the list of its
-        // namespace, it is registered: it has its data, until RTNL is released.
+        // SAFETY: The core has set `rtnl_link_ops` of `dev` to the operations of this kind. A
+        // device with the same operations was set up for `T`, too. As it was found in the list of
+        // its namespace, it is registered: it has its data until RTNL is released.
         unsafe {
             if (*link).rtnl_link_ops != (*dev).rtnl_link_ops {
                 return Link::Foreign;
@@ -316,10 +314,10 @@ impl<T: LinkOperations> Registration<T> {
 #[pinned_drop]
 impl<T: LinkOperations> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant it is registered. This returns when the last device of the
-        // kind has been freed.
+        // SAFETY: By the type invariant it is registered. Returns when the destructor of the last
+        // device of the kind has run (`rtnl_lock_unregistering_all()`, `netdev_run_todo()`).
         unsafe { bindings::rtnl_link_unregister(self.ops.get()) };
-        // Values that the devices published may still wait for their grace period.
+        // Values that the devices published may still wait for a grace period.
         rcu::barrier();
     }
 }
