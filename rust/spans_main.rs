@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! spans: a virtual network device with the inner life of a real one.
+//! spans: virtual network device with rings, subqueues and SPANS addresses.
 
 #![deny(unsafe_code)]
 

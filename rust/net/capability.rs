@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the current process may do.
+//! Capabilities of the current process.
 //!
 //! C header: [`include/linux/capability.h`](srctree/include/linux/capability.h)
 
 use super::bindings;
 use kernel::ffi::c_int;
 
-/// Whether it has `CAP_NET_ADMIN` of the machine, not just of a user namespace. Process
+/// Returns whether it has `CAP_NET_ADMIN` in the initial user namespace: `capable()`. Process
 /// context.
 pub fn capable_net_admin() -> bool {
     // SAFETY: No requirements.
     unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) }
 }
 
-/// The same, where no is the answer to a question and nothing is refused, so that security
-/// modules log nothing.
+/// Like [`capable_net_admin`], without an audit record: for a check after which nothing is denied.
+/// Process context.
 pub fn capable_net_admin_noaudit() -> bool {
-    // SAFETY: The user namespace of the machine is always there.
+    // SAFETY: `init_user_ns` always exists.
     unsafe {
         bindings::ns_capable_noaudit(
             &raw mut bindings::init_user_ns,

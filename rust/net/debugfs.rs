@@ -2,13 +2,12 @@
 
 //! Files in `/sys/kernel/debug/`.
 //!
-//! `kernel::debugfs` has them, too, but its files have no owner: a module that is unloaded
-//! while one is open leaves the kernel with functions that are gone. And it copies to the
-//! reader's memory while the file is in use, so that removing the file waits for a page
-//! fault that may never end. Here an open file holds the module, as with
-//! `DEFINE_SHOW_STORE_ATTRIBUTE()`, and a file is in use only while its text is made.
-//!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
+//!
+//! Differs from `kernel::debugfs` in two points. Files there have no owner: after `rmmod` an open
+//! file calls functions that are gone. And they copy to user memory while the file is in use, so
+//! that their removal waits for a page fault that may never end. Here an open file holds the
+//! module, as with `DEFINE_SHOW_STORE_ATTRIBUTE()`, and is in use only while its text is generated.
 
 use super::bindings;
 use core::{cell::Cell, marker::PhantomData};
@@ -21,55 +20,57 @@ use kernel::{
     uaccess::{UserPtr, UserSlice}, //
 };
 
-/// A file that root can read, and perhaps write.
+/// A file that root can read, and write if it has `store`.
 ///
-/// Both functions run in process context, while the removal of the file waits for them:
-/// they must not wait for a lock that is held when a [`Dir`] is dropped (RTNL, say).
+/// Both functions run in process context, and the removal of the file waits for them: they must not
+/// take a lock that is held when a [`Dir`] is dropped (RTNL, for example).
 pub struct File<D: 'static> {
-    /// Its name.
+    /// The name of the file.
     pub name: &'static CStr,
-    /// Writes its text. An error is `ENOMEM` for the reader.
+    /// Writes the text. The reader gets `ENOMEM` for an error.
     pub show: fn(&D, &mut fmt::Formatter<'_>) -> fmt::Result,
-    /// Takes a line, without its end.
+    /// Handles a written line, without its end.
     pub store: Option<fn(&D, &str) -> Result>,
 }
 
-/// What `i_private` of a file refers to.
+/// The data that `i_private` of a file points to.
 struct Private<D: 'static> {
     data: D,
     file: &'static File<D>,
 }
 
-/// A directory with files, which are there while this exists.
+/// A directory and its files: `debugfs_create_dir()`, `debugfs_create_file_unsafe()`. Dropping it
+/// removes them and waits for `show` and `store`.
 ///
 /// # Invariants
 ///
-/// `dentry` is a directory of debugfs or an error. The files below it refer to the elements
-/// of `files`, which do not move.
+/// `dentry` is a directory of debugfs or an error. The files below it refer to the elements of
+/// `files`, which do not move.
 pub struct Dir<D: Send + Sync + 'static> {
     dentry: *mut bindings::dentry,
     files: KVec<Private<D>>,
 }
 
-// SAFETY: What concerns a `dentry` may be called by every thread, and `D` may be sent.
+// SAFETY: The C functions for a `dentry` may be called by any thread, and `D` is `Send`.
 unsafe impl<D: Send + Sync> Send for Dir<D> {}
-// SAFETY: Nothing can be done with a shared one.
+// SAFETY: No method takes a shared reference.
 unsafe impl<D: Send + Sync> Sync for Dir<D> {}
 
 impl<D: Clone + Send + Sync> Dir<D> {
-    /// A directory in the root of debugfs, with these files of `data`. As anywhere in the
-    /// kernel, it is no error if debugfs cannot make them. Process context.
+    /// Creates a directory in the root of debugfs, with `files`, each with a clone of `data`.
+    /// Process context. Fails only with `ENOMEM`: as usual with debugfs, files that cannot be
+    /// created are no error.
     pub fn new(name: &CStr, files: &'static [File<D>], data: &D) -> Result<Self> {
         let mut privates = KVec::with_capacity(files.len(), GFP_KERNEL_ACCOUNT)?;
         for file in files {
             let data = data.clone();
             privates.push(Private { data, file }, GFP_KERNEL_ACCOUNT)?;
         }
-        // SAFETY: The name is a string; null is the root.
+        // SAFETY: The name is NUL-terminated; null stands for the root.
         let dentry = unsafe {
             bindings::rust_helper_debugfs_create_dir(name.as_char_ptr(), core::ptr::null_mut())
         };
-        // INVARIANT: Nothing is added to `privates` from now on, and they live on the heap.
+        // INVARIANT: Nothing is added to `privates` from now on, and they are on the heap.
         let this = Self {
             dentry,
             files: privates,
@@ -80,10 +81,9 @@ impl<D: Clone + Send + Sync> Dir<D> {
             } else {
                 0o400
             };
-            // SAFETY: The name is a string, and `dentry` a directory or an error, which is
-            // passed on. `private` is there until `drop` has removed the file, and the
-            // functions of `OPERATIONS` use it only between `debugfs_file_get()` and
-            // `debugfs_file_put()`.
+            // SAFETY: The name is NUL-terminated, and `dentry` is a directory or an error, which C
+            // accepts. `private` lives until `drop` has removed the file, and the functions of
+            // `OPERATIONS` use it only between `debugfs_file_get()` and `debugfs_file_put()`.
             unsafe {
                 bindings::rust_helper_debugfs_create_file_unsafe(
                     private.file.name.as_char_ptr(),
@@ -100,13 +100,13 @@ impl<D: Clone + Send + Sync> Dir<D> {
 
 impl<D: Send + Sync> Drop for Dir<D> {
     fn drop(&mut self) {
-        // SAFETY: It is a directory or an error. Waits for calls between
-        // `debugfs_file_get()` and `debugfs_file_put()`; later ones are refused.
+        // SAFETY: It is a directory or an error. Waits for calls between `debugfs_file_get()` and
+        // `debugfs_file_put()`; later ones fail.
         unsafe { bindings::rust_helper_debugfs_remove(self.dentry) };
     }
 }
 
-/// Text that remembers whether it could be written.
+/// Text that records whether it could be written.
 struct Text<'a, D: 'static> {
     private: &'a Private<D>,
     failed: Cell<bool>,
@@ -120,10 +120,10 @@ impl<D> fmt::Display for Text<'_, D> {
     }
 }
 
-/// How many bytes can be written to a file at once.
+/// Maximum length of a write in bytes.
 const LINE: usize = 64;
 
-/// What the kernel calls for files of `D`.
+/// Builds the `struct file_operations` of files of `D`.
 struct Operations<D>(PhantomData<D>);
 
 impl<D: Send + Sync + 'static> Operations<D> {
@@ -140,7 +140,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
 
     const TABLE: &'static bindings::file_operations = &Self::OPERATIONS;
 
-    /// Calls `function` with what a file refers to, unless the file has been removed.
+    /// Calls `function` with the data of a file, or fails if the file has been removed.
     ///
     /// # Safety
     ///
@@ -149,17 +149,17 @@ impl<D: Send + Sync + 'static> Operations<D> {
         file: *mut bindings::file,
         function: impl FnOnce(&Private<D>) -> Result<R>,
     ) -> Result<R> {
-        // SAFETY: An open file has a dentry and an inode, whose `i_private` stays.
+        // SAFETY: An open file has a dentry and an inode, whose `i_private` does not change.
         let (dentry, private) = unsafe {
             let dentry = (*file).__bindgen_anon_1.f_path.dentry;
             (dentry, (*(*file).f_inode).i_private)
         };
-        // SAFETY: `open_proxy_open()` has set its `d_fsdata` before it called `open`, and the file
+        // SAFETY: `open_proxy_open()` has set `d_fsdata` before it called `open`, and the file
         // keeps the dentry.
         let got = unsafe { bindings::rust_helper_debugfs_file_get(dentry) };
         kernel::error::to_result(got)?;
-        // SAFETY: By the invariants of `Dir` it refers to one until the file is removed, which
-        // waits for `debugfs_file_put()`.
+        // SAFETY: By the invariants of `Dir` it points to an element of `files` until the file is
+        // removed, which waits for `debugfs_file_put()`.
         let result = function(unsafe { &*private.cast() });
         // SAFETY: Paired with `debugfs_file_get()`.
         unsafe { bindings::rust_helper_debugfs_file_put(dentry) };
@@ -168,7 +168,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
 
     /// # Safety
     ///
-    /// Called by the kernel to open a file that [`Dir::new`] has made.
+    /// Called by the core to open a file that [`Dir::new`] has created.
     unsafe extern "C" fn open(_: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: The file is valid.
         unsafe { bindings::single_open(file, Some(Self::show), core::ptr::null_mut()) }
@@ -178,9 +178,9 @@ impl<D: Send + Sync + 'static> Operations<D> {
     ///
     /// Called by `seq_read()` for a file that `open` has opened.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `single_open()` has set it.
+        // SAFETY: `seq` is valid, and `single_open()` has set its file.
         let file = unsafe { (*seq).file };
-        // SAFETY: It is valid during this call, which has it alone.
+        // SAFETY: `seq` is valid during this call and exclusive to it.
         let seq = unsafe { SeqFile::from_raw(seq.cast()) };
         let show = |private: &Private<D>| {
             let text = Text {
@@ -194,7 +194,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
                 Ok(())
             }
         };
-        // SAFETY: It was opened by `open`.
+        // SAFETY: The file was opened by `open`, so `f_op` are these.
         match unsafe { Self::with(file.cast_mut(), show) } {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
@@ -203,7 +203,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
 
     /// # Safety
     ///
-    /// Called by the kernel for a file that `open` has opened.
+    /// Called by the core for a file that `open` has opened.
     unsafe extern "C" fn write(
         file: *mut bindings::file,
         buf: *const c_char,
@@ -213,7 +213,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
         let write = || -> Result {
             let mut line = [0u8; LINE];
             let line = line.get_mut(..count).ok_or(EINVAL)?;
-            // A page fault may take for ever, and must not hold the file.
+            // A page fault may never end, so user memory is read before the file is in use.
             let user = UserPtr::from_ptr(buf.cast_mut().cast());
             UserSlice::new(user, count).reader().read_slice(line)?;
             let line = core::str::from_utf8(line).map_err(|_| EINVAL)?.trim();
@@ -221,7 +221,7 @@ impl<D: Send + Sync + 'static> Operations<D> {
                 let store = private.file.store.ok_or(EINVAL)?;
                 store(&private.data, line)
             };
-            // SAFETY: It was opened by `open`.
+            // SAFETY: The file was opened by `open`, so `f_op` are these.
             unsafe { Self::with(file, store) }
         };
         match write() {

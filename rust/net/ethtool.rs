@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `ethtool` shows and sets.
+//! Statistics and settings of `ethtool`.
 //!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
@@ -8,33 +8,31 @@ use super::{bindings, device, netlink::ExtAck, rtnl::Rtnl, Device};
 use core::marker::PhantomData;
 use kernel::{error::from_result, fmt::Write, prelude::*, str::NullTerminatedFormatter};
 
-/// Statistics per queue, for `ethtool -S`. They are shown as
-/// `tx_queue_0_NAME` and `rx_queue_0_NAME`.
+/// Statistics per queue: `ethtool -S`, as `tx_queue_0_NAME` and `rx_queue_0_NAME`.
 #[vtable]
 pub trait QueueStats: device::Operations {
-    /// The names of the statistics of a transmit queue.
+    /// Names of the statistics of a TX queue.
     const TX: &'static [&'static str];
-    /// The names of the statistics of a receive queue.
+    /// Names of the statistics of an RX queue.
     const RX: &'static [&'static str];
 
-    /// Writes the statistics of a transmit queue and of the receive queue with the same
-    /// number, in the order of the names. There is no room for those of a queue that the
-    /// device does not have.
+    /// Writes the statistics of TX queue and RX queue number `queue`, in the order of the names.
+    /// The slice of a queue that the device does not have is empty. Process context.
     fn stats(dev: &Device<Self>, queue: u32, tx: &mut [u64], rx: &mut [u64]);
 }
 
-/// How many slots the rings of a device have: `ethtool -G`.
+/// Sizes of the rings of a device in slots: `ethtool -G`.
 #[derive(Clone, Copy)]
 pub struct RingParam {
-    /// Of a transmit ring.
+    /// Size of a TX ring.
     pub tx: u32,
-    /// Of a receive ring.
+    /// Size of an RX ring.
     pub rx: u32,
-    /// That a ring can have at most.
+    /// Maximum size of a ring.
     pub max: u32,
 }
 
-/// How transmitted packets are aggregated: `ethtool -C`.
+/// Aggregation of transmitted packets: `ethtool -C`.
 #[derive(Clone, Copy)]
 pub struct Coalesce {
     /// `tx-aggr-max-bytes`.
@@ -45,15 +43,15 @@ pub struct Coalesce {
     pub tx_aggr_time_usecs: u32,
 }
 
-/// What the user can set of a device by `ethtool`. All functions are called in
-/// process context with RTNL held. What is refused must change nothing.
+/// Settings of a device: `struct ethtool_ops`. All functions are called in process context with
+/// RTNL held. A setter that fails must change nothing.
 #[vtable]
 pub trait Settings: device::Operations {
-    /// The present sizes of the rings.
+    /// `get_ringparam`: returns the sizes of the rings.
     fn ringparam(dev: &Device<Self>) -> RingParam;
 
-    /// Sets the sizes of the rings, of which the core has seen that they are not
-    /// more than the maximum.
+    /// `set_ringparam`: sets the sizes of the rings. The core has checked that they do not exceed
+    /// the maximum.
     fn set_ringparam(
         dev: &Device<Self>,
         tx: u32,
@@ -62,10 +60,10 @@ pub trait Settings: device::Operations {
         extack: &ExtAck<'_>,
     ) -> Result;
 
-    /// How packets are aggregated at present.
+    /// `get_coalesce`: returns the settings of aggregation.
     fn coalesce(dev: &Device<Self>) -> Coalesce;
 
-    /// Aggregates packets otherwise from now on.
+    /// `set_coalesce`: changes the settings of aggregation.
     fn set_coalesce(
         dev: &Device<Self>,
         coalesce: Coalesce,
@@ -73,25 +71,25 @@ pub trait Settings: device::Operations {
         extack: &ExtAck<'_>,
     ) -> Result;
 
-    /// How fast the line is, in Mbit/s.
+    /// `get_link_ksettings`: returns the speed of the link in Mbit/s.
     fn speed(dev: &Device<Self>) -> u32;
 
-    /// Uses so many pairs of queues, at least 1. Of the kind that there are fewer of,
-    /// all may be in use.
+    /// `set_channels`: sets the number of queue pairs in use, at least 1. If it exceeds the number
+    /// of allocated TX or RX queues, all of those may be used.
     fn set_channels(dev: &Device<Self>, combined: u32, rtnl: &Rtnl) -> Result;
 
-    /// Empties the rings: what `ETH_RESET_DMA` stands for.
+    /// `reset` with `ETH_RESET_DMA`: purges the rings.
     fn reset(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 }
 
 const NAME_LEN: usize = bindings::ETH_GSTRING_LEN as usize;
 
-/// The table of functions that the core calls, made of those of `T`.
+/// Builds the `struct ethtool_ops` of `T`.
 pub(super) struct VTable<T: QueueStats + Settings>(PhantomData<T>);
 
 impl<T: QueueStats + Settings> VTable<T> {
-    /// How many statistics a device has. Depends on nothing that changes, as the
-    /// core asks once for the size of its buffers and once for each filling.
+    /// Returns the number of statistics of a device. It is constant, as the core calls once for the
+    /// size of its buffers and again to fill each.
     fn count(dev: &Device<T>) -> usize {
         const { assert!(!T::TX.is_empty() && !T::RX.is_empty()) };
         let tx = T::TX.len().saturating_mul(dev.num_tx_queues() as usize);
@@ -109,16 +107,16 @@ impl<T: QueueStats + Settings> VTable<T> {
         if set != bindings::ethtool_stringset_ETH_SS_STATS as c_int {
             return -(bindings::EOPNOTSUPP as c_int);
         }
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let count = Self::count(unsafe { Device::from_raw(dev) });
-        // The core takes what is negative for an error.
+        // Negative numbers are errors for the core.
         c_int::try_from(count).unwrap_or(-(bindings::EOPNOTSUPP as c_int))
     }
 
     /// # Safety
     ///
-    /// Called by the core for a registered device. `data` has room for as many
-    /// names as `get_sset_count_callback` said.
+    /// Called by the core for a registered device. `data` has room for as many names as
+    /// `get_sset_count_callback` returned.
     unsafe extern "C" fn get_strings_callback(
         dev: *mut bindings::net_device,
         set: u32,
@@ -127,10 +125,10 @@ impl<T: QueueStats + Settings> VTable<T> {
         if set != bindings::ethtool_stringset_ETH_SS_STATS {
             return;
         }
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::<T>::from_raw(dev) };
         let len = Self::count(dev).saturating_mul(NAME_LEN);
-        // SAFETY: There is room for that many names.
+        // SAFETY: There is room for `len` bytes of names, which nothing else uses during the call.
         let room = unsafe { core::slice::from_raw_parts_mut(data, len) };
         let mut room = room.chunks_exact_mut(NAME_LEN);
         for (kind, queues, names) in [
@@ -140,7 +138,7 @@ impl<T: QueueStats + Settings> VTable<T> {
             for queue in 0..queues {
                 for (name, room) in names.iter().zip(&mut room) {
                     room.fill(0);
-                    // A name that is too long is cut, as `ethtool_sprintf()` cuts it.
+                    // A name that is too long is truncated, as by `ethtool_sprintf()`.
                     if let Some(mut formatter) = NullTerminatedFormatter::new(room) {
                         let _ = write!(formatter, "{kind}_queue_{queue}_{name}");
                     }
@@ -151,16 +149,16 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device. `data` has room for as many
-    /// numbers as `get_sset_count_callback` said.
+    /// Called by the core for a registered device. `data` has room for as many numbers as
+    /// `get_sset_count_callback` returned.
     unsafe extern "C" fn get_ethtool_stats_callback(
         dev: *mut bindings::net_device,
         _stats: *mut bindings::ethtool_stats,
         data: *mut u64,
     ) {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: There is room for that many numbers.
+        // SAFETY: There is room for that many numbers, which nothing else uses during the call.
         let data = unsafe { core::slice::from_raw_parts_mut(data, Self::count(dev)) };
         let tx_len = T::TX.len().saturating_mul(dev.num_tx_queues() as usize);
         let Some((tx, rx)) = data.split_at_mut_checked(tx_len) else {
@@ -176,17 +174,16 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `ring` is to be
-    /// written.
+    /// Called by the core for a registered device, with RTNL held. `ring` is to be written.
     unsafe extern "C" fn get_ringparam_callback(
         dev: *mut bindings::net_device,
         ring: *mut bindings::ethtool_ringparam,
         _kernel_ring: *mut bindings::kernel_ethtool_ringparam,
         _extack: *mut bindings::netlink_ext_ack,
     ) {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let param = T::ringparam(unsafe { Device::from_raw(dev) });
-        // SAFETY: The core gives us `ring` for the duration of the call.
+        // SAFETY: `ring` is valid and exclusive to this function during the call.
         let ring = unsafe { &mut *ring };
         ring.tx_pending = param.tx;
         ring.rx_pending = param.rx;
@@ -203,13 +200,13 @@ impl<T: QueueStats + Settings> VTable<T> {
         _kernel_ring: *mut bindings::kernel_ethtool_ringparam,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::from_raw(dev) };
-        // SAFETY: The core gives us `ring` for the duration of the call.
+        // SAFETY: `ring` is valid and exclusive to this function during the call.
         let ring = unsafe { &*ring };
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
-        // SAFETY: The core gives us `extack`, or none, for the duration of the call.
+        // SAFETY: `extack` is null, or valid and exclusive to this function during the call.
         let extack = unsafe { ExtAck::from_raw(extack) };
         from_result(|| {
             T::set_ringparam(dev, ring.tx_pending, ring.rx_pending, &rtnl, &extack)?;
@@ -219,17 +216,17 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `kernel_coalesce`
-    /// is to be written.
+    /// Called by the core for a registered device, with RTNL held. `kernel_coalesce` is to be
+    /// written.
     unsafe extern "C" fn get_coalesce_callback(
         dev: *mut bindings::net_device,
         _coalesce: *mut bindings::ethtool_coalesce,
         kernel_coalesce: *mut bindings::kernel_ethtool_coalesce,
         _extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let coalesce = T::coalesce(unsafe { Device::from_raw(dev) });
-        // SAFETY: The core gives us this for the duration of the call.
+        // SAFETY: `kernel_coalesce` is valid and exclusive to this function during the call.
         let to = unsafe { &mut *kernel_coalesce };
         to.tx_aggr_max_bytes = coalesce.tx_aggr_max_bytes;
         to.tx_aggr_max_frames = coalesce.tx_aggr_max_frames;
@@ -246,13 +243,13 @@ impl<T: QueueStats + Settings> VTable<T> {
         kernel_coalesce: *mut bindings::kernel_ethtool_coalesce,
         extack: *mut bindings::netlink_ext_ack,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::from_raw(dev) };
-        // SAFETY: The core gives us this for the duration of the call.
+        // SAFETY: `kernel_coalesce` is valid and does not change during the call.
         let from = unsafe { &*kernel_coalesce };
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
-        // SAFETY: The core gives us `extack`, or none, for the duration of the call.
+        // SAFETY: `extack` is null, or valid and exclusive to this function during the call.
         let extack = unsafe { ExtAck::from_raw(extack) };
         let coalesce = Coalesce {
             tx_aggr_max_bytes: from.tx_aggr_max_bytes,
@@ -267,15 +264,14 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `channels` is to
-    /// be written.
+    /// Called by the core for a registered device, with RTNL held. `channels` is to be written.
     unsafe extern "C" fn get_channels_callback(
         dev: *mut bindings::net_device,
         channels: *mut bindings::ethtool_channels,
     ) {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `channels` for the duration of the call.
+        // SAFETY: `channels` is valid and exclusive to this function during the call.
         let channels = unsafe { &mut *channels };
         channels.max_combined = dev.num_tx_queues().max(dev.num_rx_queues());
         channels.combined_count = dev.real_num_tx_queues().max(dev.real_num_rx_queues());
@@ -288,9 +284,9 @@ impl<T: QueueStats + Settings> VTable<T> {
         dev: *mut bindings::net_device,
         channels: *mut bindings::ethtool_channels,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `channels` for the duration of the call.
+        // SAFETY: `channels` is valid and exclusive to this function during the call.
         let combined = unsafe { (*channels).combined_count };
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
@@ -300,22 +296,22 @@ impl<T: QueueStats + Settings> VTable<T> {
         })
     }
 
-    /// What is shared with other devices is left as it is, which its flags, still set,
-    /// say.
+    /// Leaves components that are shared with other devices alone; their flags stay set.
     ///
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `flags` says what
-    /// to reset, and is to say what was not.
+    /// Called by the core for a registered device, with RTNL held. `flags` has the components to
+    /// reset, and on return those that were not reset.
     unsafe extern "C" fn reset_callback(dev: *mut bindings::net_device, flags: *mut u32) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let dev = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: The core gives us `flags` for the duration of the call.
+        // SAFETY: `flags` is valid and exclusive to this function during the call.
         let flags = unsafe { &mut *flags };
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
         from_result(|| {
-            // What is not asked for must not be reset. Rings are all that there is.
+            // Components that were not requested must not be reset. The rings are the only
+            // component.
             let dedicated = bindings::ethtool_reset_flags_ETH_RESET_DEDICATED;
             let rings = bindings::ethtool_reset_flags_ETH_RESET_DMA;
             if *flags & rings != 0 {
@@ -329,15 +325,15 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `settings` is zeroed and to
-    /// be written.
+    /// Called by the core for a registered device, with RTNL held. `settings` is zeroed and to be
+    /// written.
     unsafe extern "C" fn get_link_ksettings_callback(
         dev: *mut bindings::net_device,
         settings: *mut bindings::ethtool_link_ksettings,
     ) -> c_int {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         let speed = T::speed(unsafe { Device::from_raw(dev) });
-        // SAFETY: The core gives us this for the duration of the call.
+        // SAFETY: `settings` is valid and exclusive to this function during the call.
         let base = unsafe { &mut (*settings).base };
         base.speed = speed;
         base.duplex = bindings::DUPLEX_FULL as u8;
@@ -350,17 +346,17 @@ impl<T: QueueStats + Settings> VTable<T> {
     ///
     /// Called by the core for a registered device.
     unsafe extern "C" fn get_msglevel_callback(dev: *mut bindings::net_device) -> u32 {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         unsafe { Device::<T>::from_raw(dev) }.msg_enable().read()
     }
 
-    /// Takes bits without a meaning, too, as drivers do.
+    /// Accepts undefined bits, like other drivers.
     ///
     /// # Safety
     ///
     /// Called by the core for a registered device, with RTNL held.
     unsafe extern "C" fn set_msglevel_callback(dev: *mut bindings::net_device, level: u32) {
-        // SAFETY: The device is registered, so it has its data, until after this call.
+        // SAFETY: The device is registered, so it has its data until after this call.
         unsafe { Device::<T>::from_raw(dev) }
             .msg_enable()
             .write(level);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Link headers: written for those who send, read for those who listen.
+//! Link headers.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
@@ -11,21 +11,21 @@ use kernel::{
     sync::atomic::{Atomic, Release},
 };
 
-/// To what the end of a header that is kept is aligned.
+/// Alignment of the end of a cached header.
 const HH_DATA_MOD: usize = bindings::HH_DATA_MOD as usize;
 
-/// The link header of a driver's devices: `struct header_ops`.
+/// The link header of the devices of a driver: `struct header_ops`.
 ///
-/// The functions may be called in any context that may hold a spinlock, on any
-/// CPU, for a device in any state. A `header` is always as long as the device's
-/// link header is, and begins with the destination's address.
+/// All functions may be called in any context in which a spinlock may be held, on any CPU, in any
+/// state of the device. A `header` is always as long as the link header of the device, and begins
+/// with the destination address.
 #[vtable]
 pub trait Operations: device::Operations {
-    /// A header, as long as the devices' is.
+    /// A link header, of `hard_header_len` bytes.
     type Header: AsRef<[u8]>;
 
-    /// Makes a header for a packet of `len` bytes. The addresses are as long as the
-    /// device's are; `protocol` is an EtherType in host order.
+    /// Returns a header for a packet of `len` bytes, or `None` to drop the packet. The addresses
+    /// have `addr_len` bytes; `protocol` is an EtherType in host order.
     fn create(
         dev: &Device<Self>,
         destination: &[u8],
@@ -34,24 +34,24 @@ pub trait Operations: device::Operations {
         len: usize,
     ) -> Option<Self::Header>;
 
-    /// The address of the sender. What is longer than eight bytes is cut.
+    /// Returns the source address, of which `parse_callback` uses at most eight bytes.
     fn source<'a>(dev: &Device<Self>, header: &'a [u8]) -> Option<&'a [u8]>;
 
-    /// The EtherType of what follows, in host order.
+    /// Returns the EtherType of the payload in host order.
     fn protocol(dev: &Device<Self>, header: &[u8]) -> u16;
 }
 
-/// The table of functions that the core calls, made of those of `T`.
+/// Builds the `struct header_ops` of `T`.
 pub(super) struct VTable<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> VTable<T> {
-    /// Writes a header before the data of `skb`. Answers its length, negative
-    /// when the destination is not known yet and the packet cannot be sent.
+    /// Prepends a header to `skb`. Returns its length, negated if there is no destination address
+    /// yet, or an errno.
     ///
     /// # Safety
     ///
-    /// Called by the core. `skb` is the caller's alone; `daddr` and `saddr` are
-    /// null or link addresses of `dev`.
+    /// Called by the core. `skb` is exclusive to the caller; `daddr` and `saddr` are null or link
+    /// addresses of `dev`.
     unsafe extern "C" fn create_callback(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
@@ -60,9 +60,9 @@ impl<T: Operations> VTable<T> {
         saddr: *const c_void,
         len: c_uint,
     ) -> c_int {
-        // SAFETY: A device whose headers are asked for is registered.
+        // SAFETY: The device is or was registered, and the caller keeps it, so it has its data.
         let device = unsafe { Device::<T>::from_raw(dev) };
-        // SAFETY: These do not change once a device is set up.
+        // SAFETY: The fields do not change once a device is set up.
         let (header_len, address_len) = unsafe {
             (
                 usize::from((*dev).hard_header_len),
@@ -70,10 +70,10 @@ impl<T: Operations> VTable<T> {
             )
         };
         if daddr.is_null() {
-            // SAFETY: `skb` is valid and the caller's alone.
+            // SAFETY: `skb` is valid and exclusive to the caller.
             return match unsafe { push(skb, header_len) } {
                 Some(header) => {
-                    // SAFETY: As many bytes were just added to the packet.
+                    // SAFETY: `push` has added that many bytes to the packet.
                     unsafe { header.write_bytes(0, header_len) };
                     -(header_len as c_int)
                 }
@@ -86,8 +86,8 @@ impl<T: Operations> VTable<T> {
         } else {
             saddr
         };
-        // The addresses may be written meanwhile, by RTNL or by the neighbour table, so they are
-        // copied first, as C does.
+        // RTNL or the neighbour table may change the addresses concurrently, so they are copied
+        // first, as in C.
         let mut addresses = [[0u8; bindings::MAX_ADDR_LEN as usize]; 2];
         let [destination, source] = &mut addresses;
         let (Some(destination), Some(source)) = (
@@ -96,7 +96,7 @@ impl<T: Operations> VTable<T> {
         ) else {
             return EINVAL.to_errno();
         };
-        // SAFETY: Both are link addresses of `dev`, so they are at least `address_len` bytes long.
+        // SAFETY: Both are link addresses of `dev`, so they have at least `address_len` bytes.
         unsafe {
             copy_volatile(destination, daddr.cast());
             copy_volatile(source, saddr.cast());
@@ -108,10 +108,11 @@ impl<T: Operations> VTable<T> {
         if header.len() != header_len {
             return EINVAL.to_errno();
         }
-        // SAFETY: `skb` is valid and the caller's alone.
+        // SAFETY: `skb` is valid and exclusive to the caller.
         match unsafe { push(skb, header.len()) } {
             Some(to) => {
-                // SAFETY: As many bytes were just added to the packet; they lie elsewhere.
+                // SAFETY: `push` has added that many bytes to the packet; the header lies
+                // elsewhere.
                 unsafe { to.copy_from_nonoverlapping(header.as_ptr(), header.len()) };
                 header_len as c_int
             }
@@ -119,23 +120,22 @@ impl<T: Operations> VTable<T> {
         }
     }
 
-    /// Writes the sender's address to `haddr` and answers its length, 0 if it is
-    /// not known.
+    /// Writes the source address of a packet to `haddr` and returns its length, 0 if it is unknown.
     ///
     /// # Safety
     ///
-    /// Called by the core. `haddr` has room for eight bytes, as `sockaddr_ll` and
-    /// netfilter's log and queue have.
+    /// Called by the core. `haddr` has room for eight bytes, as in `struct sockaddr_ll` and in the
+    /// packets of nfnetlink log and queue.
     unsafe extern "C" fn parse_callback(
         skb: *const bindings::sk_buff,
         dev: *const bindings::net_device,
         haddr: *mut c_uchar,
     ) -> c_int {
-        // SAFETY: `skb` and `dev` are valid for the duration of the call.
+        // SAFETY: `skb` and `dev` are valid during the call.
         let Some(header) = (unsafe { mac_header(skb, dev) }) else {
             return 0;
         };
-        // SAFETY: A device of which there are packets is registered, or was.
+        // SAFETY: A device of a packet is or was registered, and the caller keeps it with its data.
         let Some(source) = T::source(unsafe { Device::from_raw(dev) }, header) else {
             return 0;
         };
@@ -151,7 +151,7 @@ impl<T: Operations> VTable<T> {
     unsafe extern "C" fn parse_protocol_callback(
         skb: *const bindings::sk_buff,
     ) -> bindings::__be16 {
-        // SAFETY: `skb` is valid, and belongs to the device that these operations are of.
+        // SAFETY: `skb` is valid, and its device is the one that has these operations.
         let dev = unsafe {
             (*skb)
                 .__bindgen_anon_1
@@ -159,8 +159,8 @@ impl<T: Operations> VTable<T> {
                 .__bindgen_anon_1
                 .dev
         };
-        // SAFETY: `skb` and `dev` are valid for the duration of the call. A device of which there
-        // are packets is registered, or was.
+        // SAFETY: `skb` and `dev` are valid during the call. A device of a packet is or was
+        // registered, and the caller keeps it with its data.
         unsafe {
             mac_header(skb, dev).map_or(0, |header| {
                 T::protocol(Device::from_raw(dev), header).to_be()
@@ -168,22 +168,23 @@ impl<T: Operations> VTable<T> {
         }
     }
 
-    /// Keeps the header for packets to a neighbour.
+    /// Fills the header cache of a neighbour.
     ///
     /// # Safety
     ///
-    /// Called by the core with the neighbour's lock. `hh` is empty, and nobody reads
-    /// what is in it before its length is set.
+    /// Called by the core with the lock of the neighbour held. `hh` is empty, and is not read
+    /// before its length is set.
     unsafe extern "C" fn cache_callback(
         neighbour: *const bindings::neighbour,
         hh: *mut bindings::hh_cache,
         protocol: bindings::__be16,
     ) -> c_int {
-        // SAFETY: A device that has neighbours is registered, or was.
+        // SAFETY: The neighbour has a reference to its device, which is or was registered: it has
+        // its data.
         let device = unsafe { Device::<T>::from_raw((*neighbour).dev) };
         let mut source = [0u8; bindings::MAX_ADDR_LEN as usize];
-        // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes. The neighbour's address, in as
-        // many, does not change while it is locked, and `addr_len` never does.
+        // SAFETY: `dev_addr` always points to MAX_ADDR_LEN bytes. The address of the neighbour, of
+        // the same size, does not change while the neighbour is locked, and `addr_len` never does.
         let (destination, source) = unsafe {
             copy_volatile(&mut source, (*device.as_raw()).dev_addr);
             let len = usize::from((*device.as_raw()).addr_len);
@@ -197,13 +198,13 @@ impl<T: Operations> VTable<T> {
             return EINVAL.to_errno();
         };
         let header = header.as_ref();
-        // SAFETY: The length does not change once a device is set up.
+        // SAFETY: `hard_header_len` does not change once a device is set up.
         if header.len() != usize::from(unsafe { (*device.as_raw()).hard_header_len }) {
             return EINVAL.to_errno();
         }
-        // SAFETY: The core gives us `hh`, and nobody reads it before its length is set.
+        // SAFETY: `hh` is valid, and nothing reads it before its length is set.
         unsafe {
-            // Its end is aligned: what is in front of it is copied and overwritten.
+            // The end is aligned: the bytes in front of the header are copied and overwritten.
             let data = &raw mut (*hh).hh_data;
             let at = header.len().wrapping_neg() % HH_DATA_MOD;
             if header.is_empty() || at + header.len() > size_of_val(&*data) {
@@ -218,19 +219,19 @@ impl<T: Operations> VTable<T> {
         0
     }
 
-    /// The neighbour has got another address.
+    /// Replaces the destination address in a cached header.
     ///
     /// # Safety
     ///
-    /// Called by the core with the lock of `hh`, which was filled by `cache_callback`.
+    /// Called by the core with the lock of `hh` held, which `cache_callback` has filled.
     unsafe extern "C" fn cache_update_callback(
         hh: *mut bindings::hh_cache,
         dev: *const bindings::net_device,
         haddr: *const c_uchar,
     ) {
-        // SAFETY: The core gives us both. `haddr` is as long as the addresses of the device. The
-        // header lies where it was written, and is at least as long as what is written now. Who
-        // reads meanwhile reads again.
+        // SAFETY: Both pointers are valid. `haddr` has `addr_len` bytes. The header lies where
+        // `cache_callback` wrote it, and is at least as long as the address. A concurrent reader
+        // reads again (`hh_lock` is a seqlock).
         unsafe {
             let header_len = (*hh).hh_len as usize;
             let len = usize::from((*dev).addr_len);
@@ -259,15 +260,15 @@ impl<T: Operations> VTable<T> {
     }
 }
 
-/// Makes room for a header of `len` bytes, if there is any. They are not
-/// initialised.
+/// Prepends `len` uninitialised bytes: `__skb_push()`. Returns `None` without enough headroom.
 ///
 /// # Safety
 ///
-/// `skb` must be valid and the caller's alone, with the bytes before its data:
-/// who asks for a header has seen to that (`skb_cow_head()`).
+/// `skb` must be valid and exclusive to the caller, which has also made the headroom writable
+/// (`skb_cow_head()`).
 unsafe fn push(skb: *mut bindings::sk_buff, len: usize) -> Option<*mut u8> {
-    // SAFETY: The caller promises that `skb` is ours; there is room, as is seen first.
+    // SAFETY: By the safety requirements of this function `skb` is exclusively used; the headroom
+    // is tested first.
     unsafe {
         if (bindings::rust_helper_skb_headroom(skb) as usize) < len {
             return None;
@@ -276,19 +277,19 @@ unsafe fn push(skb: *mut bindings::sk_buff, len: usize) -> Option<*mut u8> {
     }
 }
 
-/// Copies bytes that somebody may be writing.
+/// Copies bytes that may change concurrently.
 ///
 /// # Safety
 ///
-/// As many bytes as `to` is long must be readable at `from`.
+/// `to.len()` bytes must be readable at `from`.
 unsafe fn copy_volatile(to: &mut [u8], from: *const u8) {
     for (index, byte) in to.iter_mut().enumerate() {
-        // SAFETY: The caller promises it.
+        // SAFETY: By the safety requirements of this function.
         *byte = unsafe { from.add(index).read_volatile() };
     }
 }
 
-/// The link header of a packet, if all of it is there.
+/// Returns the link header of a packet, if it is complete.
 ///
 /// # Safety
 ///
@@ -297,8 +298,8 @@ unsafe fn mac_header<'a>(
     skb: *const bindings::sk_buff,
     dev: *const bindings::net_device,
 ) -> Option<&'a [u8]> {
-    // SAFETY: The caller promises that all is valid. The header is read only as far as the linear
-    // part of the packet goes.
+    // SAFETY: By the safety requirements of this function both are valid. The header is read only
+    // as far as the linear part of the packet goes.
     unsafe {
         let len = usize::from((*dev).hard_header_len);
         if !bindings::rust_helper_skb_mac_header_was_set(skb) {

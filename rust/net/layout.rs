@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Structures as C sees them and as Rust sees them.
+//! Checks that the C compiler and bindgen agree about structures.
 //!
-//! bindgen asks clang where the fields of a structure are. A kernel compiled by
-//! gcc could think otherwise, and the module would write where it must not. All
-//! fields that Rust uses by their names are compared; of bit fields, which bits
-//! are written.
+//! bindgen takes the offsets of fields from clang. A kernel compiled by gcc may differ, and the
+//! module would write to the wrong places. All fields that Rust uses by name are compared, and of
+//! bit fields the bits that are written.
 
 use super::{
     bindings::{self, *},
@@ -15,7 +14,7 @@ use super::{
 use core::mem::offset_of;
 use kernel::{alloc::flags::__GFP_ZERO, prelude::*};
 
-/// A size or an offset that both compilers must agree on.
+/// Sizes and offsets on which both compilers must agree.
 macro_rules! layout {
     ($($(#[$cfg:meta])? $entry:ident($type:ident $(, $field:ident $(. $more:ident)*)?),)*) => {
         [$($(#[$cfg])? (
@@ -27,13 +26,13 @@ macro_rules! layout {
     (@field $type:ident, $field:ident $(. $more:ident)*) => {
         offset_of!($type, $field $(. $more)*)
     };
-    // The fields that a clone inherits, in the view that Rust knows: see skbuff.rs.
+    // The fields that a clone inherits, in the view of bindgen: see `headers` in skbuff.rs.
     (@headers $type:ident, $field:ident) => {
         offset_of!($type, __bindgen_anon_4) + offset_of!(sk_buff__bindgen_ty_4__bindgen_ty_2, $field)
     };
 }
 
-/// In the order of rust/helpers/layout.c.
+/// Same order as `spans_layout` in rust/helpers/layout.c.
 const LAYOUT: &[(&str, usize)] = &layout![
     size(net_device),
     field(net_device, __bindgen_anon_1),
@@ -271,23 +270,23 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(attribute_group, __bindgen_anon_2),
 ];
 
-/// Refuses with `ENOEXEC` unless two functions write the same bits of a structure.
+/// Fails with `ENOEXEC` unless both functions write the same bits of a structure, or with `ENOMEM`.
 ///
 /// # Safety
 ///
-/// Both must only write to bits of the structure that they are given, which is zeroed.
+/// Both must write only to bits of the structure that they are given, which is zeroed.
 unsafe fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)) -> Result {
     let mut written = [c, rust].map(|write| {
         let mut room = KBox::<T>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
-        // SAFETY: There is room for a `T`, all zeroes, which nothing else uses, as the caller
-        // promises.
+        // SAFETY: There is room for a `T`, all zeroes, which nothing else uses, as the safety
+        // requirements of this function demand.
         unsafe { write(room.as_mut_ptr()) };
         Ok::<_, Error>(room)
     });
     let [Ok(c), Ok(rust)] = &mut written else {
         return Err(ENOMEM);
     };
-    // SAFETY: Each byte of them was initialised.
+    // SAFETY: Every byte of both was initialised.
     let (c, rust) = unsafe {
         let bytes = |room: *const T| core::slice::from_raw_parts(room.cast::<u8>(), size_of::<T>());
         (bytes(c.as_ptr()), bytes(rust.as_ptr()))
@@ -302,9 +301,9 @@ unsafe fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)
     Ok(())
 }
 
-/// Compares the bit fields that Rust uses: all of their bits are set.
+/// Compares the bit fields that Rust writes, by setting all of their bits.
 fn check_bits() -> Result {
-    // SAFETY: All of these set the bits of one field of the structure of zeroes that they are given.
+    // SAFETY: Each closure sets the bits of one field of the zeroed structure that it is given.
     unsafe {
         same_bits::<sk_buff>(
             "sk_buff.pkt_type",
@@ -324,9 +323,10 @@ fn check_bits() -> Result {
     }
 }
 
-/// Refuses with `ENOEXEC` when the compilers disagree. To be called first of all.
+/// Fails with `ENOEXEC` if the compilers disagree. Must be called before any other unsafe code of
+/// `net` runs. Process context.
 pub(super) fn check() -> Result {
-    // SAFETY: A constant of our own helpers.
+    // SAFETY: A constant of rust/helpers/layout.c.
     let len = unsafe { bindings::spans_layout_len };
     if len != LAYOUT.len() {
         pr_err!("layout: {} entries in C, {} in Rust\n", len, LAYOUT.len());

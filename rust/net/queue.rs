@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Transmit queues.
+//! TX queues and their xmit locks.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 //!
-//! Each has a lock, the xmit lock, which the core takes for `ndo_start_xmit`. An
-//! [`XmitCell`] is data that this lock guards, so that a driver needs no lock of
-//! its own on the way of a packet.
+//! The core takes the xmit lock of a queue for `ndo_start_xmit`. An [`XmitCell`] is data under that
+//! lock, so that a driver needs no lock of its own in the transmit path.
 
 use super::{
     bindings,
@@ -25,19 +24,18 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-// Without SMP a lock excludes others by switching preemption off: it does not keep a thread from
-// taking it twice, and from its data being borrowed mutably twice. With CONFIG_DEBUG_SPINLOCK
-// such a kernel reports that, and goes on all the same. This is enough for kernels that test,
-// where a report is a failure, and is meant for them only.
+// Without SMP a spinlock only disables preemption: a thread could take it twice, and so borrow its
+// data mutably twice. With CONFIG_DEBUG_SPINLOCK the kernel reports that, and continues. This is
+// enough for test kernels, where a report is a failure, and meant for them only.
 #[cfg(not(any(CONFIG_SMP, CONFIG_DEBUG_SPINLOCK)))]
 compile_error!("a spinlock of a kernel without SMP does not keep a thread from its own data");
 
-/// A transmit queue of a device: `struct netdev_queue`.
+/// A TX queue of a device: `struct netdev_queue`.
 ///
 /// # Invariants
 ///
-/// `txq` points to element `index` of the `_tx` array of a device that lives for
-/// `'a`; the array lives as long as its device.
+/// `txq` points to element `index` of the `_tx` array of a device that lives for `'a`; the array
+/// lives as long as its device.
 #[derive(Clone, Copy)]
 pub struct TxQueue<'a> {
     txq: *mut bindings::netdev_queue,
@@ -48,10 +46,9 @@ pub struct TxQueue<'a> {
 impl<'a> TxQueue<'a> {
     /// # Safety
     ///
-    /// `txq` must be queue number `index` of a device that lives for the
-    /// lifetime of the value.
+    /// `txq` must be queue number `index` of a device that lives for the lifetime of the value.
     pub(super) unsafe fn from_raw(txq: *mut bindings::netdev_queue, index: u16) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             txq,
             index,
@@ -59,29 +56,28 @@ impl<'a> TxQueue<'a> {
         }
     }
 
-    /// Which queue of its device this is.
+    /// Returns the index of the queue in its device.
     #[inline]
     pub fn index(&self) -> u16 {
         self.index
     }
 
-    /// Whether nobody holds packets while this queue is stopped, because it has
-    /// no qdisc ("noqueue"). The answer may be out of date at once.
+    /// Returns whether the queue has no qdisc ("noqueue"), so that no packets are held while it is
+    /// stopped. May change at any time.
     #[inline]
     pub fn has_no_qdisc(&self, _: &LocalBhDisabled) -> bool {
-        // SAFETY: By the type invariant the queue is valid. Each has some qdisc from the beginning
-        // to its end, and one that is replaced is freed after an RCU grace period, which bottom
-        // halves being off keeps from ending.
+        // SAFETY: By the type invariant the queue is valid. It always has a qdisc, and one that is
+        // replaced is freed after an RCU grace period, which cannot end while bottom halves are
+        // off.
         unsafe { bindings::rust_helper_qdisc_txq_has_no_queue(self.txq) }
     }
 
-    /// Has packets that are sent on one of `cpus` go to this queue, unless the
-    /// user says otherwise in `queues/tx-N/xps_cpus`. CPUs that are offline are
-    /// left out. A kernel without XPS spreads packets by their flow instead.
-    /// Process context.
+    /// Selects this queue for packets that are sent on `cpus`, until the user sets
+    /// `queues/tx-N/xps_cpus`: `netif_set_xps_queue()`. Offline CPUs are ignored. A kernel without
+    /// XPS selects queues by flow. Process context.
     pub fn set_xps_cpus(&self, cpus: &Cpumask) -> Result {
         // SAFETY: By the type invariant this is queue number `index` of `dev`. The mask is copied.
-        // CAST: Both bindings mean one C type.
+        // CAST: Both bindings have the same C type.
         to_result(unsafe {
             bindings::rust_helper_netif_set_xps_queue(
                 (*self.txq).dev,
@@ -91,15 +87,16 @@ impl<'a> TxQueue<'a> {
         })
     }
 
-    /// Whether this CPU (or, where spinlocks sleep, this thread) holds the xmit lock.
+    /// Returns whether this CPU (this thread, on PREEMPT_RT) holds the xmit lock:
+    /// `netif_tx_owned()`.
     #[inline]
     pub(super) fn is_locked_here(&self) -> bool {
         // SAFETY: By the type invariant the queue is valid.
         unsafe { bindings::rust_helper_netif_tx_owned(self.txq) }
     }
 
-    /// Tells the stack to send nothing more on this queue until [`wake`] is
-    /// called. Any context; who may race with `wake` must hold a lock.
+    /// Stops the core from sending on this queue until [`wake`]: `netif_tx_stop_queue()`. Any
+    /// context. A lock must exclude concurrent calls of `wake`.
     ///
     /// [`wake`]: Self::wake
     #[inline]
@@ -108,20 +105,20 @@ impl<'a> TxQueue<'a> {
         unsafe { bindings::rust_helper_netif_tx_stop_queue(self.txq) };
     }
 
-    /// Lets the stack send again, and schedules the qdisc. Any context.
+    /// Lets the core send again and schedules the qdisc: `netif_tx_wake_queue()`. Any context.
     #[inline]
     pub fn wake(&self) {
         // SAFETY: By the type invariant the queue is valid.
         unsafe { bindings::netif_tx_wake_queue(self.txq) };
     }
 
-    /// Takes the xmit lock. Like `__netif_tx_lock()`; not to be called in
-    /// `start_xmit`, where the lock of the packet's queue is held.
+    /// Takes the xmit lock: `__netif_tx_lock()`. Must not be called in `start_xmit`, where the lock
+    /// of the packet's queue is held.
     #[inline]
     pub fn lock(self, bh: &'a LocalBhDisabled) -> XmitGuard<'a> {
-        // SAFETY: By the type invariant the queue is valid. Bottom halves are off, as they are
-        // wherever else this lock is taken, and so the CPU is the same until the guard, which does
-        // not outlive the evidence, is dropped.
+        // SAFETY: By the type invariant the queue is valid. Bottom halves are off, as in all
+        // contexts that take this lock, so the CPU stays the same until the guard is dropped, which
+        // does not outlive the evidence.
         unsafe { bindings::rust_helper___netif_tx_lock(self.txq, bh.cpu().into()) };
         // INVARIANT: The lock was just taken.
         XmitGuard {
@@ -131,12 +128,11 @@ impl<'a> TxQueue<'a> {
     }
 }
 
-/// A transmit queue whose xmit lock is held by this thread.
+/// Evidence that this thread holds the xmit lock of a TX queue.
 ///
 /// # Invariants
 ///
-/// While the value exists, the lock is held, and no other value of this type for
-/// the queue exists.
+/// While the value exists, the lock is held, and no other value of this type for the queue exists.
 pub struct XmitLocked<'a> {
     txq: TxQueue<'a>,
     _not_send: NotThreadSafe,
@@ -145,38 +141,36 @@ pub struct XmitLocked<'a> {
 impl<'a> XmitLocked<'a> {
     /// # Safety
     ///
-    /// The caller must hold the lock of `txq`, give no other such value for it to
-    /// anybody, and keep it until the value is gone.
+    /// The caller must hold the lock of `txq`, create no other such value for it, and keep the lock
+    /// until the value is gone.
     #[inline]
     pub(super) unsafe fn assume(txq: TxQueue<'a>) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self {
             txq,
             _not_send: NotThreadSafe,
         }
     }
 
-    /// Whether the stack has another packet ready for this CPU to send. To be asked
-    /// in `start_xmit`.
+    /// Returns whether the core has another packet for this CPU to send. For `start_xmit`.
     #[inline]
     pub fn xmit_more(&self) -> bool {
-        // SAFETY: No requirements: the answer is about this CPU, or about this task.
+        // SAFETY: No requirements: the result is about this CPU, or about this task.
         unsafe { bindings::rust_helper_netdev_xmit_more() }
     }
 }
 
-/// Byte queue limits (BQL, `struct dql`): the bytes in a ring that the stack knows of.
+/// Byte queue limits (BQL, `struct dql`): the number of bytes in a ring that the core accounts for.
 ///
-/// They are announced only while a qdisc is there, which may come and go while they are
-/// under way. `struct dql` alone says how many there are: C has a `BUG_ON()` for more
-/// than that.
+/// Bytes are announced only while there is a qdisc, which may change while they are in the ring.
+/// Only `struct dql` has their number, and completing more is a `BUG_ON()` in C.
 impl XmitLocked<'_> {
-    /// The bytes that were announced and not completed.
+    /// Returns the number of bytes that were announced and not completed.
     #[inline]
     fn outstanding(&self) -> usize {
         #[cfg(CONFIG_BQL)]
-        // SAFETY: By the type invariant the queue is valid, and its lock is held, under which alone
-        // both numbers change (dql_queued() and dql_completed()); they overflow together.
+        // SAFETY: By the type invariant the queue is valid and its lock is held, under which alone
+        // both numbers change (dql_queued() and dql_completed()); they wrap around together.
         unsafe {
             let dql = &raw const (*self.txq.txq).dql;
             (*dql).num_queued.wrapping_sub((*dql).num_completed) as usize
@@ -185,38 +179,39 @@ impl XmitLocked<'_> {
         0
     }
 
-    /// `netdev_tx_sent_queue()`: so many bytes went into the ring. When they are enough, the
-    /// queue is stopped for the stack, if it has a qdisc.
+    /// `netdev_tx_sent_queue()`: announces bytes that were put into the ring, if the queue has a
+    /// qdisc. At the limit the queue is stopped.
     #[inline]
     pub fn sent_queue(&self, bytes: usize, bh: &LocalBhDisabled) {
         if bytes > 0 && bytes <= bindings::SPANS_DQL_MAX_OBJECT as usize && !self.has_no_qdisc(bh) {
-            // SAFETY: By the type invariant the queue is valid. Its lock is held.
+            // SAFETY: By the type invariant the queue is valid and its lock is held.
             unsafe { bindings::rust_helper_netdev_tx_sent_queue(self.txq.txq, bytes as c_uint) };
         }
     }
 
-    /// `netdev_tx_completed_queue()`: so many bytes left the ring. The stack may go on.
+    /// `netdev_tx_completed_queue()`: completes bytes that have left the ring, which may wake the
+    /// queue.
     #[inline]
     pub fn completed_queue(&self, bytes: usize) {
         let bytes = bytes.min(self.outstanding());
         if bytes > 0 {
-            // SAFETY: By the type invariant the queue is valid. Its lock is held. No more is
-            // completed than was announced, which C insists on.
+            // SAFETY: By the type invariant the queue is valid and its lock is held. No more is
+            // completed than was announced, as C requires.
             unsafe {
-                // C does nothing with the number of packets.
+                // C does not use the number of packets.
                 bindings::rust_helper_netdev_tx_completed_queue(self.txq.txq, 1, bytes as c_uint)
             };
         }
     }
 
-    /// The ring was emptied. The stack may go on.
+    /// Completes all announced bytes, after the ring was purged; may wake the queue.
     pub fn complete_all(&self) {
         self.completed_queue(usize::MAX);
     }
 
-    /// `netdev_tx_reset_queue()`: the ring is empty, and the device is down.
+    /// `netdev_tx_reset_queue()`: resets the limits. The ring is empty, and the device is down.
     pub fn reset_queue(&self) {
-        // SAFETY: By the type invariant the queue is valid. Its lock is held.
+        // SAFETY: By the type invariant the queue is valid and its lock is held.
         unsafe { bindings::rust_helper_netdev_tx_reset_queue(self.txq.txq) };
     }
 }
@@ -234,18 +229,18 @@ impl<'a> Deref for XmitLocked<'a> {
 ///
 /// # Invariants
 ///
-/// The lock of `txq` is held by this thread, and taken for this value.
+/// The lock of `txq` is held by this thread, and was taken for this value.
 pub struct XmitGuard<'a> {
     txq: TxQueue<'a>,
     _not_send: NotThreadSafe,
 }
 
 impl XmitGuard<'_> {
-    /// What says that the lock is held. (It is no part of the guard, which unlocks
-    /// its own queue even if safe code swaps what two of them have given out.)
+    /// Returns the evidence that the lock is held. (It is not a field of the guard, which unlocks
+    /// its own queue even if safe code swaps the evidence of two guards.)
     #[inline]
     pub fn locked(&mut self) -> XmitLocked<'_> {
-        // SAFETY: By the type invariant the lock is held. It is not released, nor is there another
+        // SAFETY: By the type invariant the lock is held. It is not released, and there is no other
         // such value, while the guard is borrowed.
         unsafe { XmitLocked::assume(self.txq) }
     }
@@ -254,32 +249,31 @@ impl XmitGuard<'_> {
 impl Drop for XmitGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the lock is held, by this thread, as the value cannot be
+        // SAFETY: By the type invariant the lock is held by this thread, as the value cannot be
         // sent to another.
         unsafe { bindings::rust_helper___netif_tx_unlock(self.txq.txq) };
     }
 }
 
-/// Data under the xmit lock of one transmit queue.
+/// Data under the xmit lock of one TX queue.
 ///
 /// # Invariants
 ///
-/// `value` is accessed only through the one [`XmitLocked`] of the queue at `txq`.
-/// The address alone counts: if the queue is gone and another one is there, it is
-/// the lock of that one which guards the data.
+/// `value` is accessed only through the one [`XmitLocked`] of the queue at `txq`. Only the address
+/// counts: if the queue is freed and there is another one, the lock of that one protects the data.
 pub struct XmitCell<T> {
     txq: *const bindings::netdev_queue,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: The value is `Send`, and so may be dropped anywhere.
+// SAFETY: The value is `Send`, so it may be dropped by any thread.
 unsafe impl<T: Send> Send for XmitCell<T> {}
-// SAFETY: By the type invariant a lock guards the value, so that one thread at a time has it.
+// SAFETY: By the type invariant a lock protects the value: one thread at a time accesses it.
 unsafe impl<T: Send> Sync for XmitCell<T> {}
 
 impl<T> XmitCell<T> {
-    /// Data of transmit queue number `index` of a device that is being made.
-    /// Nobody gets at it if the device has no such queue.
+    /// Creates data of TX queue number `index` of a device before its registration. It is
+    /// inaccessible if the device has no such queue.
     pub fn new<D: Operations>(dev: &Setup<'_, D>, index: u16, value: T) -> Self {
         Self {
             txq: dev.tx_queue_address(index),
@@ -287,8 +281,8 @@ impl<T> XmitCell<T> {
         }
     }
 
-    /// The data, if it belongs to the queue whose lock is held, and what says so, to
-    /// be used meanwhile.
+    /// Returns the data if it belongs to the queue whose lock is held, with the evidence to use
+    /// meanwhile.
     #[inline]
     pub fn get_mut<'a, 'b>(
         &'a self,
@@ -297,8 +291,8 @@ impl<T> XmitCell<T> {
         if !core::ptr::eq(self.txq, locked.txq.txq) {
             return None;
         }
-        // SAFETY: By the type invariants the lock that guards the value is held, and whoever else
-        // got a reference through `locked` has given it back, as it is borrowed mutably.
+        // SAFETY: By the type invariants the lock that protects the value is held. An earlier
+        // reference through `locked` has ended, as `locked` is borrowed mutably.
         let value = unsafe { &mut *self.value.get() };
         Some((value, locked))
     }

@@ -6,7 +6,7 @@
 
 use super::bindings;
 
-/// `N` random bytes. Any context.
+/// Returns `N` random bytes. Any context.
 pub fn get_random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // SAFETY: There is room for `N` bytes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A pointer that readers follow without a lock.
+//! Values that are read under RCU and replaced as a whole.
 //!
 //! C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
 
@@ -11,8 +11,7 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Full},
 };
 
-/// A value with the room that `call_rcu()` needs to free it later, so that
-/// freeing cannot fail.
+/// A value with the `struct rcu_head` for its release by `call_rcu()`, which therefore cannot fail.
 pub struct RcuBox<T>(KBox<Inner<T>>);
 
 #[repr(C)]
@@ -21,11 +20,11 @@ struct Inner<T> {
     value: T,
 }
 
-// SAFETY: Nobody uses `head` before the box is given to `call_rcu()`, which any thread may do.
+// SAFETY: `head` is not used before `call_rcu()`, which any thread may call.
 unsafe impl<T: Send> Send for RcuBox<T> {}
 
 impl<T> RcuBox<T> {
-    /// Allocates a box for `value`.
+    /// Allocates a box for `value`. The context depends on `flags`.
     pub fn new(value: T, flags: kernel::alloc::Flags) -> Result<Self> {
         let head = pin_init::zeroed();
         Ok(Self(KBox::new(Inner { head, value }, flags)?))
@@ -34,24 +33,23 @@ impl<T> RcuBox<T> {
 
 /// A value that is replaced as a whole and read under RCU.
 ///
-/// Old values are dropped after a grace period, in softirq context. The code of
-/// that drop is this module's, so the module must not go before `rcu_barrier()`
-/// has seen it end. [`rtnl::Registration`] waits for that when all devices are
-/// gone. As values are replaced only by who has an [`Rtnl`], which callbacks of
-/// devices are lent, none is replaced afterwards.
+/// Old values are dropped after a grace period, in softirq context. The code of that drop is in
+/// this module, so the module must not be unloaded before `rcu_barrier()` has seen it end.
+/// [`rtnl::Registration`] waits for that after the last device. No value is replaced later, as that
+/// takes an [`Rtnl`], which only callbacks of devices are given.
 ///
 /// [`rtnl::Registration`]: super::rtnl::Registration
 ///
 /// # Invariants
 ///
-/// `current` came from [`KBox::into_raw`]. Whoever takes it out owns it, and
-/// must give readers a grace period before freeing it.
+/// `current` came from [`KBox::into_raw`]. The caller that takes it out owns it, and must wait for
+/// a grace period before it frees it.
 pub struct Rcu<T: Send + Sync + 'static> {
     current: Atomic<*mut Inner<T>>,
 }
 
-// SAFETY: It owns a `T` that other threads get shared references to and that is dropped on
-// whichever CPU ends the grace period; `T` is `Send` and `Sync`.
+// SAFETY: It owns a `T` to which other threads get shared references and which is dropped on the
+// CPU that ends the grace period; `T` is `Send` and `Sync`.
 unsafe impl<T: Send + Sync + 'static> Send for Rcu<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync + 'static> Sync for Rcu<T> {}
@@ -65,40 +63,40 @@ impl<T: Send + Sync + 'static> Rcu<T> {
         }
     }
 
-    /// The current value, for as long as bottom halves are off, which is a read-side
-    /// section, too (`rcu_dereference_bh()`).
+    /// Returns the current value: `rcu_dereference_bh()`. A section with bottom halves off is a
+    /// read-side section.
     ///
-    /// Two reads in one section may see two values.
+    /// Two reads in one section may return two different values.
     #[inline]
     pub fn read<'a>(&'a self, _: &'a LocalBhDisabled) -> &'a T {
         // Acquire is `rcu_dereference()` without its reliance on address dependencies, which Rust
         // cannot express. Pairs with the full barrier of `replace`.
         let current = self.current.load(Acquire);
-        // SAFETY: By the type invariant the pointer was valid when it was loaded, and it is not
-        // freed before the read-side section ends, which outlives 'a.
+        // SAFETY: By the type invariant the pointer was valid when it was loaded, and the value is
+        // not freed before the read-side section ends, which outlives 'a.
         unsafe { &(*current).value }
     }
 
-    /// Publishes another value. Readers see the one or the other; the old one is
-    /// dropped when no reader can still have it.
+    /// Publishes another value: `rcu_assign_pointer()`. Readers see the old or the new one; the old
+    /// one is dropped after a grace period.
     pub fn replace(&self, value: RcuBox<T>, _: &Rtnl) {
         // INVARIANT: The pointer comes from `into_raw`. The full barrier orders the writes to the
         // new value before its publication, like `rcu_assign_pointer()`; pairs with the Acquire in
         // `read`.
         let old = self.current.xchg(KBox::into_raw(value.0), Full);
-        // SAFETY: By the type invariant, and as `xchg` gave us what nobody else can take out again,
-        // `old` is ours to free. `head` is its first field and untouched until now, and
+        // SAFETY: By the type invariant, and as no other `xchg` can return the same pointer, `old`
+        // belongs to this function. `head` is its first field and unused until now, and
         // `free_callback` expects just this pointer.
         unsafe { bindings::call_rcu(&raw mut (*old).head, Some(Self::free_callback)) };
     }
 
     /// # Safety
     ///
-    /// `head` must be the first field of an `Inner<T>` from [`KBox::into_raw`]
-    /// that no reader can have any more, and is not used afterwards.
+    /// `head` must be the first field of an `Inner<T>` from [`KBox::into_raw`] that no reader has a
+    /// reference to and that is not used afterwards.
     unsafe extern "C" fn free_callback(head: *mut bindings::callback_head) {
-        // SAFETY: `Inner` is `repr(C)` with `head` first, so the pointers are the same; ownership
-        // is given by the caller.
+        // SAFETY: `Inner` is `repr(C)` with `head` first, so the pointers are the same. By the
+        // safety requirements of this function the value is exclusively owned.
         drop(unsafe { KBox::from_raw(head.cast::<Inner<T>>()) });
     }
 }
@@ -107,21 +105,21 @@ impl<T: Send + Sync + 'static> Drop for Rcu<T> {
     fn drop(&mut self) {
         // Readers borrow `self`, so there are none.
         if let Some(current) = NonNull::new(*self.current.get_mut()) {
-            // SAFETY: By the type invariant, and because `self` is not used again.
+            // SAFETY: By the type invariant, and as `self` is not used again.
             drop(unsafe { KBox::from_raw(current.as_ptr()) });
         }
     }
 }
 
-/// Waits until every `call_rcu()` callback that was queued has run. Sleeps.
+/// Waits for all queued `call_rcu()` callbacks: `rcu_barrier()`. Process context.
 pub(super) fn barrier() {
     // SAFETY: No requirement but process context.
     unsafe { bindings::rcu_barrier() };
 }
 
-/// Waits until all polls that are at work now are done; those after that see what the
-/// caller has written before. Process context.
+/// Waits for all polls that are running; later ones see all writes of the caller before the call:
+/// `synchronize_net()`. Process context.
 pub fn synchronize_net(_: &Rtnl) {
-    // SAFETY: Who has an `Rtnl` is in process context.
+    // SAFETY: A thread with an `Rtnl` is in process context.
     unsafe { bindings::synchronize_net() };
 }

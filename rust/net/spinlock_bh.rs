@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Spinlocks shared with softirqs.
+//! Spinlocks that softirqs take, too.
 //!
 //! C header: [`include/linux/bottom_half.h`](srctree/include/linux/bottom_half.h)
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h)
 //!
-//! A lock that a softirq takes must never be taken elsewhere with bottom halves
-//! on: the softirq could interrupt the holder on the same CPU and wait for it
-//! forever. C has `spin_lock_bh()` for process context and `spin_lock()` for
-//! softirqs, and leaves the choice to the author. Here the lock asks for proof,
-//! and where the proof comes for free, as in `ndo_start_xmit` and in NAPI polls,
-//! taking the lock costs what `spin_lock()` costs.
+//! A lock that a softirq takes must never be taken elsewhere with bottom halves on: the softirq
+//! could interrupt the holder on the same CPU, and deadlock. C has `spin_lock_bh()` for process
+//! context and `spin_lock()` for softirqs, and leaves the choice to the author. Here taking the
+//! lock requires evidence; where the evidence exists, as in `ndo_start_xmit` and NAPI polls, it
+//! costs no more than `spin_lock()`.
 
 use super::bindings;
 use kernel::{
@@ -27,31 +26,30 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// While a value of this type exists, the thread that it belongs to runs with
-/// bottom halves disabled.
+/// While a value of this type exists, the thread that it belongs to runs with bottom halves off.
 pub struct LocalBhDisabled(NotThreadSafe);
 
 impl LocalBhDisabled {
-    /// Claims that bottom halves are off.
+    /// Creates the evidence.
     ///
     /// # Safety
     ///
-    /// They must be, for as long as the value exists.
+    /// Bottom halves must be off for as long as the value exists.
     pub(super) unsafe fn assume() -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: By the safety requirements of this function.
         Self(NotThreadSafe)
     }
 
-    /// This CPU. It stays the same while bottom halves are off: where they do not
-    /// keep a thread from being preempted, they keep it from migrating.
+    /// Returns this CPU. It stays the same: where bottom halves being off does not prevent
+    /// preemption, it prevents migration.
     #[inline]
     pub fn cpu(&self) -> CpuId {
         CpuId::current()
     }
 }
 
-/// Bottom halves are off until this is dropped. Dropping it runs softirqs that
-/// became pending meanwhile, so it must not happen with interrupts disabled.
+/// Keeps bottom halves off until it is dropped. The drop runs softirqs that are pending, so it must
+/// not happen with interrupts off.
 pub struct LocalBhGuard(LocalBhDisabled);
 
 impl core::ops::Deref for LocalBhGuard {
@@ -65,20 +63,20 @@ impl core::ops::Deref for LocalBhGuard {
 impl Drop for LocalBhGuard {
     fn drop(&mut self) {
         // SAFETY: Pairs with the call in `local_bh_disable`, on the same thread, as the evidence
-        // in here cannot be sent to another.
+        // cannot be sent to another.
         unsafe { bindings::rust_helper_local_bh_enable() };
     }
 }
 
-/// Turns bottom halves off. Any context but hard interrupts.
+/// Turns bottom halves off: `local_bh_disable()`. Any context but hard interrupts.
 pub fn local_bh_disable() -> LocalBhGuard {
     // SAFETY: May be called in any context and nests.
     unsafe { bindings::rust_helper_local_bh_disable() };
-    // SAFETY: They were just turned off, and stay so until the guard is dropped.
+    // SAFETY: Bottom halves were just turned off, and stay off until the guard is dropped.
     LocalBhGuard(unsafe { LocalBhDisabled::assume() })
 }
 
-/// Creates a [`SpinLockBh`] initialiser with a lock class of its own.
+/// Creates a [`SpinLockBh`] initialiser with its own lock class.
 #[macro_export]
 macro_rules! new_spinlock_bh {
     ($inner:expr, $name:expr) => {
@@ -86,7 +84,7 @@ macro_rules! new_spinlock_bh {
     };
 }
 
-/// A spinlock that is only taken with bottom halves off.
+/// A spinlock that is taken with bottom halves off only: `spin_lock_bh()`.
 #[pin_data]
 pub struct SpinLockBh<T> {
     #[pin]
@@ -94,7 +92,7 @@ pub struct SpinLockBh<T> {
 }
 
 impl<T> SpinLockBh<T> {
-    /// Creates an initialiser. Use [`new_spinlock_bh!`](crate::new_spinlock_bh).
+    /// Creates an initialiser. Use [`new_spinlock_bh!`](crate::new_spinlock_bh) instead.
     pub fn new(
         value: T,
         name: &'static CStr,
@@ -105,10 +103,8 @@ impl<T> SpinLockBh<T> {
         })
     }
 
-    /// Takes the lock.
-    ///
-    /// The guard cannot outlive the evidence, so bottom halves stay off for as
-    /// long as the lock is held.
+    /// Takes the lock. The guard cannot outlive the evidence, so bottom halves stay off while the
+    /// lock is held.
     #[inline]
     pub fn lock<'a>(&'a self, _: &'a LocalBhDisabled) -> Guard<'a, T, SpinLockBackend> {
         self.inner.lock()

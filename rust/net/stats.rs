@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Statistics: counted per CPU, added up when read.
+//! Statistics: per-CPU counters.
 //!
 //! C header: [`include/linux/u64_stats_sync.h`](srctree/include/linux/u64_stats_sync.h)
 //!
-//! A count is one `this_cpu_add()`: no lock, no shared cache line, no context
-//! to be in. On 64-bit that is all `u64_stats_sync.h` does, too.
+//! Counting is one `this_cpu_add()`, without lock, shared cache line or required context, like
+//! `u64_stats_sync.h` on 64-bit kernels.
 
 use super::{bindings, percpu::DynamicPerCpu};
 use kernel::prelude::*;
@@ -15,7 +15,7 @@ compile_error!("a 64-bit counter is read in one piece only on a 64-bit kernel");
 
 pub use bindings::rtnl_link_stats64 as LinkStats;
 
-/// `N` counters on every CPU. They begin at zero and only grow.
+/// `N` counters per CPU. They start at zero and only grow.
 pub struct Counters<const N: usize>(DynamicPerCpu<[u64; N]>);
 
 impl<const N: usize> Counters<N> {
@@ -24,13 +24,12 @@ impl<const N: usize> Counters<N> {
         Ok(Self(DynamicPerCpu::new_zero()?))
     }
 
-    /// Adds to one counter, on this CPU. Any context. Indices from `N` on count
-    /// nothing.
+    /// Adds `value` to a counter of this CPU. Any context. Does nothing for an index from `N` on.
     #[inline]
     pub fn add(&self, index: usize, value: u64) {
         if index < N {
-            // SAFETY: `as_raw` points to `N` per-CPU counters and `index` is below that.
-            // `this_cpu_add()` itself finds the CPU and cannot be torn by a migration.
+            // SAFETY: `as_raw` points to `N` per-CPU counters and `index` is less than that.
+            // `this_cpu_add()` selects the CPU itself and is not torn by a migration.
             unsafe {
                 bindings::rust_helper_this_cpu_add_u64(
                     self.0.as_raw().cast::<u64>().add(index),
@@ -40,15 +39,15 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// The sums over all CPUs. Counting goes on meanwhile, so that two counters
-    /// may be some packets apart.
+    /// Returns the sums over all CPUs. Any context. Not a snapshot: counters may differ by some
+    /// packets.
     pub fn sum(&self) -> [u64; N] {
         let mut sums = [0u64; N];
         for counters in self.0.per_cpu_ptrs() {
             let counters = counters.cast::<u64>();
             for (index, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: The copy of this CPU has `N` counters, as many as there are sums. The
-                // CPU may be writing; a volatile read of an aligned word is READ_ONCE().
+                // SAFETY: The copy of this CPU has `N` counters, as many as there are sums. The CPU
+                // may be writing; a volatile read of an aligned word is READ_ONCE().
                 let value = unsafe { counters.add(index).read_volatile() };
                 *sum = sum.wrapping_add(value);
             }

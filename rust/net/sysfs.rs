@@ -19,37 +19,37 @@ use kernel::{
     str::{CStr, NullTerminatedFormatter},
 };
 
-/// A group of files that each device has.
+/// An attribute group that each device has.
 pub trait Attributes: Operations {
-    /// The name of their folder.
+    /// The name of the directory.
     const GROUP: &'static CStr;
     /// The files, at most [`MAX_ATTRIBUTES`].
     const ATTRIBUTES: &'static [Attribute<Self>];
 }
 
-/// How many files a group has at most.
+/// The maximum number of files of a group.
 pub const MAX_ATTRIBUTES: usize = 31;
 
-/// A file that whoever may administer the network of its namespace can write, and
-/// everybody read.
+/// A file that all users can read, and a process with `CAP_NET_ADMIN` in the user namespace of the
+/// network namespace can write: `struct device_attribute`.
 #[repr(C)]
 pub struct Attribute<T: Operations> {
     attribute: bindings::device_attribute,
     show: Show<T>,
     store: Store<T>,
-    /// To write it takes `CAP_NET_ADMIN` of the machine.
+    /// Writing requires `CAP_NET_ADMIN` in the initial user namespace.
     init_ns_only: bool,
 }
 
-/// Writes the value of a file, without the end of the line. The device may be on its
-/// way out; no lock is held. Process context.
+/// Writes the value of a file, without a newline. The device may be being unregistered; no lock is
+/// held. Process context.
 pub type Show<T> = fn(&Device<T>, &mut dyn Write) -> Result;
 
-/// Takes a new value, without the end of the line. Process context.
+/// Sets a new value, without its newline. Process context.
 pub type Store<T> = fn(&Device<T>, &str, &Rtnl) -> Result;
 
 impl<T: Operations> Attribute<T> {
-    /// A file with this name.
+    /// Creates a file.
     pub const fn new(name: &'static CStr, show: Show<T>, store: Store<T>) -> Self {
         let mut attribute: bindings::device_attribute = pin_init::zeroed();
         attribute.attr.name = name.to_bytes_with_nul().as_ptr().cast();
@@ -64,15 +64,15 @@ impl<T: Operations> Attribute<T> {
         }
     }
 
-    /// A file that nobody can write.
+    /// Creates a read-only file.
     pub const fn read_only(name: &'static CStr, show: Show<T>) -> Self {
         let mut this = Self::new(name, show, |_, _, _| Err(EACCES));
         this.attribute.attr.mode = 0o444;
         this
     }
 
-    /// It takes `CAP_NET_ADMIN` of the machine to write it, not just of the namespace,
-    /// as it has others do work (like `queues/rx-N/rps_cpus`).
+    /// Requires `CAP_NET_ADMIN` in the initial user namespace for writing, for a setting that moves
+    /// work to other CPUs (like `queues/rx-N/rps_cpus`).
     pub const fn init_ns_only(mut self) -> Self {
         self.init_ns_only = true;
         self
@@ -80,21 +80,21 @@ impl<T: Operations> Attribute<T> {
 
     /// # Safety
     ///
-    /// Called by the core for the `dev` of a registered `net_device` of `T` and the
-    /// `attribute` of an `Attribute<T>`. `buf` is a page.
+    /// Called by the core for the `dev` of a registered `net_device` of `T` and the `attribute` of
+    /// an `Attribute<T>`. `buf` is a page.
     unsafe extern "C" fn show_callback(
         dev: *mut bindings::device,
         attribute: *mut bindings::device_attribute,
         buf: *mut c_char,
     ) -> isize {
-        // SAFETY: The device stays there while its files are in use.
+        // SAFETY: The device is not freed while its files are in use.
         let device = unsafe { device::<T>(dev) };
         if !device.was_registered() {
             return ENODEV.to_errno() as isize;
         }
-        // SAFETY: It is the first field.
+        // SAFETY: `attribute` is the first field of an `Attribute<T>`, which is static.
         let this = unsafe { &*attribute.cast::<Self>() };
-        // SAFETY: A page may be written, and nobody else uses it.
+        // SAFETY: `buf` is a writable page that nothing else uses during the call.
         let page = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), PAGE_SIZE) };
         let show = |page: &mut [u8]| -> Result<usize> {
             {
@@ -113,38 +113,38 @@ impl<T: Operations> Attribute<T> {
 
     /// # Safety
     ///
-    /// Called by the core for the `dev` of a registered `net_device` of `T` and the
-    /// `attribute` of an `Attribute<T>`. `buf` is `count` bytes long.
+    /// Called by the core for the `dev` of a registered `net_device` of `T` and the `attribute` of
+    /// an `Attribute<T>`. `buf` is `count` bytes long.
     unsafe extern "C" fn store_callback(
         dev: *mut bindings::device,
         attribute: *mut bindings::device_attribute,
         buf: *const c_char,
         count: usize,
     ) -> isize {
-        // SAFETY: The device stays there while its files are in use.
+        // SAFETY: The device is not freed while its files are in use.
         let device = unsafe { device::<T>(dev) };
-        // SAFETY: It is the first field.
+        // SAFETY: `attribute` is the first field of an `Attribute<T>`, which is static.
         let this = unsafe { &*attribute.cast::<Self>() };
-        // SAFETY: The core gives us the bytes for the duration of the call.
+        // SAFETY: `buf` has `count` bytes, which do not change during the call.
         let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
         let store = || -> Result {
             let text = core::str::from_utf8(bytes).map_err(|_| EINVAL)?;
-            // What cannot be shown cannot be set: it ends with a newline and a null there. The core
-            // cuts what is longer than a page.
+            // A value must fit into the page of `show`, with a newline and a NUL. The core
+            // truncates a longer write to a page.
             if bytes.len() >= PAGE_SIZE || text.trim().len() > PAGE_SIZE - 2 {
                 return Err(EINVAL);
             }
             if this.init_ns_only && !capable_net_admin() {
                 return Err(EPERM);
             }
-            // Whoever unregisters the device holds RTNL and waits for us to end: RTNL must not be
-            // waited for.
+            // Unregistering the device waits for this function with RTNL held, so this function
+            // must not wait for RTNL.
             // SAFETY: Process context.
             if unsafe { bindings::rtnl_trylock() } == 0 {
                 // SAFETY: No requirements.
                 return to_result(unsafe { bindings::rust_helper_restart_syscall() });
             }
-            // SAFETY: RTNL was just taken, and is held until the value was used last.
+            // SAFETY: RTNL was just taken, and is released after the last use of the value.
             let rtnl = unsafe { Rtnl::assume() };
             let result = if device.is_registered() {
                 device
@@ -153,7 +153,7 @@ impl<T: Operations> Attribute<T> {
             } else {
                 Err(ENODEV)
             };
-            // SAFETY: It was taken above.
+            // SAFETY: RTNL was taken above.
             unsafe { bindings::rtnl_unlock() };
             result
         };
@@ -168,7 +168,7 @@ impl<T: Operations> Attribute<T> {
 ///
 /// `dev` must be that field of a registered `net_device` of `T`, for `'a`.
 unsafe fn device<'a, T: Operations>(dev: *mut bindings::device) -> &'a Device<T> {
-    // SAFETY: The caller promises it.
+    // SAFETY: By the safety requirements of this function.
     unsafe {
         Device::from_raw(
             dev.byte_sub(offset_of!(bindings::net_device, dev))
@@ -177,11 +177,11 @@ unsafe fn device<'a, T: Operations>(dev: *mut bindings::device) -> &'a Device<T>
     }
 }
 
-/// The tables that the core reads, made of those of `T`.
+/// Builds the `struct attribute_group` of `T`.
 pub(super) struct Group<T: Attributes>(PhantomData<T>);
 
 impl<T: Attributes> Group<T> {
-    /// Ends with null.
+    /// Null-terminated.
     const POINTERS: [*const bindings::attribute; MAX_ATTRIBUTES + 1] = {
         let mut pointers = [core::ptr::null(); MAX_ATTRIBUTES + 1];
         assert!(T::ATTRIBUTES.len() <= MAX_ATTRIBUTES);

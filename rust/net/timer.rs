@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Timers of jiffies.
+//! Timers in jiffies.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -12,16 +12,15 @@ use kernel::{
     types::Opaque,
 };
 
-/// What a timer is for.
+/// The callback of a timer.
 pub trait Callback: Sized + Send + Sync + 'static {
-    /// The time is over. Answers after how many milliseconds it is to be called
-    /// again, if it is. Softirq context; while it runs, [`Timer::arm`] may arm the
-    /// timer again.
+    /// Called on expiry. Returns after how many milliseconds to call again, or `None`. Softirq
+    /// context; [`Timer::arm`] may arm the timer again meanwhile.
     fn expired(this: &Timer<Self>, bh: &LocalBhDisabled) -> Option<Msecs>;
 }
 
-/// A timer, together with what it is for. Dropping it waits for its callback, and
-/// must not happen in a hard interrupt.
+/// A timer and the data of its callback: `struct timer_list`. Dropping it waits for the callback,
+/// and must not happen in hard interrupt context.
 ///
 /// # Invariants
 ///
@@ -35,9 +34,9 @@ pub struct Timer<T: Callback> {
     callback: T,
 }
 
-// SAFETY: The timer may be used by any thread under its own rules.
+// SAFETY: The C functions for timers may be called by any thread; `T` is `Send`.
 unsafe impl<T: Callback> Send for Timer<T> {}
-// SAFETY: As above.
+// SAFETY: As above; `T` is `Sync`.
 unsafe impl<T: Callback> Sync for Timer<T> {}
 
 impl<T: Callback> Deref for Timer<T> {
@@ -50,7 +49,7 @@ impl<T: Callback> Deref for Timer<T> {
 }
 
 impl<T: Callback> Timer<T> {
-    /// Creates an initialiser of a timer that is not armed.
+    /// Creates an initialiser of a timer that is not armed: `timer_setup()`.
     pub fn new<E: From<Infallible>>(callback: impl PinInit<T, E>) -> impl PinInit<Self, E> {
         try_pin_init!(Self {
             timer <- Opaque::ffi_init(|slot| {
@@ -61,8 +60,7 @@ impl<T: Callback> Timer<T> {
         }? E)
     }
 
-    /// Has the callback called after so many milliseconds, unless it is due anyway.
-    /// Any context.
+    /// Arms the timer to expire in so many milliseconds, unless it is pending. Any context.
     #[inline]
     pub fn arm(&self, after: Msecs) {
         // SAFETY: The timer is initialised.
@@ -71,18 +69,18 @@ impl<T: Callback> Timer<T> {
         }
     }
 
-    /// Has the callback called after so many milliseconds, and not before, even if it
-    /// was due. Any context.
+    /// Arms the timer to expire in so many milliseconds, even if it is pending: `mod_timer()`. Any
+    /// context.
     pub fn mod_timer(&self, after: Msecs) {
         let at = jiffies().wrapping_add(msecs_to_jiffies(after));
         // SAFETY: The timer is initialised, and `drop` waits for it.
         unsafe { bindings::mod_timer(self.timer.get(), at) };
     }
 
-    /// Waits until the callback is not at work, and has it not called any more. It nobody
-    /// else may arm the timer meanwhile. No lock that it takes may be held.
+    /// Cancels the timer and waits for the callback: `timer_delete_sync()`. The timer must not be
+    /// armed meanwhile, and no lock that the callback takes may be held. Process context.
     pub fn cancel(&self, _: &Rtnl) {
-        // SAFETY: The timer is initialised; who has an `Rtnl` is in process context.
+        // SAFETY: The timer is initialised; a thread with an `Rtnl` is in process context.
         unsafe { bindings::timer_delete_sync(self.timer.get()) };
     }
 
@@ -90,7 +88,7 @@ impl<T: Callback> Timer<T> {
     ///
     /// Called by the core for the `timer` of a `Timer<T>`.
     unsafe extern "C" fn timer_callback(timer: *mut bindings::timer_list) {
-        // SAFETY: It is that field of a `Timer<T>`, which lives until `drop` has seen this return.
+        // SAFETY: It is that field of a `Timer<T>`, whose `drop` waits for this function to return.
         let this = unsafe { &*timer.byte_sub(offset_of!(Self, timer)).cast::<Self>() };
         // SAFETY: Timers expire in softirq context.
         let bh = unsafe { LocalBhDisabled::assume() };
@@ -103,7 +101,7 @@ impl<T: Callback> Timer<T> {
 #[pinned_drop]
 impl<T: Callback> PinnedDrop for Timer<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The timer is initialised. Nobody arms it any more, as nobody has a reference.
+        // SAFETY: The timer is initialised. It is not armed any more, as no reference to it exists.
         unsafe { bindings::timer_shutdown_sync(self.timer.get()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events for those who trace: `/sys/kernel/tracing/events/spans`.
+//! Tracepoints: `/sys/kernel/tracing/events/spans`.
 //!
 //! C header: `include/spans/trace.h`
 
@@ -12,8 +12,8 @@ use super::{
 use core::net::Ipv4Addr;
 use kernel::prelude::*;
 
-/// `trace_spans_arp_remove()`: the ARP table of a device has an entry no more, and why. Any
-/// context.
+/// `trace_spans_arp_remove()`: an entry was removed from the ARP table of a device, for the reason
+/// `why`. Any context.
 pub fn spans_arp_remove<T: Operations>(device: &Device<T>, ip: Ipv4Addr, why: &CStr) {
     // SAFETY: The device is valid, and both its name and the reason are copied.
     unsafe {
