@@ -2,24 +2,22 @@
 
 //! Network devices.
 //!
-//! This is a staging module: it is written as if it were `kernel::net`, and
-//! waits here until the kernel crate has such abstractions. It knows nothing of
-//! spans. It is the only place of the module with `unsafe` code.
+//! Safe abstractions over the C network stack. This is a staging module, written as if it were
+//! `kernel::net`, until the kernel crate has such abstractions. It does not depend on the driver,
+//! and is the only part of the module with `unsafe` code.
 //!
-//! To be a network driver, a module must do the following:
+//! A network driver must do the following:
 //!
-//! - Implement [`device::Operations`] for a type `T`: what `struct
-//!   net_device_ops` asks of a driver.
-//! - Implement [`header_ops::Operations`], [`ethtool::QueueStats`],
-//!   [`ethtool::Settings`], [`sysfs::Attributes`], [`neighbour::Operations`],
-//!   [`netfilter::ArpIn`] and [`notifier::Events`] for it.
-//! - Implement [`rtnl::LinkOperations`] for it: how a device of its kind comes
-//!   into being.
-//! - Keep an [`rtnl::Registration<T>`] for as long as it is loaded.
+//! - Implement [`device::Operations`] for a type `T`: `struct net_device_ops`.
+//! - Implement [`header_ops::Operations`], [`ethtool::QueueStats`], [`ethtool::Settings`],
+//!   [`sysfs::Attributes`], [`neighbour::Operations`], [`netfilter::ArpIn`] and
+//!   [`notifier::Events`] for it.
+//! - Implement [`rtnl::LinkOperations`] for it: creation and configuration of its devices.
+//! - Keep an [`rtnl::Registration<T>`] while it is loaded.
 //!
 //! The types that have C counterparts:
 //!
-//! | here | in C |
+//! | Rust | C |
 //! |---|---|
 //! | [`debugfs::Dir`], [`debugfs::File`] | `debugfs_create_dir()`, `debugfs_create_file_unsafe()` |
 //! | [`device::Device`] | `struct net_device` |
@@ -40,19 +38,17 @@
 //! | [`sysfs::Attribute`], [`sysfs::Attributes`] | `struct device_attribute`, `struct attribute_group` |
 //! | [`timer::Timer`] | `struct timer_list` |
 //!
-//! # Evidence
+//! # Evidence of the context
 //!
-//! What a function may do depends on the context it is called in. Where C says
-//! so in a comment, these functions take a value that proves it:
-//! [`spinlock_bh::LocalBhDisabled`] (bottom halves are off on this CPU),
-//! [`rtnl::Rtnl`] (the RTNL mutex is held), [`queue::XmitLocked`] (a queue's xmit lock
-//! is). Callbacks are handed the evidence for their context.
+//! Where C documents the required context in a comment, these functions take a value that proves
+//! it: [`spinlock_bh::LocalBhDisabled`] (bottom halves are off on this CPU), [`rtnl::Rtnl`] (the
+//! RTNL mutex is held), [`queue::XmitLocked`] (the xmit lock of a queue is held). Callbacks are
+//! given the evidence for their context.
 //!
 //! # Packets
 //!
-//! An [`skbuff::SkBuff`] is owned. It must leave by a door with a name: it is
-//! freed with a reason, put on a list, or given to the stack. A driver that lets
-//! one go out of scope does not link.
+//! An [`skbuff::SkBuff`] is owned. It must be freed with a reason, put on a list, or passed to the
+//! stack. A driver that drops one implicitly does not link.
 
 mod bindings;
 pub mod capability;
