@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The headers that bindgen reads for rust/net/bindings.rs.
- */
+/* Input of bindgen for rust/net/bindings.rs. */
 #ifndef _SPANS_BINDINGS_HELPER_H
 #define _SPANS_BINDINGS_HELPER_H
 
-/* netdevice.h uses hrtimers without saying so */
+/* netdevice.h uses hrtimers without including this. */
 #include <linux/hrtimer_types.h>
 
 #if !IS_ENABLED(CONFIG_NETFILTER_FAMILY_ARP)
-#error "spans needs CONFIG_NETFILTER_FAMILY_ARP, as CONFIG_NF_TABLES_ARP selects it"
+#error "spans needs CONFIG_NETFILTER_FAMILY_ARP (selected by CONFIG_NF_TABLES_ARP)"
 #endif
 
 #include <linux/capability.h>

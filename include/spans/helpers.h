@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What rust/helpers offers to rust/net. C holds no state and takes no
- * decision; everything named here is called from Rust, nothing calls back.
+ * Functions of rust/helpers for rust/net. C has no state and no logic; all
+ * functions are called from Rust, and none calls back.
  */
 #ifndef _SPANS_HELPERS_H
 #define _SPANS_HELPERS_H

@@ -8,7 +8,7 @@
 #include <linux/netdevice.h>
 #include <linux/tracepoint.h>
 
-/* The ARP table of a device has an entry no more, and why. */
+/* An entry was removed from the ARP table of a device, for the reason why. */
 TRACE_EVENT(spans_arp_remove,
 	TP_PROTO(const struct net_device *dev, __be32 ip, const char *why),
 	TP_ARGS(dev, ip, why),

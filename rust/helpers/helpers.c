@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel's headers, one each, for rust/net.
- * No decisions are taken here: a helper that needs an `if` of its own belongs
- * in Rust. Grouped by header, as rust/helpers of the kernel.
+ * Wrappers for inline functions and macros of kernel headers, for rust/net.
+ * No logic: a helper that needs an `if` belongs in Rust. Grouped by header,
+ * like rust/helpers of the kernel.
  */
 #include <spans/bindings_helper.h>
 

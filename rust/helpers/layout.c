@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the C compiler makes of the structures that Rust reads and writes
- * itself. bindgen asks clang, the kernel may be compiled by gcc: the module
- * compares when it is loaded (rust/net/layout.rs, same order).
+ * Layout of the structures that Rust accesses by field, according to the C
+ * compiler. bindgen uses clang, the kernel may be compiled by gcc: the module
+ * compares at load (rust/net/layout.rs, same order).
  */
 #include <linux/debugfs.h>
 #include <linux/device.h>
@@ -258,7 +258,7 @@ const size_t spans_layout[] = {
 
 const size_t spans_layout_len = ARRAY_SIZE(spans_layout);
 
-/* offsetof() knows nothing of bit fields: Rust looks where these write. */
+/* offsetof() does not work for bit fields: Rust compares the bits written. */
 void rust_helper_layout_pkt_type(struct sk_buff *skb, unsigned int bits)
 {
 	skb->pkt_type = bits;

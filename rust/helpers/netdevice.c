@@ -29,7 +29,7 @@ void rust_helper_dev_put(struct net_device *dev)
 	dev_put(dev);
 }
 
-/* The lock classes are statics of the place where the macro stands. */
+/* The macro defines the lock classes as statics. */
 void rust_helper_netdev_lockdep_set_classes(struct net_device *dev)
 {
 	netdev_lockdep_set_classes(dev);

@@ -11,7 +11,7 @@ void *rust_helper_per_cpu_ptr(void __percpu *ptr, unsigned int cpu)
 	return per_cpu_ptr(ptr, cpu);
 }
 
-/* One instruction where the architecture has it, so no context is too lax. */
+/* Any context: one instruction, or with interrupts off where there is none. */
 void rust_helper_this_cpu_add_u64(u64 __percpu *ptr, u64 value)
 {
 	this_cpu_add(*ptr, value);

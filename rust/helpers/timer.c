@@ -2,7 +2,7 @@
 #include <linux/hrtimer.h>
 #include <linux/timer.h>
 
-/* The lock class is a static of the place where the macro stands. */
+/* The macro defines the lock class as a static. */
 void rust_helper_timer_setup(struct timer_list *timer, void (*function)(struct timer_list *))
 {
 	timer_setup(timer, function, 0);

@@ -293,7 +293,7 @@ unsafe fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)
     };
     if c != rust {
         pr_err!(
-            "layout: {} is not the same bits for the C compiler and for bindgen\n",
+            "layout: bits of {} differ between the C compiler and bindgen\n",
             what
         );
         return Err(ENOEXEC);

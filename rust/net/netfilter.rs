@@ -115,7 +115,7 @@ unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
     // fail the registration for all others. Replies are learned nevertheless, from events of the
     // kernel's neighbours.
     if let Err(error) = &result {
-        pr_warn!("ARP is not learned in a namespace: {error:?}\n");
+        pr_warn!("cannot register the NF_ARP_IN hook in a network namespace: {error:?}\n");
     }
     // SAFETY: This is a call by the core as `per_net` requires.
     unsafe { (*per_net(net)).hooked = result.is_ok() };

@@ -63,7 +63,7 @@ fn check_rtnl() -> Result {
         free
     };
     if free {
-        pr_err!("rtnl: this kernel has an RTNL for each namespace, but segments span namespaces\n");
+        pr_err!("rtnl: kernels with one RTNL per network namespace are not supported\n");
         return Err(ENOEXEC);
     }
     Ok(())

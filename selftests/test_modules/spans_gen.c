@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A packet generator that sends k packets in one section with bottom halves
- * off, as a NAPI poll or a GSO segmenter does. (pktgen turns them on after each
- * packet, and nothing ever meets company.) It runs when it is loaded, says how
- * long it took, and does not stay.
+ * Packet generator: sends k packets in one section with bottom halves off, as
+ * a NAPI poll or a GSO segmenter does. (pktgen turns them on after each packet,
+ * so that no stage holds more than one.) Runs at load, logs the duration, and
+ * fails the load with EAGAIN.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -23,11 +23,11 @@
 
 static char *dev = "";
 module_param(dev, charp, 0);
-MODULE_PARM_DESC(dev, "device to send on, in the namespace of who loads this");
+MODULE_PARM_DESC(dev, "device to send on, in the network namespace of insmod");
 
 static char *frame = "";
 module_param(frame, charp, 0);
-MODULE_PARM_DESC(frame, "the frame in hex, link header included");
+MODULE_PARM_DESC(frame, "frame in hexadecimal, including the link header");
 
 static int header = ETH_HLEN;
 module_param(header, int, 0);
@@ -35,11 +35,11 @@ MODULE_PARM_DESC(header, "length of the link header");
 
 static int n = 100000;
 module_param(n, int, 0);
-MODULE_PARM_DESC(n, "packets");
+MODULE_PARM_DESC(n, "number of packets");
 
 static int k = 1;
 module_param(k, int, 0);
-MODULE_PARM_DESC(k, "packets in one section with bottom halves off");
+MODULE_PARM_DESC(k, "packets per section with bottom halves off");
 
 static uint priority;
 module_param(priority, uint, 0);
@@ -47,15 +47,15 @@ MODULE_PARM_DESC(priority, "skb->priority");
 
 static uint gap;
 module_param(gap, uint, 0);
-MODULE_PARM_DESC(gap, "microseconds after each packet, spent busily");
+MODULE_PARM_DESC(gap, "busy wait after each packet in microseconds");
 
 static ushort gso;
 module_param(gso, ushort, 0);
-MODULE_PARM_DESC(gso, "the frame stands for TCP segments of so many bytes in IPv4, verified as by hardware that merges");
+MODULE_PARM_DESC(gso, "gso_size of an IPv4 TCP frame in bytes, with CHECKSUM_UNNECESSARY like after LRO; 0: no GSO");
 
 static u8 data[2048];
 
-/* What scripts/profile.c waits for; no more than a nop to everybody else. */
+/* Markers for scripts/profile.c: no-ops without it. */
 static __always_inline void mark_begin(void)
 {
 #ifdef CONFIG_X86_64
@@ -118,8 +118,8 @@ static int run(struct net_device *netdev, int len)
 	}
 	ns = ktime_to_ns(ktime_sub(ktime_get(), began));
 	mark_end();
-	/* What ksoftirqd has yet to do is missing in the time. */
-#ifndef CONFIG_UML /* which does not export what this needs */
+	/* late: work is left to ksoftirqd, which the duration does not include. */
+#ifndef CONFIG_UML /* does not export irq_stat */
 	preempt_disable();
 	late = local_softirq_pending() &
 	       (BIT(NET_RX_SOFTIRQ) | BIT(NET_TX_SOFTIRQ) | BIT(TASKLET_SOFTIRQ));
@@ -144,7 +144,7 @@ static int __init spans_gen_init(void)
 	if (netif_running(netdev))
 		err = run(netdev, len);
 	dev_put(netdev);
-	/* Loaded again for the next run. */
+	/* An error unloads the module, so that it can be loaded for the next run. */
 	return err ?: -EAGAIN;
 }
 module_init(spans_gen_init);
