@@ -7,8 +7,7 @@
 use super::bindings;
 use kernel::ffi::c_int;
 
-/// Returns whether it has `CAP_NET_ADMIN` in the initial user namespace: `capable()`. Process
-/// context.
+/// Returns whether it has `CAP_NET_ADMIN` in the initial user namespace. Process context.
 pub fn capable_net_admin() -> bool {
     // SAFETY: No requirements.
     unsafe { bindings::capable(bindings::CAP_NET_ADMIN as c_int) }

@@ -57,8 +57,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// State that exists only while the device is up.
     type OpenState: ForeignOwnable + Send;
 
-    /// `ndo_open`: brings the device up. Process context. On failure no resource may be left
-    /// allocated.
+    /// `ndo_open`: brings the device up. Process context. On failure nothing may stay allocated.
     fn open(dev: &Device<Self>, rtnl: &Rtnl) -> Result<Self::OpenState>;
 
     /// `ndo_stop`: takes the device down. Process context. `start_xmit` may still be running or be
@@ -78,16 +77,15 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn set_address(dev: &Device<Self>, address: &[u8], rtnl: &Rtnl) -> Result;
 
     /// `ndo_set_rx_mode_async`: the flags or address lists of a device that is up have changed.
-    /// After an error the core calls again after 1, 2, 4 and 8 seconds, then gives up. Process
-    /// context.
+    /// After an error the core retries up to four times in 15 seconds. Process context.
     fn set_rx_mode(dev: &Device<Self>, mode: &RxMode<'_>, rtnl: &Rtnl) -> Result;
 
     /// `ndo_change_mtu`: the MTU has just been changed, within its range. An error restores the old
     /// one. Process context.
     fn mtu_changed(dev: &Device<Self>, rtnl: &Rtnl) -> Result;
 
-    /// `ndo_change_carrier`: the user forces the carrier off, or no longer does. The driver calls
-    /// [`Device::carrier_off`] or [`Device::carrier_on`] if that changes the link state. Process
+    /// `ndo_change_carrier`: the user forces the carrier off, or no longer does. If that changes
+    /// the link state, the driver calls [`Device::carrier_off`] or [`Device::carrier_on`]. Process
     /// context.
     fn change_carrier(dev: &Device<Self>, carrier: bool, rtnl: &Rtnl);
 
@@ -232,8 +230,7 @@ impl<T: Operations> Device<T> {
         Some(address)
     }
 
-    /// Sets the link address: `dev_addr_mod()`. Fails with `EINVAL` unless `address` has `addr_len`
-    /// bytes.
+    /// Sets the link address: `dev_addr_mod()`. Fails with `EINVAL` for a wrong length.
     pub fn set_address(&self, address: &[u8], _: &Rtnl) -> Result {
         let dev = self.as_raw();
         // SAFETY: The device is valid, and `addr_len` never changes.
@@ -267,14 +264,12 @@ impl<T: Operations> Device<T> {
 
     /// Returns the number of RX queues in use. It may change at any time.
     pub fn real_num_rx_queues(&self) -> u32 {
-        // SAFETY: The device is valid. Written under RTNL; this reader may not hold it:
-        // READ_ONCE().
+        // SAFETY: The device is valid. Written under RTNL; READ_ONCE().
         unsafe { (&raw const (*self.as_raw()).real_num_rx_queues).read_volatile() }
     }
 
     /// Sets the number of TX and RX queues in use: `netif_set_real_num_queues()`. Qdiscs drop the
-    /// packets of queues that are no longer used. Fails with `ENODEV` when the device is being
-    /// unregistered.
+    /// packets of queues that are no longer used. Fails with `ENODEV` unless registered.
     pub fn set_real_num_queues(&self, tx: u32, rx: u32, _: &Rtnl) -> Result {
         if !self.is_registered() {
             return Err(ENODEV);
@@ -298,8 +293,7 @@ impl<T: Operations> Device<T> {
             return;
         }
         let dev = self.as_raw();
-        // SAFETY: The device is valid and registered, and RTNL, which is held, protects its
-        // features.
+        // SAFETY: The device is valid and registered. RTNL, which is held, protects its features.
         unsafe {
             (*dev).features &= !bindings::SPANS_NETIF_F_GRO;
             (*dev).wanted_features &= !bindings::SPANS_NETIF_F_GRO;

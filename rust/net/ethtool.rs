@@ -310,8 +310,7 @@ impl<T: QueueStats + Settings> VTable<T> {
         // SAFETY: RTNL is held during the call.
         let rtnl = unsafe { Rtnl::assume() };
         from_result(|| {
-            // Components that were not requested must not be reset. The rings are the only
-            // component.
+            // Only requested components may be reset. The rings are the only one.
             let dedicated = bindings::ethtool_reset_flags_ETH_RESET_DEDICATED;
             let rings = bindings::ethtool_reset_flags_ETH_RESET_DMA;
             if *flags & rings != 0 {
@@ -325,8 +324,7 @@ impl<T: QueueStats + Settings> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a registered device, with RTNL held. `settings` is zeroed and to be
-    /// written.
+    /// Called by the core for a registered device, with RTNL held. `settings` is zeroed.
     unsafe extern "C" fn get_link_ksettings_callback(
         dev: *mut bindings::net_device,
         settings: *mut bindings::ethtool_link_ksettings,

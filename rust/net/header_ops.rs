@@ -111,8 +111,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: `skb` is valid and exclusive to the caller.
         match unsafe { push(skb, header.len()) } {
             Some(to) => {
-                // SAFETY: `push` has added that many bytes to the packet; the header lies
-                // elsewhere.
+                // SAFETY: `push` has added that many bytes to the packet; they do not overlap.
                 unsafe { to.copy_from_nonoverlapping(header.as_ptr(), header.len()) };
                 header_len as c_int
             }

@@ -94,8 +94,7 @@ impl Csd {
         // In C the type is aligned to its size, which bindgen does not reproduce.
         const { assert!(align_of::<Self>() == size_of::<bindings::call_single_data_t>()) };
         let init = move |slot: *mut Self| {
-            // SAFETY: `slot` is valid for writes, and of the layout of the C type but for its
-            // alignment.
+            // SAFETY: `slot` is valid for writes, and has the layout of the C type.
             unsafe { bindings::rust_helper_INIT_CSD(slot.cast(), Some(function), info) };
             Ok(())
         };
@@ -231,8 +230,7 @@ impl<T: Poll> Napi<T> {
         // The state of the timer is read after the bit was seen to be clear.
         smp_mb();
         // SAFETY: `NAPI_STATE_SCHED` was clear, so by the type invariant `napi` has been enabled,
-        // and therefore added, which has set up the timer. The timer stays initialised after
-        // removal.
+        // and therefore added, which has set up the timer. It stays initialised.
         let deferred = unsafe { bindings::hrtimer_active(&raw const (*self.napi.get()).timer) };
         !deferred && self.schedule_now() != Scheduled::Already
     }

@@ -107,15 +107,13 @@ impl<T: Operations> Solicitation<'_, T> {
         unsafe { ip(self.neighbour) }
     }
 
-    /// Sends a request like the kernel: `arp_solicit()`, with the source address of the waiting
-    /// packet.
+    /// Sends a request: `arp_solicit()`, with the source address of the waiting packet.
     pub fn request(&self, _: &LocalBhDisabled) {
         // SAFETY: By the type invariant the private area was filled in.
         let ops = unsafe { (*private(self.neighbour)).ops };
         // SAFETY: `ops` are the kernel's own operations for this neighbour, which are static.
         if let Some(solicit) = unsafe { (*ops).solicit } {
-            // SAFETY: Called as the core calls it: with bottom halves off, the neighbour valid and
-            // unlocked.
+            // SAFETY: Bottom halves are off; the neighbour is valid and not locked.
             unsafe { solicit(self.neighbour, self.skb) };
         }
     }
@@ -428,8 +426,7 @@ impl<T: Operations> Neighbour<T> {
 
     fn update(&self, address: &[u8], nud: u32, flags: u32) {
         let n = self.as_raw();
-        // SAFETY: By the type invariant the neighbour and its device are valid. `addr_len` never
-        // changes.
+        // SAFETY: By the type invariant both are valid. `addr_len` never changes.
         if address.len() != usize::from(unsafe { (*(*n).dev).addr_len }) {
             return;
         }
@@ -452,8 +449,7 @@ impl<T: Operations> Neighbour<T> {
         self.update(address, bindings::NUD_STALE, flags);
     }
 
-    /// Sets the link address in `NUD_PERMANENT`, under RTNL like all changes that the user may
-    /// make.
+    /// Sets the link address in `NUD_PERMANENT`. Under RTNL, like changes by the user.
     pub fn permanent(&self, address: &[u8], _: &Rtnl) {
         let flags = bindings::SPANS_NEIGH_UPDATE_F_OVERRIDE | bindings::SPANS_NEIGH_UPDATE_F_ADMIN;
         self.update(address, bindings::NUD_PERMANENT, flags);

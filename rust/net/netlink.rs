@@ -100,8 +100,7 @@ impl LinkInfo<'_> {
         if value.len() > LONGEST {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariant the message is exclusively used; `value` has that many
-        // bytes.
+        // SAFETY: By the type invariant the message is exclusively used; `value` has `len` bytes.
         to_result(unsafe {
             bindings::nla_put(
                 self.skb,

@@ -121,8 +121,7 @@ impl<T: Events, C: Chain<T>> Notifier<T, C> {
                 block.priority = c_int::MIN;
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(block) };
-                // SAFETY: `slot` is pinned, and unregistered before it is freed. `kind` is written
-                // already.
+                // SAFETY: `slot` is pinned, and unregistered before it is freed. `kind` is set.
                 // INVARIANT: It is registered when this succeeds.
                 to_result(unsafe { C::register(slot) })
             }),

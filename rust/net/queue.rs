@@ -189,8 +189,7 @@ impl XmitLocked<'_> {
         }
     }
 
-    /// `netdev_tx_completed_queue()`: completes bytes that have left the ring, which may wake the
-    /// queue.
+    /// `netdev_tx_completed_queue()`: completes bytes that left the ring; may wake the queue.
     #[inline]
     pub fn completed_queue(&self, bytes: usize) {
         let bytes = bytes.min(self.outstanding());
@@ -281,8 +280,7 @@ impl<T> XmitCell<T> {
         }
     }
 
-    /// Returns the data if it belongs to the queue whose lock is held, with the evidence to use
-    /// meanwhile.
+    /// Returns the data if it belongs to the queue whose lock is held, with the evidence.
     #[inline]
     pub fn get_mut<'a, 'b>(
         &'a self,
@@ -291,8 +289,8 @@ impl<T> XmitCell<T> {
         if !core::ptr::eq(self.txq, locked.txq.txq) {
             return None;
         }
-        // SAFETY: By the type invariants the lock that protects the value is held. An earlier
-        // reference through `locked` has ended, as `locked` is borrowed mutably.
+        // SAFETY: By the type invariants the lock that protects the value is held. A reference
+        // through `locked` has ended, as `locked` is borrowed mutably.
         let value = unsafe { &mut *self.value.get() };
         Some((value, locked))
     }

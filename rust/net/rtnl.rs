@@ -95,8 +95,7 @@ pub trait LinkOperations:
     + netfilter::ArpIn
     + notifier::Events
 {
-    /// Name of the kind. Without underscores, as iproute2 gives the part behind one a meaning
-    /// (`_slave`).
+    /// Name of the kind. No underscore: iproute2 interprets the part behind it.
     const KIND: &'static CStr;
 
     /// Returns the number of TX and of RX queues of a device, unless the user sets it.
@@ -118,8 +117,7 @@ pub trait LinkOperations:
         extack: &ExtAck<'_>,
     ) -> Result<Self::Data>;
 
-    /// Adds the own attributes of a device to `info`. None may be longer than [`INFO`](Self::INFO)
-    /// declares.
+    /// Adds the own attributes of a device to `info`. Lengths are limited by [`INFO`](Self::INFO).
     fn fill_info(dev: &Device<Self>, info: &mut LinkInfo<'_>) -> Result;
 
     /// Called when the device has been registered. An error unregisters it again.
@@ -197,8 +195,7 @@ impl<T: LinkOperations> Registration<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a device that it has just allocated with `priv_size` bytes of private
-    /// area.
+    /// Called by the core for a new device, with `priv_size` bytes of private area.
     unsafe extern "C" fn setup_callback(dev: *mut bindings::net_device) {
         // SAFETY: A new device is used by nothing else, and `alloc_netdev_mqs()` zeroes all of it.
         let mut setup = unsafe { Setup::<T>::from_raw(dev) };

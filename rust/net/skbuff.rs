@@ -136,7 +136,7 @@ impl SkBuff {
     }
 
     /// Returns the number that the driver has stored in the control block, which belongs to the
-    /// owner of the packet. Undefined before the first [`set_cb`](Self::set_cb).
+    /// owner of the packet. Arbitrary before the first [`set_cb`](Self::set_cb).
     #[inline]
     pub fn cb(&self) -> u64 {
         // SAFETY: By the type invariant the packet is valid and exclusively owned. The control
@@ -202,8 +202,7 @@ impl SkBuff {
         unsafe { bindings::rust_helper_skb_orphan(self.as_raw()) };
     }
 
-    /// Returns another packet that shares the data: `skb_clone()`. Any context. Fails with
-    /// `ENOMEM`.
+    /// Returns a packet that shares the data: `skb_clone()`. Any context. Fails with `ENOMEM`.
     #[expect(clippy::should_implement_trait)]
     pub fn clone(&self) -> Result<Self> {
         // SAFETY: By the type invariant the packet is valid. C writes `cloned` in it, which nothing

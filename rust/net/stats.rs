@@ -39,8 +39,7 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// Returns the sums over all CPUs. Any context. Not a snapshot: counters may differ by some
-    /// packets.
+    /// Returns the sums over all CPUs. Any context. Not a snapshot.
     pub fn sum(&self) -> [u64; N] {
         let mut sums = [0u64; N];
         for counters in self.0.per_cpu_ptrs() {

@@ -69,7 +69,7 @@ impl<T: Callback> Timer<T> {
         }
     }
 
-    /// Arms the timer to expire in so many milliseconds, even if it is pending: `mod_timer()`. Any
+    /// Arms the timer to expire in so many milliseconds, even if pending: `mod_timer()`. Any
     /// context.
     pub fn mod_timer(&self, after: Msecs) {
         let at = jiffies().wrapping_add(msecs_to_jiffies(after));

@@ -81,8 +81,7 @@ impl<T: Operations> VTable<T> {
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
-        // SAFETY: The device is up or was, so it is registered and has its data until after this
-        // call.
+        // SAFETY: The device is or was up, so it has its data until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
         // SAFETY: The packet is valid.
         let Some(txq) = device.tx_queue(unsafe { (*skb).queue_mapping }) else {
@@ -160,8 +159,7 @@ impl<T: Operations> VTable<T> {
         dev: *mut bindings::net_device,
         stats: *mut bindings::rtnl_link_stats64,
     ) {
-        // SAFETY: `Setup::register` stores the data before registration; it stays until after this
-        // call.
+        // SAFETY: `Setup::register` has stored the data, which stays until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
         if device.was_registered() {
             // SAFETY: `stats` is valid and exclusive to this function during the call.

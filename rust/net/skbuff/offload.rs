@@ -50,7 +50,7 @@ impl<T: Operations> Device<T> {
 }
 
 impl SkBuff {
-    /// Returns whether this is a GSO packet none of whose segments is longer than `len` bytes:
+    /// Returns whether this is a GSO packet without a segment of more than `len` bytes:
     /// `skb_gso_validate_mac_len()`. The packet must begin with its link header.
     pub fn is_gso_of(&mut self, len: usize) -> bool {
         let skb = self.as_raw();
@@ -184,12 +184,10 @@ impl SkBuff {
                 // SAFETY: The packet is not used again: its segments replace it.
                 unsafe { bindings::consume_skb(this.into_raw()) };
                 while !segment.is_null() {
-                    // SAFETY: Segments are valid and exclusively owned, each on no list once it is
-                    // unlinked.
+                    // SAFETY: Segments are valid, exclusively owned, and on no list once unlinked.
                     unsafe {
                         let next = super::next(segment).replace(core::ptr::null_mut());
-                        // The checksums of a frag list (GRO of packets) were verified before the
-                        // merge.
+                        // Checksums of a GRO frag list were verified before the merge.
                         let summed = u32::from((*headers(segment)).ip_summed());
                         if !offloads.checksums && summed != bindings::CHECKSUM_PARTIAL {
                             (*headers(segment)).set_ip_summed(bindings::CHECKSUM_NONE as u8);
