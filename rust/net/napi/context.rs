@@ -75,10 +75,10 @@ impl<'a, T: Poll> PollContext<'a, T> {
         }
         let skb = skb.unshare()?.into_raw();
         let napi = self.napi.napi.get();
-        // SAFETY: The packet is owned, and passes to the stack. It has `header_len` bytes of linear data to pull,
-        // as was just tested. The device lives, and its `napi` is being polled by the caller, to
-        // which the GRO list therefore belongs. GRO writes to packets: the data is unshared first,
-        // and the socket is released, of which GRO would not know.
+        // SAFETY: The packet is owned, and passes to the stack. It has `header_len` bytes of linear
+        // data to pull, as was just tested. The device lives, and its `napi` is being polled by the
+        // caller, to which the GRO list therefore belongs. GRO writes to packets: the data is
+        // unshared first, and the socket is released, of which GRO would not know.
         unsafe {
             *skbuff::dev(skb) = self.device.as_raw();
             skbuff::pull_mac_header(skb, header_len);
