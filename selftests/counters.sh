@@ -245,7 +245,7 @@ sender_loses()
 	datagrams 0 30
 	moves "no room" "$(lost 1 tx full 4)"
 	datagrams 6 3
-	moves "no room, but for prio" "$(lost 1 tx head 3)"
+	moves "no room, but for prio" "$(lost 1 tx prio_evict 3)"
 	stall 1 -1
 	moves "what was waiting" "$(sent 1 26 $((26 * length)))" "$(got 2 26 $((26 * length)))"
 	stall 1 0
@@ -318,8 +318,8 @@ hangs()
 	datagrams 0 12
 	found() { [ "$(queues 1 tx timeouts)" = 1 ]; }
 	busywait 60000 found
-	moves "a ring that hangs" "$(lost 1 tx timeouts 12)" \
-		1:ethtool_tx_watchdog+1 1:tx_errors+1
+	moves "a ring that hangs" "$(lost 1 tx timeout 12)" \
+		1:ethtool_tx_timeouts+1 1:tx_errors+1
 	log_test "a ring that hangs"
 }
 
