@@ -44,6 +44,7 @@ extern const size_t spans_layout[];
 extern const size_t spans_layout_len;
 void rust_helper_layout_pkt_type(struct sk_buff *skb, unsigned int bits);
 void rust_helper_layout_ip_summed(struct sk_buff *skb, unsigned int bits);
+void rust_helper_layout_encapsulation(struct sk_buff *skb, unsigned int bits);
 void rust_helper_layout_priv_flags(struct net_device *dev, unsigned long bits);
 
 /* neighbour.c */

@@ -182,6 +182,7 @@ const size_t spans_layout[] = {
 	FIELD(ethtool_channels, combined_count),
 	SIZE(napi_struct),
 	FIELD(napi_struct, state),
+	FIELD(napi_struct, timer),
 	FIELD(napi_struct, defer_hard_irqs_count),
 	FIELD(napi_struct, gro),
 	FIELD(napi_struct, dev),
@@ -267,6 +268,11 @@ void rust_helper_layout_pkt_type(struct sk_buff *skb, unsigned int bits)
 void rust_helper_layout_ip_summed(struct sk_buff *skb, unsigned int bits)
 {
 	skb->ip_summed = bits;
+}
+
+void rust_helper_layout_encapsulation(struct sk_buff *skb, unsigned int bits)
+{
+	skb->encapsulation = bits;
 }
 
 void rust_helper_layout_priv_flags(struct net_device *dev, unsigned long bits)

@@ -40,6 +40,7 @@ use super::{
 };
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{
+    cpumask::Cpumask,
     error::to_result,
     prelude::*,
     sync::aref::AlwaysRefCounted,
@@ -276,6 +277,25 @@ impl<T: Operations> Device<T> {
         }
         // SAFETY: The device is valid and registered, and stays registered while RTNL is held.
         to_result(unsafe { bindings::netif_set_real_num_queues(self.as_raw(), tx, rx) })
+    }
+
+    /// Selects TX queue `index` for packets that are sent on `cpus`, until the user sets
+    /// `queues/tx-N/xps_cpus`: `netif_set_xps_queue()`. Offline CPUs are ignored. A kernel without
+    /// XPS selects queues by flow. Process context. Fails with `ENODEV` unless registered, and with
+    /// `EINVAL` without such a queue, or if it is in no traffic class.
+    pub fn set_xps_cpus(&self, index: u16, cpus: &Cpumask, _: &Rtnl) -> Result {
+        if !self.is_registered() {
+            return Err(ENODEV);
+        }
+        if u32::from(index) >= self.num_tx_queues() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The device is valid, has the queue, and stays registered while RTNL is held: the
+        // maps are freed when it is unregistered. The mask is copied.
+        // CAST: Both bindings have the same C type.
+        to_result(unsafe {
+            bindings::rust_helper_netif_set_xps_queue(self.as_raw(), cpus.as_raw().cast(), index)
+        })
     }
 
     /// Returns whether GRO is on: `ethtool -K DEVICE gro on`. Any context.

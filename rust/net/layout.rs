@@ -4,7 +4,7 @@
 //!
 //! bindgen takes the offsets of fields from clang. A kernel compiled by gcc may differ, and the
 //! module would write to the wrong places. All fields that Rust uses by name are compared, and of
-//! bit fields the bits that are written.
+//! bit fields the bits that are written or read.
 
 use super::{
     bindings::{self, *},
@@ -193,6 +193,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(ethtool_channels, combined_count),
     size(napi_struct),
     field(napi_struct, state),
+    field(napi_struct, timer),
     field(napi_struct, defer_hard_irqs_count),
     field(napi_struct, gro),
     field(napi_struct, dev),
@@ -301,7 +302,7 @@ unsafe fn same_bits<T>(what: &str, c: unsafe fn(*mut T), rust: unsafe fn(*mut T)
     Ok(())
 }
 
-/// Compares the bit fields that Rust writes, by setting all of their bits.
+/// Compares the bit fields that Rust writes or reads, by setting all of their bits.
 fn check_bits() -> Result {
     // SAFETY: Each closure sets the bits of one field of the zeroed structure that it is given.
     unsafe {
@@ -314,6 +315,11 @@ fn check_bits() -> Result {
             "sk_buff.ip_summed",
             |to| bindings::rust_helper_layout_ip_summed(to, c_uint::MAX),
             |to| (*headers(to)).set_ip_summed(u8::MAX),
+        )?;
+        same_bits::<sk_buff>(
+            "sk_buff.encapsulation",
+            |to| bindings::rust_helper_layout_encapsulation(to, c_uint::MAX),
+            |to| (*headers(to)).set_encapsulation(u8::MAX),
         )?;
         same_bits::<net_device>(
             "net_device.priv_flags",

@@ -213,8 +213,7 @@ impl<T: Poll> Napi<T> {
         self.schedule_now()
     }
 
-    /// Schedules a poll on the owner CPU unless one is due, and returns whether it did. Any
-    /// context.
+    /// Schedules a poll on the owner CPU unless one is due, and returns whether it did.
     ///
     /// A poll is due if `NAPI_STATE_SCHED` is set (by a doorbell, the NAPI thread or a busy polling
     /// socket), or if the timer of the core is queued or running (`napi_watchdog()`), which polls
@@ -223,14 +222,16 @@ impl<T: Poll> Napi<T> {
     ///
     /// For a caller with work that no poll has taken for much longer than scheduling takes: a
     /// doorbell was lost.
-    pub fn schedule_if_missed(&self) -> bool {
+    pub fn schedule_if_missed(&self, _: &LocalBhDisabled) -> bool {
         if self.state() & (1 << bindings::NAPI_STATE_SCHED) != 0 {
             return false;
         }
         // The state of the timer is read after the bit was seen to be clear.
         smp_mb();
-        // SAFETY: `NAPI_STATE_SCHED` was clear, so by the type invariant `napi` has been enabled,
-        // and therefore added, which has set up the timer. It stays initialised.
+        // SAFETY: `NAPI_STATE_SCHED` was clear within this section with bottom halves off, so by
+        // the type invariant `napi` was enabled then, and therefore added, which has set up the
+        // timer. The end of its registration sets the bit and waits for a grace period, which this
+        // section delays: the timer is not set up anew before this function returns.
         let deferred = unsafe { bindings::hrtimer_active(&raw const (*self.napi.get()).timer) };
         !deferred && self.schedule_now() != Scheduled::Already
     }

@@ -19,7 +19,7 @@ use core::{cell::UnsafeCell, marker::PhantomData};
 use kernel::{
     error::to_result,
     prelude::*,
-    sync::atomic::{Atomic, Full, Relaxed}, //
+    sync::atomic::{AtomicFlag, Full, Release}, //
 };
 
 /// The handler of received ARP packets that no filter has dropped.
@@ -75,7 +75,7 @@ struct Hook {
     /// The ID by which `net_generic()` finds a [`PerNet`].
     id: UnsafeCell<c_uint>,
     /// Whether a [`Registration`] exists.
-    claimed: Atomic<u32>,
+    claimed: AtomicFlag,
 }
 
 // SAFETY: All fields but `claimed` are written by the `Registration` that has claimed the hook,
@@ -86,7 +86,7 @@ static HOOK: Hook = Hook {
     ops: UnsafeCell::new(pin_init::zeroed()),
     pernet: UnsafeCell::new(pin_init::zeroed()),
     id: UnsafeCell::new(0),
-    claimed: Atomic::new(0),
+    claimed: AtomicFlag::new(false),
 };
 
 /// State per network namespace, initially zeroed: `net_generic()`.
@@ -110,15 +110,18 @@ unsafe fn per_net(net: *mut bindings::net) -> *mut PerNet {
 /// Called by the core for a new namespace, or one that exists when the hook is registered.
 unsafe extern "C" fn init_callback(net: *mut bindings::net) -> c_int {
     // SAFETY: `net` is valid during the call. The hook is a static.
-    let result = to_result(unsafe { bindings::nf_register_net_hook(net, HOOK.ops.get()) });
-    // The user of a namespace may have registered the maximum number of hooks there, which must not
-    // fail the registration for all others. Replies are learned nevertheless, from events of the
-    // kernel's neighbours.
-    if let Err(error) = &result {
-        pr_warn!("cannot register the NF_ARP_IN hook in a network namespace: {error:?}\n");
-    }
+    let hooked = match to_result(unsafe { bindings::nf_register_net_hook(net, HOOK.ops.get()) }) {
+        Ok(()) => true,
+        // The user of a namespace may have registered the maximum number of hooks there, before the
+        // module was loaded. This must not fail the registration for all others.
+        Err(error) if error == E2BIG => {
+            pr_warn!("a network namespace has no room for the NF_ARP_IN hook\n");
+            false
+        }
+        Err(error) => return error.to_errno(),
+    };
     // SAFETY: This is a call by the core as `per_net` requires.
-    unsafe { (*per_net(net)).hooked = result.is_ok() };
+    unsafe { (*per_net(net)).hooked = hooked };
     0
 }
 
@@ -150,7 +153,9 @@ impl<T: ArpIn> Registration<T> {
     ///
     /// Those must be devices of `T`, which have their data while they are registered.
     pub(super) unsafe fn new(kind: *mut bindings::rtnl_link_ops) -> Result<Self> {
-        HOOK.claimed.cmpxchg(0, 1, Full).map_err(|_| EBUSY)?;
+        if HOOK.claimed.xchg(true, Full) {
+            return Err(EBUSY);
+        }
         let mut ops: bindings::nf_hook_ops = pin_init::zeroed();
         ops.hook = Some(Self::hook_callback);
         ops.priv_ = kind.cast();
@@ -173,7 +178,7 @@ impl<T: ArpIn> Registration<T> {
         }
         // SAFETY: They are statics, initialised, and not registered.
         to_result(unsafe { bindings::register_pernet_subsys(HOOK.pernet.get()) })
-            .inspect_err(|_| HOOK.claimed.store(0, Relaxed))?;
+            .inspect_err(|_| HOOK.claimed.store(false, Release))?;
         // INVARIANT: It was just registered.
         Ok(Self(PhantomData))
     }
@@ -210,6 +215,7 @@ impl<T: ArpIn> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant it is registered. No call is in progress when this returns.
         unsafe { bindings::unregister_pernet_subsys(HOOK.pernet.get()) };
-        HOOK.claimed.store(0, Relaxed);
+        // Pairs with the exchange in `new`: the next owner writes after the core's last access.
+        HOOK.claimed.store(false, Release);
     }
 }

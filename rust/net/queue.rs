@@ -13,13 +13,11 @@ use super::{
     spinlock_bh::LocalBhDisabled, //
 };
 use core::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     marker::PhantomData,
-    ops::Deref, //
+    ops::{Deref, DerefMut}, //
 };
 use kernel::{
-    cpumask::Cpumask,
-    error::{to_result, Result},
     ffi::c_uint,
     types::NotThreadSafe, //
 };
@@ -72,21 +70,6 @@ impl<'a> TxQueue<'a> {
         unsafe { bindings::rust_helper_qdisc_txq_has_no_queue(self.txq) }
     }
 
-    /// Selects this queue for packets that are sent on `cpus`, until the user sets
-    /// `queues/tx-N/xps_cpus`: `netif_set_xps_queue()`. Offline CPUs are ignored. A kernel without
-    /// XPS selects queues by flow. Process context.
-    pub fn set_xps_cpus(&self, cpus: &Cpumask) -> Result {
-        // SAFETY: By the type invariant this is queue number `index` of `dev`. The mask is copied.
-        // CAST: Both bindings have the same C type.
-        to_result(unsafe {
-            bindings::rust_helper_netif_set_xps_queue(
-                (*self.txq).dev,
-                cpus.as_raw().cast(),
-                self.index,
-            )
-        })
-    }
-
     /// Returns whether this CPU (this thread, on PREEMPT_RT) holds the xmit lock:
     /// `netif_tx_owned()`.
     #[inline]
@@ -132,7 +115,9 @@ impl<'a> TxQueue<'a> {
 ///
 /// # Invariants
 ///
-/// While the value exists, the lock is held, and no other value of this type for the queue exists.
+/// While the value exists, this thread holds the lock. An outer function of this thread may have
+/// another such value: a driver that sends a packet under the lock of a queue is called for this
+/// queue if a filter of another queue's qdisc has set `queue_mapping` to it.
 pub struct XmitLocked<'a> {
     txq: TxQueue<'a>,
     _not_send: NotThreadSafe,
@@ -141,8 +126,7 @@ pub struct XmitLocked<'a> {
 impl<'a> XmitLocked<'a> {
     /// # Safety
     ///
-    /// The caller must hold the lock of `txq`, create no other such value for it, and keep the lock
-    /// until the value is gone.
+    /// The caller must hold the lock of `txq` until the value is gone.
     #[inline]
     pub(super) unsafe fn assume(txq: TxQueue<'a>) -> Self {
         // INVARIANT: By the safety requirements of this function.
@@ -239,8 +223,8 @@ impl XmitGuard<'_> {
     /// its own queue even if safe code swaps the evidence of two guards.)
     #[inline]
     pub fn locked(&mut self) -> XmitLocked<'_> {
-        // SAFETY: By the type invariant the lock is held. It is not released, and there is no other
-        // such value, while the guard is borrowed.
+        // SAFETY: By the type invariant the lock is held. It is not released while the guard is
+        // borrowed.
         unsafe { XmitLocked::assume(self.txq) }
     }
 }
@@ -258,16 +242,19 @@ impl Drop for XmitGuard<'_> {
 ///
 /// # Invariants
 ///
-/// `value` is accessed only through the one [`XmitLocked`] of the queue at `txq`. Only the address
-/// counts: if the queue is freed and there is another one, the lock of that one protects the data.
+/// `borrowed` and `value` are accessed only under the lock of the queue at `txq`, `value` only by
+/// the one [`XmitRef`] for which `borrowed` is set. Only the address counts: if the queue is freed
+/// and there is another one, the lock of that one protects the data.
 pub struct XmitCell<T> {
     txq: *const bindings::netdev_queue,
+    borrowed: Cell<bool>,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: The value is `Send`, so it may be dropped by any thread.
 unsafe impl<T: Send> Send for XmitCell<T> {}
-// SAFETY: By the type invariant a lock protects the value: one thread at a time accesses it.
+// SAFETY: By the type invariant a lock protects all fields that change: one thread at a time
+// accesses them.
 unsafe impl<T: Send> Sync for XmitCell<T> {}
 
 impl<T> XmitCell<T> {
@@ -276,22 +263,62 @@ impl<T> XmitCell<T> {
     pub fn new<D: Operations>(dev: &Setup<'_, D>, index: u16, value: T) -> Self {
         Self {
             txq: dev.tx_queue_address(index),
+            borrowed: Cell::new(false),
             value: UnsafeCell::new(value),
         }
     }
 
-    /// Returns the data if it belongs to the queue whose lock is held, with the evidence.
+    /// Returns the data if it belongs to the queue whose lock is held, with the evidence. Returns
+    /// `None` for another queue, and while an outer function of this thread borrows the data.
     #[inline]
     pub fn get_mut<'a, 'b>(
         &'a self,
         locked: &'a mut XmitLocked<'b>,
-    ) -> Option<(&'a mut T, &'a XmitLocked<'b>)> {
-        if !core::ptr::eq(self.txq, locked.txq.txq) {
+    ) -> Option<(XmitRef<'a, T>, &'a XmitLocked<'b>)> {
+        // The lock is held, which protects `borrowed` as well.
+        if !core::ptr::eq(self.txq, locked.txq.txq) || self.borrowed.replace(true) {
             return None;
         }
-        // SAFETY: By the type invariants the lock that protects the value is held. A reference
-        // through `locked` has ended, as `locked` is borrowed mutably.
-        let value = unsafe { &mut *self.value.get() };
-        Some((value, locked))
+        // INVARIANT: `borrowed` was just set, and the lock is held while `locked` is borrowed.
+        let data = XmitRef {
+            cell: self,
+            _not_send: NotThreadSafe,
+        };
+        Some((data, locked))
+    }
+}
+
+/// The data of an [`XmitCell`], borrowed.
+///
+/// # Invariants
+///
+/// This thread holds the lock of `cell`, whose `borrowed` was set for this value alone.
+pub struct XmitRef<'a, T> {
+    cell: &'a XmitCell<T>,
+    _not_send: NotThreadSafe,
+}
+
+impl<T> Deref for XmitRef<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: By the type invariants only this value accesses the data.
+        unsafe { &*self.cell.value.get() }
+    }
+}
+
+impl<T> DerefMut for XmitRef<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: By the type invariants only this value accesses the data; it is borrowed mutably.
+        unsafe { &mut *self.cell.value.get() }
+    }
+}
+
+impl<T> Drop for XmitRef<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.cell.borrowed.set(false);
     }
 }

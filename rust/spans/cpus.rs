@@ -86,7 +86,7 @@ fn set_mapping(dev: &Device<Spans>, mapping: Mapping, rtnl: &Rtnl) -> Result {
 }
 
 /// Sets XPS: each possible CPU transmits on the queue that `mapping` assigns to it.
-pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
+pub(super) fn map_cpus(dev: &Device<Spans>, rtnl: &Rtnl) -> Result {
     let mapping = dev.data().config().mapping;
     let queues = dev.real_num_tx_queues() as usize;
     for index in 0..queues {
@@ -96,15 +96,10 @@ pub(super) fn map_cpus(dev: &Device<Spans>, _: &Rtnl) -> Result {
                 cpus.set(cpu);
             }
         }
-        if let Some(queue) = u16::try_from(index)
-            .ok()
-            .and_then(|index| dev.tx_queue(index))
-        {
-            match queue.set_xps_cpus(&cpus) {
-                // A queue outside of all traffic classes (mqprio): the core does not select it.
-                Err(error) if error != EINVAL => return Err(error),
-                _ => {}
-            }
+        match dev.set_xps_cpus(index as u16, &cpus, rtnl) {
+            // A queue outside of all traffic classes (mqprio): the core does not select it.
+            Err(error) if error != EINVAL => return Err(error),
+            _ => {}
         }
     }
     Ok(())

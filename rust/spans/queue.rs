@@ -182,10 +182,11 @@ impl Queue {
         let cpu = bh.cpu().as_u32();
         let more = txq.xmit_more();
         let class = Class::of(skb.priority());
-        let Some((tx, locked)) = queue.tx.get_mut(&mut txq) else {
-            // Unreachable: `txq` is the lock of this queue.
+        let Some((mut tx, locked)) = queue.tx.get_mut(&mut txq) else {
+            // Unreachable: `txq` is the lock of this queue, under which the driver sends nothing.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
+        let tx = &mut *tx;
         let Some(stage) = tx.stages.get_mut(cpu as usize) else {
             // Unreachable: each CPU has a stage.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
@@ -280,8 +281,8 @@ impl Queue {
     ) -> Option<R> {
         let mut guard = txq.lock(bh);
         let mut locked = guard.locked();
-        let (tx, locked) = self.tx.get_mut(&mut locked)?;
-        Some(f(tx, locked))
+        let (mut tx, locked) = self.tx.get_mut(&mut locked)?;
+        Some(f(&mut tx, locked))
     }
 
     /// Starts the packets that `cpu` has staged. Called by the rollup of that CPU.

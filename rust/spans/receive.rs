@@ -123,7 +123,7 @@ impl Queue {
         };
         match look {
             Look::Idle => RxLook::Idle,
-            Look::Stands if queue.schedule_if_missed() => {
+            Look::Stands if queue.schedule_if_missed(bh) => {
                 queue.set_misses_irq(false, bh);
                 queue.count(Counter::RxMissedIrqs, 1);
                 RxLook::MissedIrq(frames)

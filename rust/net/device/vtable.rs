@@ -81,7 +81,8 @@ impl<T: Operations> VTable<T> {
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
-        // SAFETY: The device is or was up, so it has its data until after this call.
+        // SAFETY: The device was registered. The sender has a reference to it, or is in an RCU
+        // read-side section that unregistration waits for: it has its data until after this call.
         let device = unsafe { Device::<T>::from_raw(dev) };
         // SAFETY: The packet is valid.
         let Some(txq) = device.tx_queue(unsafe { (*skb).queue_mapping }) else {
@@ -101,9 +102,8 @@ impl<T: Operations> VTable<T> {
         // SAFETY: `ndo_start_xmit` runs with bottom halves off. (Netpoll, which has interrupts off
         // instead, does not use devices that `Setup::prepare` has set up.)
         let bh = unsafe { LocalBhDisabled::assume() };
-        // SAFETY: The lock is held on this CPU, as was just tested, and by the core for this call:
-        // the core takes it before it calls, which would deadlock if an outer function of this CPU
-        // held it.
+        // SAFETY: The lock is held on this CPU, as was just tested, by the core for this call or by
+        // an outer function, and is not released before this call returns.
         let txq = unsafe { XmitLocked::assume(txq) };
         T::start_xmit(device, skb, txq, &bh);
         bindings::netdev_tx_NETDEV_TX_OK
