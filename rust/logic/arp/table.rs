@@ -378,7 +378,8 @@ where
         let ip = packet.sender.ip;
         let address = packet.sender.hardware;
         let Some((id, entry)) = self.live(ip) else {
-            if !ends.for_us {
+            // As in `arp_process()`: a reply without a request creates no entry.
+            if !ends.for_us || packet.operation != Operation::Request {
                 return RxOutcome::Ignored;
             }
             let Some(id) = self.add(ip, Requester::Unsolicited) else {

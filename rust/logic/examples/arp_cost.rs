@@ -82,7 +82,7 @@ fn packets(ips: &[Ipv4Addr]) -> Vec<Packet> {
     };
     ips.iter()
         .map(|&ip| Packet {
-            operation: Operation::Reply,
+            operation: Operation::Request,
             sender: Host { ip, hardware },
             target,
         })

@@ -75,7 +75,7 @@ fn bug_02_slots_that_were_used_are_clean() {
         for_us: true,
     };
     old.process(&received, ends, 7);
-    old.process(&packet(Operation::Reply, (ip(4), hw(4))), ends, 8);
+    old.process(&packet(Operation::Request, (ip(4), hw(4))), ends, 8);
     assert_eq!(old.len(), 3);
 
     let mut new = Table::new(&mut *slots, &mut *buckets, 1, SETTINGS);

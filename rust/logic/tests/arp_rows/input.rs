@@ -137,20 +137,27 @@ fn input_from_no_host_teaches_nothing() {
 /// notification; here the kernel may have a neighbour of that address, which is updated.
 #[test]
 fn input_none_for_us_is_learned() {
-    for operation in [Operation::Request, Operation::Reply] {
-        let mut rig = Rig::new();
-        let ends = AddressInfo {
-            sender: SenderType::Host,
-            for_us: true,
-        };
-        assert_eq!(rig.hear_from(operation, IT, ITS, ends), RxOutcome::New);
-        assert_eq!(rig.state(IT), Some(State::Valid));
-        assert_eq!(rig.table.lookup(IT), Some(ITS));
-        assert!(rig.entry(IT).unwrap().unsolicited);
-        assert_eq!(rig.next_update(), [(IT, Update::Learned(ITS))]);
-        assert_eq!(rig.table.stats().learned, 1);
-        assert_eq!(rig.table.stats().requests, 0);
-    }
+    let mut rig = Rig::new();
+    assert_eq!(rig.process(IT, ITS, true), RxOutcome::New);
+    assert_eq!(rig.state(IT), Some(State::Valid));
+    assert_eq!(rig.table.lookup(IT), Some(ITS));
+    assert!(rig.entry(IT).unwrap().unsolicited);
+    assert_eq!(rig.next_update(), [(IT, Update::Learned(ITS))]);
+    assert_eq!(rig.table.stats().learned, 1);
+    assert_eq!(rig.table.stats().requests, 0);
+}
+
+#[test]
+fn input_none_an_unsolicited_reply_teaches_nothing() {
+    let mut rig = Rig::new();
+    let ends = AddressInfo {
+        sender: SenderType::Host,
+        for_us: true,
+    };
+    let outcome = rig.hear_from(Operation::Reply, IT, ITS, ends);
+    assert_eq!(outcome, RxOutcome::Ignored);
+    assert!(rig.is_none(IT));
+    assert_eq!(rig.table.stats().learned, 0);
 }
 
 #[test]

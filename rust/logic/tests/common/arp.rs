@@ -127,7 +127,12 @@ impl Rig {
             sender: SenderType::Host,
             for_us,
         };
-        self.hear_from(Operation::Reply, ip, address, ends)
+        let operation = if for_us {
+            Operation::Request
+        } else {
+            Operation::Reply
+        };
+        self.hear_from(operation, ip, address, ends)
     }
 
     pub(crate) fn hear_from(

@@ -457,7 +457,7 @@ impl Oracle {
             return RxOutcome::Duplicate { asked };
         }
         let Some(at) = self.position(ip) else {
-            if !ends.for_us {
+            if !ends.for_us || packet.operation == Operation::Reply {
                 return RxOutcome::Ignored;
             }
             let Some(at) = self.make(ip, false, false) else {
