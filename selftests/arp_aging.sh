@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# An entry is believed for arp_ticks ticks after it was heard of last.
+# Lifetime of ARP entries: arp_ticks ticks since the last confirmation.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	goes_at_20_ticks
-	learned_goes_too
+	expires_after_20_ticks
+	unsolicited_expires
 	refreshed
 	in_use
 	unused
@@ -19,75 +19,74 @@ ALL_TESTS="
 "
 start_station
 
-# Waiting for 20 ticks of this length, a timer of the kernel is at most half a tick late.
+# With 20 ticks of this length, a kernel timer is at most half a tick late.
 tick=$(scaled 250)
-# So long before the moment the table is looked at. Where time is real, looking takes some.
+# How long before its expiry an entry is tested. On a real clock the test takes time.
 before=$((${SPANS_SCALE:-1} > 1 ? tick / 2 : tick))
 if virtual_clock; then before=10; fi
 
-# two [TICK]: host 1 has fast ticks, host 2 says nothing by itself.
+# two [TICK]: two hosts, fast ticks on host 1; host 2 sends no ARP by itself.
 two()
 {
 	hosts 2
 	quiet 2
 	set_spans 1 arp_tick_ms "${1:-$tick}"
 	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
-	expect "the table before" "" "$(arp_table 1)"
+	expect "ARP table before" "" "$(arp_table 1)"
 }
 
-# meet: host 1 hears of host 2, which does not answer ARP any more. After $early, and before
-# $late, it did.
+# meet: host 1 resolves host 2, between $early and $late. After that host 2 sends no ARP replies.
 meet()
 {
 	early=$(now)
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
+	check_err $? "no reply"
 	late=$(now)
 	silent
 }
 
-# silent: host 2 answers no request.
+# silent: host 2 ignores requests.
 silent() { write 2 net/ipv4/conf/s0/arp_ignore 8; }
 
-# hears KEY=VALUE...: host 1 hears ARP of host 2.
-hears()
+# confirm KEY=VALUE...: host 2 sends ARP, between $early and $late.
+confirm()
 {
 	early=$(now)
 	send_arp 2 1 spa=10.0.0.2 "$@"
 	late=$(now)
 }
 
-# still_there TICKS: host 1 knows host 2 until that long after it was heard of...
+# still_there TICKS: the entry of host 2 must exist until TICKS after its last confirmation.
 still_there()
 {
 	nap_until $((early + ($1 - 1) * tick))
 	[ -n "$(neigh 1 10.0.0.2)" ]
-	check_err $? "ip neigh forgot before $1 ticks were over"
+	check_err $? "the neighbour was removed before $1 ticks"
 	nap_until $((early + $1 * tick - before))
 	[ -n "$(arp_table 1 10.0.0.2)" ]
-	check_err $? "the table forgot before $1 ticks were over"
+	check_err $? "the entry was removed before $1 ticks"
 	(($(now) < early + $1 * tick))
-	check_err $? "seen too late: this test tests nothing"
+	check_err $? "tested too late: this test tested nothing"
 }
 
-# gone TICKS: ... and does not any more.
+# gone TICKS: the entry must be removed at TICKS.
 gone()
 {
 	nap_until $((late + $1 * tick + tick / 2))
-	expect "the table after $1 ticks" "" "$(arp_table 1 10.0.0.2)"
-	# The driver clears the kernel's table of it at most each 100 ms.
+	expect "entry after $1 ticks" "" "$(arp_table 1 10.0.0.2)"
+	# The driver removes expired neighbours at most every 100 ms.
 	nap 120
-	expect "ip neigh after $1 ticks" "" "$(neigh 1 10.0.0.2)"
+	expect "neighbour after $1 ticks" "" "$(neigh 1 10.0.0.2)"
 }
 
-# lives TICKS: it does for so many ticks.
+# lives TICKS: the lifetime must be TICKS.
 lives()
 {
 	still_there "$1"
 	gone "$1"
 }
 
-goes_at_20_ticks()
+expires_after_20_ticks()
 {
 	RET=0
 	two
@@ -95,17 +94,17 @@ goes_at_20_ticks()
 	lives 20
 	expect arp_expired 1 "$(get_spans 1 arp_expired)"
 	expect arp_entries 0 "$(get_spans 1 arp_entries)"
-	log_test "an entry is there for 20 ticks and no longer"
+	log_test "an entry expires after 20 ticks"
 }
 
-learned_goes_too()
+unsolicited_expires()
 {
 	RET=0
 	two
-	hears op=1 tpa=10.0.0.1
+	confirm op=1 tpa=10.0.0.1
 	expect arp_learned 1 "$(get_spans 1 arp_learned)"
 	lives 20
-	log_test "an entry that nobody asked for goes, too"
+	log_test "an unsolicited entry expires after 20 ticks"
 }
 
 refreshed()
@@ -121,14 +120,14 @@ refreshed()
 		age=$(arp_table 1 10.0.0.2 8)
 		between "age before $arp" $((11 * tick)) $((13 * tick)) "$age"
 		# shellcheck disable=SC2086 # several words
-		hears $arp
+		confirm $arp
 		age=$(arp_table 1 10.0.0.2 8)
 		between "age after $arp" 0 "$tick" "$age"
 	done
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
 	lives 20
 	expect arp_expired 1 "$(get_spans 1 arp_expired)"
-	log_test "any ARP of a host keeps its entry"
+	log_test "any ARP of a host confirms its entry"
 }
 
 in_use()
@@ -139,9 +138,9 @@ in_use()
 	two
 	set_spans 1 arp_ticks 8
 	rm -f /tmp/came
-	start 2 "$selftests/udp.py" hear /tmp/came
+	start 2 "$selftests/udp.py" receive /tmp/came
 	defer kill_process $!
-	hear 2 arp
+	capture 2 arp
 	busywait 20000 test -s /tmp/came
 	read -r sent errors < <(host 1 "$selftests/udp.py" send 10.0.0.2 0.05 $((25 * tick / 1000)))
 	early=$(now)
@@ -149,43 +148,45 @@ in_use()
 	between "datagrams" 50 100000 "$sent"
 	all_came() { read -r came </tmp/came && [ "$came" = "$sent" ]; }
 	busywait 60000 all_came
-	expect "datagrams that arrived" "$sent" "$came"
-	# It is asked once by broadcast, and once in each life just before it ends.
-	expect "requests to all" 1 "$(heard 2 | grep -c " 1 ff:")"
-	expect "requests to the host itself" 3 \
-		"$(heard 2 | grep -c " 1 $(lladdr 2) .* 10.0.0.2\$")"
-	expect "errors" 0 "$errors"
+	expect "datagrams received by host 2" "$sent" "$came"
+	# One broadcast request, then one unicast request near the end of each lifetime.
+	expect "broadcast requests" 1 "$(captured 2 | grep -c " 1 ff:")"
+	expect "unicast requests" 3 \
+		"$(captured 2 | grep -c " 1 $(lladdr 2) .* 10.0.0.2\$")"
+	expect "sendto() errors" 0 "$errors"
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
 	expect "state" valid "$(arp_table 1 10.0.0.2 3)"
-	# Only silence ends it, after one more life at most.
+	# Without replies it expires within one more lifetime.
 	silent
 	gone 8
-	log_test "an entry in use never goes, until its host is silent"
+	log_test "a used entry is verified and does not expire while its host replies"
 }
 
-# Flow tables of nftables and bpf_fib_lookup() read a neighbour and do not tell: a host that
-# was ever sent to is asked, by unicast, before its entry ends.
+# Flow tables of nftables and bpf_fib_lookup() use neighbours without notice, so each entry that
+# was ever sent to is verified before it expires.
 unused()
 {
 	RET=0
 	two
 	set_spans 1 arp_ticks 8
-	hear 2 arp
+	capture 2 arp
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
+	check_err $? "no reply"
 	nap $((30 * tick))
-	expect "requests to all" 1 "$(heard 2 | grep -c " 1 ff:")"
-	expect "requests to the host itself" 4 \
-		"$(heard 2 | grep -c " 1 $(lladdr 2) .* 10.0.0.2\$")"
+	expect "broadcast requests" 1 "$(captured 2 | grep -c " 1 ff:")"
+	expect "unicast requests" 4 \
+		"$(captured 2 | grep -c " 1 $(lladdr 2) .* 10.0.0.2\$")"
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
 	expect "state" valid "$(arp_table 1 10.0.0.2 3)"
 	late=$(now)
 	silent
 	gone 8
-	log_test "an entry that is not used is there for as long as its host answers"
+	log_test "an unused entry does not expire while its host replies"
 }
 
-# A router with a flow table of nftables between a host behind it and host 2.
+# A router with a flow table of nftables:
+#
+#   host 3 v1 --- veth --- v0 host 1 (router) s0 --- segment --- s0 host 2
 flow_table()
 {
 	local sent errors came forwarded
@@ -215,22 +216,22 @@ flow_table()
 			}
 		}
 	END
-	check_err $? "nft"
+	check_err $? "nft failed"
 	rm -f /tmp/came
-	start 2 "$selftests/udp.py" hear /tmp/came
+	start 2 "$selftests/udp.py" receive /tmp/came
 	defer kill_process $!
 	busywait 20000 test -s /tmp/came
 	read -r sent errors < <(host 3 "$selftests/udp.py" send 10.0.0.2 0.05 $((25 * tick / 1000)))
 	between "datagrams" 50 100000 "$sent"
 	all_came() { read -r came </tmp/came && [ "$came" = "$sent" ]; }
 	busywait 60000 all_came
-	expect "datagrams that arrived" "$sent" "$came"
+	expect "datagrams received by host 2" "$sent" "$came"
 	forwarded=$(host 1 nft -j list chain ip spans forward |
 		jq '[.. | .counter?.packets? // empty][0]')
-	between "of which the router's stack saw" 1 20 "$forwarded"
-	expect "errors" 0 "$errors"
+	between "datagrams forwarded by the router's stack" 1 20 "$forwarded"
+	expect "sendto() errors" 0 "$errors"
 	expect arp_expired 0 "$(get_spans 1 arp_expired)"
-	log_test "a stream by a flow table never stops"
+	log_test "an entry that only a flow table uses does not expire"
 }
 
 shorter_ticks()
@@ -241,7 +242,7 @@ shorter_ticks()
 	nap $((5 * tick))
 	set_spans 1 arp_tick_ms "$tick"
 	lives 20
-	log_test "ticks that get shorter under way"
+	log_test "shorter arp_tick_ms applies to existing entries"
 }
 
 more_ticks()
@@ -252,10 +253,10 @@ more_ticks()
 	nap $((5 * tick))
 	set_spans 1 arp_ticks 40
 	still_there 40
-	# A timer of twice the time may be twice as late.
+	# A timer of twice the length may be twice as late.
 	late=$((late + tick))
 	gone 40
-	log_test "more ticks under way"
+	log_test "higher arp_ticks applies to existing entries"
 }
 
 fewer_ticks()
@@ -267,7 +268,7 @@ fewer_ticks()
 	nap $((3 * tick))
 	set_spans 1 arp_ticks 10
 	lives 10
-	log_test "fewer ticks under way"
+	log_test "lower arp_ticks applies to existing entries"
 }
 
 tests_run

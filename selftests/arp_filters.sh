@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Filters come first: ARP that tc, nftables or arptables drop teaches nothing.
+# The ARP table must not learn from packets that tc, nftables or arptables drop.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -10,25 +10,25 @@ ALL_TESTS="
 	tc_ingress
 	nft_netdev
 	nft_arp
-	nothing
+	no_filter
 	full_of_hooks
 "
 start_station
 
-# Host 1 knows host 2, and what it hears of that from now on comes from host 3.
+# setup: host 1 resolves host 2; later ARP in the name of host 2 is sent by host 3.
 setup()
 {
 	hosts 3
 	quiet 3
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer from host 2"
+	check_err $? "no reply from host 2"
 	to="dst=$(lladdr 1)"
-	# What the kernel does not override within locktime is not the point here.
+	# The kernel does not override a neighbour within locktime.
 	nap 1100
 }
 
-# spoof: host 3 says in an answer, a request and an announcement that it is host 2, and asks
-# in the name of host 9, of which host 1 knows nothing.
+# spoof: host 3 sends a reply, a request and an announcement as 10.0.0.2, and a request as
+# 10.0.0.9, which has no entry.
 spoof()
 {
 	local before
@@ -38,25 +38,24 @@ spoof()
 	send_arp 3 1 op=1 spa=10.0.0.2 tpa=10.0.0.1 "$to"
 	send_arp 3 1 op=1 spa=10.0.0.2 tpa=10.0.0.2 "$to"
 	send_arp 3 1 op=1 spa=10.0.0.9 tpa=10.0.0.1 "$to"
-	eventually "frames that host 1 was given" $((before + 4)) stat 1 rx packets
+	eventually "rx packets of host 1" $((before + 4)) stat 1 rx packets
 	nap 100
 }
 
 untouched()
 {
 	spoof
-	expect "the table about host 2" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
-	expect "the table about host 9" "" "$(arp_entry 1 10.0.0.9)"
-	expect "ip neigh about host 2" "REACHABLE $(lladdr 2)" "$(neigh_entry 1 10.0.0.2)"
-	expect "ip neigh about host 9" "" "$(neigh_entry 1 10.0.0.9)"
+	expect "entry of 10.0.0.2" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
+	expect "entry of 10.0.0.9" "" "$(arp_entry 1 10.0.0.9)"
+	expect "neighbour 10.0.0.2" "REACHABLE $(lladdr 2)" "$(neigh_entry 1 10.0.0.2)"
+	expect "neighbour 10.0.0.9" "" "$(neigh_entry 1 10.0.0.9)"
 	expect arp_changed 0 "$(get_spans 1 arp_changed)"
 	expect arp_learned 0 "$(get_spans 1 arp_learned)"
 	host 1 ping -q -c 3 -W 5 -i 0.1 10.0.0.2 >/dev/null
-	check_err $? "host 2 is not reached any more"
+	check_err $? "no reply from host 2 after the spoofed ARP"
 }
 
-# On Ethernet: lockdep warns of the queue for ingress of a link type that it does not know
-# (netdev_lock_pos()).
+# On Ethernet, as lockdep warns about clsact on an unknown link type (netdev_lock_pos()).
 tc_ingress() { medium=ethernet tc_drops; }
 
 tc_drops()
@@ -65,9 +64,9 @@ tc_drops()
 	setup
 	host 1 tc qdisc add dev s0 clsact &&
 		host 1 tc filter add dev s0 ingress protocol arp matchall action drop
-	check_err $? "tc"
+	check_err $? "tc failed"
 	untouched
-	log_test "what a filter of tc drops teaches nothing"
+	log_test "ARP dropped by tc is not learned"
 }
 
 # nft_drops FAMILY HOOK
@@ -81,7 +80,7 @@ nft_drops()
 			}
 		}
 	END
-	check_err $? "nft"
+	check_err $? "nft failed"
 }
 
 nft_netdev()
@@ -90,7 +89,7 @@ nft_netdev()
 	setup
 	nft_drops netdev "ingress device s0" "meta protocol arp "
 	untouched
-	log_test "what nftables drops at ingress teaches nothing"
+	log_test "ARP dropped by nftables at ingress is not learned"
 }
 
 nft_arp()
@@ -99,23 +98,23 @@ nft_arp()
 	setup
 	nft_drops arp input
 	untouched
-	log_test "what nftables or arptables drop of ARP teaches nothing"
+	log_test "ARP dropped by nftables or arptables is not learned"
 }
 
-# That this is seen where nothing is dropped.
-nothing()
+# The spoofed ARP is learned if it is not dropped.
+no_filter()
 {
 	RET=0
 	setup
 	spoof
-	eventually "the table about host 2" "valid $(lladdr 3)" arp_entry 1 10.0.0.2
-	eventually "the table about host 9" "valid $(lladdr 3)" arp_entry 1 10.0.0.9
-	expect "ip neigh about host 2" "REACHABLE $(lladdr 3)" "$(neigh_entry 1 10.0.0.2)"
-	log_test "without a filter all of it is believed"
+	eventually "entry of 10.0.0.2" "valid $(lladdr 3)" arp_entry 1 10.0.0.2
+	eventually "entry of 10.0.0.9" "valid $(lladdr 3)" arp_entry 1 10.0.0.9
+	expect "neighbour 10.0.0.2" "REACHABLE $(lladdr 3)" "$(neigh_entry 1 10.0.0.2)"
+	log_test "without a filter spoofed ARP is learned"
 }
 
-# A namespace in which there are as many hooks as there can be is that user's own affair: the
-# module is loaded, and works in all others, and there without the table's own ears.
+# A namespace with the maximum of ARP hooks: the module loads nevertheless and registers no hook
+# there; the table only follows the kernel's neighbours.
 full_of_hooks()
 {
 	local i
@@ -123,7 +122,7 @@ full_of_hooks()
 	RET=0
 	new_ns NS1
 	rmmod spans
-	check_err $? "rmmod"
+	check_err $? "rmmod failed"
 	# MAX_HOOK_COUNT of net/netfilter/core.c.
 	{
 		echo "table arp full {"
@@ -132,14 +131,14 @@ full_of_hooks()
 		done
 		echo "}"
 	} | host 1 nft -f -
-	check_err $? "nft"
+	check_err $? "nft failed"
 	modprobe spans 2>/dev/null || insmod "$SPANS_KO"
-	check_err $? "the module is not loaded"
+	check_err $? "the module cannot be loaded"
 	hosts 2
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	expect "the table" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
-	log_test "a namespace that is full of hooks does not keep the module out"
+	check_err $? "no reply"
+	expect "entry of 10.0.0.2" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
+	log_test "load with a namespace that has the maximum of netfilter hooks"
 }
 
 tests_run

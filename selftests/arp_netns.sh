@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ARP tables belong to devices: what becomes of them in other namespaces, and when
-# devices go.
+# ARP tables are per device: moves between namespaces, deleted devices and namespaces, down, loss
+# of the carrier or of the addresses.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,8 +11,8 @@ announce=yes
 
 ALL_TESTS="
 	bug_09_devices_do_not_share
-	a_device_moves
-	a_namespace_goes
+	device_moves
+	namespace_deleted
 	carrier_loss
 	carrier_loss_without_eviction
 	down_and_up
@@ -25,8 +25,7 @@ start_station
 
 ping_host() { host "$1" ping -q -c 1 -W 5 "10.0.0.$2" >/dev/null; }
 
-# The ancestor's table was global: two interfaces with one IPv4 address behind them
-# got each other's.
+# The ancestor's table was global: two interfaces shared the entry of one IPv4 address.
 bug_09_devices_do_not_share()
 {
 	local perm='lladdr 02:00:00:00:00:00:00:77 nud permanent'
@@ -38,16 +37,16 @@ bug_09_devices_do_not_share()
 	host 1 ip addr add 10.0.0.31/24 dev s1
 	# shellcheck disable=SC2086
 	host 1 ip neigh add 10.0.0.7 dev s0 $perm
-	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
-	expect "s1 knows" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_entries)"
+	expect "entry of s0" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	expect "arp_entries of s1" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_entries)"
 	host 1 ip neigh add 10.0.0.7 dev s1 lladdr 02:00:00:00:00:00:00:78 nud permanent
-	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	expect "entry of s0" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
 	host 1 ip neigh del 10.0.0.7 dev s1
-	expect "s0 knows" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
-	log_test "devices do not share a table"
+	expect "entry of s0" "permanent 02:00:00:00:00:00:00:77" "$(arp_entry 1 10.0.0.7)"
+	log_test "devices do not share an ARP table"
 }
 
-a_device_moves()
+device_moves()
 {
 	RET=0
 	hosts 2
@@ -56,18 +55,18 @@ a_device_moves()
 	expect "entries" 2 "$(get_spans 1 arp_entries)"
 	setup_ns NS3
 	ip -n "$NS1" link set s0 netns "$NS3"
-	expect "entries elsewhere" 0 "$(get_spans 3 arp_entries)"
+	expect "entries in another namespace" 0 "$(get_spans 3 arp_entries)"
 	host 3 ip addr add 10.0.0.1/24 dev s0
 	host 3 ip link set s0 up
-	expect "permanent elsewhere" "" "$(arp_entry 3 10.0.0.7)"
-	expect "arp_notify elsewhere" 1 "$(host 3 sysctl -n net.ipv4.conf.s0.arp_notify)"
+	expect "permanent entry in another namespace" "" "$(arp_entry 3 10.0.0.7)"
+	expect "arp_notify in another namespace" 1 "$(host 3 sysctl -n net.ipv4.conf.s0.arp_notify)"
 	host 3 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer elsewhere"
-	log_test "a device moves to another namespace"
+	check_err $? "no reply in another namespace"
+	log_test "the ARP table is empty after a move to another namespace"
 }
 
-# With neighbours that wait, hold packets and grow old.
-a_namespace_goes()
+# With incomplete entries, queued packets and failed entries.
+namespace_deleted()
 {
 	local i
 
@@ -77,18 +76,18 @@ a_namespace_goes()
 		set_spans 1 arp_retrans_ms 20
 		set_spans 1 arp_hold_ms 20
 		ping_host 1 2
-		# Not all of them are let wait.
+		# The kernel does not queue all of these packets.
 		station 1 udp 10.0.0.{3..99} >/dev/null
 		host 1 ip neigh add 10.0.1.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 		sleep 0.0$i
 		ip netns del "$NS1"
-		check_err $? "a namespace cannot be deleted"
+		check_err $? "ip netns del failed"
 	done
 	cleanup_all_ns
 	gone() { ! compgen -G "/sys/kernel/debug/spans-*" >/dev/null; }
 	busywait 60000 gone
-	check_err $? "devices are left"
-	log_test "a namespace goes with entries in all states"
+	check_err $? "debugfs folders of deleted devices still exist"
+	log_test "a namespace is deleted with entries in all states"
 }
 
 carrier_loss()
@@ -99,12 +98,12 @@ carrier_loss()
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 	host 1 ip link set s0 carrier off
 	eventually "entries" 1 get_spans 1 arp_entries
-	eventually "neighbour" "" neigh_entry 1 10.0.0.2
-	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
+	eventually "neighbour 10.0.0.2" "" neigh_entry 1 10.0.0.2
+	expect "permanent neighbour" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	host 1 ip link set s0 carrier on
 	ping_host 1 2
-	check_err $? "no answer after the carrier is back"
-	log_test "the carrier is lost"
+	check_err $? "no reply after the carrier is back"
+	log_test "loss of the carrier removes entries that are not permanent"
 }
 
 carrier_loss_without_eviction()
@@ -117,10 +116,10 @@ carrier_loss_without_eviction()
 	sleep 2
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
 	expect "neighbour's link address" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
-	log_test "the carrier is lost, arp_evict_nocarrier=0"
+	log_test "loss of the carrier with arp_evict_nocarrier=0 keeps entries"
 }
 
-# The next packet asks for its host, which hears of the new address by that.
+# The next packet causes a request, by which the other host learns the new link address.
 link_address_changes()
 {
 	RET=0
@@ -129,11 +128,11 @@ link_address_changes()
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr 02:00:00:00:00:00:00:77 nud permanent
 	host 1 ip link set s0 address "$(lladdr 65)"
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
-	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
+	expect "permanent neighbour" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	host 1 ping -q -c 1 -W 2 10.0.0.2 >/dev/null
-	check_err $? "no answer to the first packet from another link address"
-	expect "the other's entry" "valid $(lladdr 65)" "$(arp_entry 2 10.0.0.1)"
-	log_test "the link address changes, and is not announced"
+	check_err $? "no reply to the first packet from the new link address"
+	expect "entry of host 2" "valid $(lladdr 65)" "$(arp_entry 2 10.0.0.1)"
+	log_test "change of the link address without an announcement"
 }
 
 last_address()
@@ -146,11 +145,11 @@ last_address()
 	ip -n "$NS1" addr del 10.0.2.1/24 dev s0
 	expect "entries with an address left" 2 "$(get_spans 1 arp_entries)"
 	ip -n "$NS1" addr del 10.0.0.1/24 dev s0
-	expect "entries without any" 1 "$(get_spans 1 arp_entries)"
+	expect "entries without an address" 1 "$(get_spans 1 arp_entries)"
 	ip -n "$NS1" addr add 10.0.0.1/24 dev s0
 	ping_host 1 2
-	check_err $? "no answer with an address again"
-	log_test "the last address goes"
+	check_err $? "no reply with an address again"
+	log_test "deletion of the last IPv4 address"
 }
 
 arp_off()
@@ -163,8 +162,8 @@ arp_off()
 	expect "entries without ARP" 0 "$(get_spans 1 arp_entries)"
 	ip -n "$NS1" link set s0 arp on
 	ping_host 1 2
-	check_err $? "no answer with ARP again"
-	log_test "ARP is switched off"
+	check_err $? "no reply with ARP on again"
+	log_test "ip link set arp off removes all entries"
 }
 
 down_and_up()
@@ -176,14 +175,13 @@ down_and_up()
 	host 1 ip link set s0 down
 	expect "entries while down" 1 "$(get_spans 1 arp_entries)"
 	host 1 ip link set s0 up
-	expect "permanent" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
+	expect "permanent neighbour" "PERMANENT 02:00:00:00:00:00:00:77" "$(neigh_entry 1 10.0.0.7)"
 	ping_host 1 2
-	check_err $? "no answer after down and up"
-	log_test "down and up"
+	check_err $? "no reply after down and up"
+	log_test "down and up keep permanent entries"
 }
 
-# Two devices of one host on one segment: neither takes the other's address for a
-# duplicate of its own.
+# Two devices of one host on one segment: an address of the other device is no duplicate.
 own_addresses_of_other_devices()
 {
 	RET=0
@@ -192,10 +190,10 @@ own_addresses_of_other_devices()
 	host 1 ip link set s1 up
 	host 1 ip addr add 10.0.0.31/32 dev s1
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	expect "duplicates" 0 "$(get_spans 1 arp_duplicates)"
-	expect "duplicates on s1" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_duplicates)"
-	log_test "own addresses of other devices"
+	check_err $? "no reply"
+	expect arp_duplicates 0 "$(get_spans 1 arp_duplicates)"
+	expect "arp_duplicates of s1" 0 "$(host 1 cat /sys/class/net/s1/spans/arp_duplicates)"
+	log_test "addresses of another device of the same host are no duplicates"
 }
 
 tests_run

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Permanent entries: what changes them, and what does not.
+# Permanent entries: only the user changes or deletes them.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	used_as_told
-	never_aged
+	used
+	not_expired
 	not_overwritten
 	down_and_up
 	address_change
-	moved_away
+	moved_to_namespace
 	replaced
 	deleted
-	given_while_pending
+	added_while_incomplete
 	without_ipv4
 	own_address
 "
@@ -23,30 +23,30 @@ start_station
 
 tick=$(scaled 50)
 
-# three: 10.0.0.50 has the link address of host 3, and nobody the IP address.
+# three: 10.0.0.50, which no host has, is permanent at the link address of host 3.
 three()
 {
 	hosts 3
 	quiet 3
 	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
-	check_err $? "cannot add an entry"
+	check_err $? "ip neigh add failed"
 	still "after it was added" "$(lladdr 3)"
 }
 
-# still WHEN LLADDR: both front panels know it.
+# still WHEN LLADDR: the entry and the neighbour must be permanent with LLADDR.
 still()
 {
-	expect "the table $1" "$2 permanent perm" "$(arp_table 1 10.0.0.50 "2 3 4")"
-	expect "ip neigh $1" "10.0.0.50 lladdr $2 PERMANENT" "$(neigh 1 10.0.0.50 | sed 's/ *$//')"
+	expect "entry $1" "$2 permanent perm" "$(arp_table 1 10.0.0.50 "2 3 4")"
+	expect "neighbour $1" "10.0.0.50 lladdr $2 PERMANENT" "$(neigh 1 10.0.0.50 | sed 's/ *$//')"
 }
 
 gone()
 {
-	expect "the table $1" "" "$(arp_table 1 10.0.0.50)"
-	expect "ip neigh $1" "" "$(neigh 1 10.0.0.50)"
+	expect "entry $1" "" "$(arp_table 1 10.0.0.50)"
+	expect "neighbour $1" "" "$(neigh 1 10.0.0.50)"
 }
 
-# goes_to I: a packet to 10.0.0.50 comes to host I, and nobody is asked.
+# goes_to I: a packet to 10.0.0.50 must reach host I without a request.
 goes_to()
 {
 	local before requests
@@ -55,33 +55,33 @@ goes_to()
 	requests=$(get_spans 1 arp_requests)
 	station 1 udp 10.0.0.50
 	check_err $? "cannot send"
-	eventually "packets that host $1 got" $((before + 1)) queues "$1" rx packets
-	expect "requests" "$requests" "$(get_spans 1 arp_requests)"
+	eventually "packets received by host $1" $((before + 1)) queues "$1" rx packets
+	expect arp_requests "$requests" "$(get_spans 1 arp_requests)"
 }
 
-used_as_told()
+used()
 {
 	RET=0
 	three
 	goes_to 3
-	log_test "a permanent entry is used"
+	log_test "packets are sent to a permanent entry's address without a request"
 }
 
-never_aged()
+not_expired()
 {
 	RET=0
 	three
 	set_spans 1 arp_tick_ms "$tick"
-	# Another one is there to prove that time passes, and is silent, or it would stay.
+	# The entry of host 2, which does not reply, expires meanwhile.
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	write 2 net/ipv4/conf/s0/arp_ignore 8
 	nap $((70 * tick))
-	eventually "who is not permanent" "" arp_table 1 10.0.0.2
-	still "after three lives" "$(lladdr 3)"
+	eventually "entry that is not permanent" "" arp_table 1 10.0.0.2
+	still "after three lifetimes" "$(lladdr 3)"
 	goes_to 3
 	nap $((30 * tick))
-	still "after another life" "$(lladdr 3)"
-	log_test "a permanent entry does not age"
+	still "after another lifetime" "$(lladdr 3)"
+	log_test "a permanent entry does not expire"
 }
 
 not_overwritten()
@@ -94,7 +94,7 @@ not_overwritten()
 		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.1 dst="$(lladdr 1)"
 		send_arp 2 3 op=$op spa=10.0.0.50 tpa=10.0.0.50
 		nap 100
-		still "after somebody else claimed it by operation $op" "$(lladdr 3)"
+		still "after ARP of another host, operation $op" "$(lladdr 3)"
 	done
 	expect arp_changed 0 "$(get_spans 1 arp_changed)"
 	goes_to 3
@@ -110,11 +110,11 @@ down_and_up()
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	for ((i = 0; i < 3; i++)); do
 		host 1 ip link set s0 down
-		expect "ip neigh while down" "" "$(neigh 1 10.0.0.50)"
+		expect "neighbour while down" "" "$(neigh 1 10.0.0.50)"
 		host 1 ip link set s0 up
 		still "after down and up" "$(lladdr 3)"
 	done
-	# Whatever the kernel has forgotten, for whatever reason.
+	# Other requests by which the kernel deletes neighbours.
 	for i in "addr flush dev s0" "link set s0 arp off" "link set s0 arp on"; do
 		# shellcheck disable=SC2086 # several words
 		host 1 ip $i
@@ -122,15 +122,15 @@ down_and_up()
 		still "after ip $i" "$(lladdr 3)"
 	done
 	host 1 ip addr add 10.0.0.1/24 dev s0
-	expect "who is not permanent, after down and up" "" "$(arp_table 1 10.0.0.2)"
+	expect "entry that is not permanent, after down and up" "" "$(arp_table 1 10.0.0.2)"
 	goes_to 3
 	host 1 ip link set s0 down
 	refused "No such file" ip -n "$NS1" neigh del 10.0.0.50 dev s0
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
-	check_err $? "cannot replace it while down"
+	check_err $? "cannot replace an entry while down"
 	host 1 ip link set s0 up
-	expect "what was set while down" "unverified $(lladdr 2)" "$(arp_entry 1 10.0.0.50)"
-	log_test "permanent entries are back after down and up"
+	expect "entry that was set while down" "unverified $(lladdr 2)" "$(arp_entry 1 10.0.0.50)"
+	log_test "permanent entries are restored after down and up"
 }
 
 address_change()
@@ -138,17 +138,17 @@ address_change()
 	RET=0
 	three
 	host 1 ip link set s0 address "$(lladdr 111)"
-	check_err $? "cannot change the address"
-	still "after another address" "$(lladdr 3)"
+	check_err $? "cannot change the link address"
+	still "after a change of the link address" "$(lladdr 3)"
 	goes_to 3
 	host 1 ip link set s0 down
 	host 1 ip link set s0 address "$(lladdr 112)"
 	host 1 ip link set s0 up
-	still "after another address while it was down" "$(lladdr 3)"
-	log_test "permanent entries are back after a change of the link address"
+	still "after a change of the link address while down" "$(lladdr 3)"
+	log_test "permanent entries are restored after a change of the link address"
 }
 
-moved_away()
+moved_to_namespace()
 {
 	local back
 
@@ -169,7 +169,7 @@ moved_away()
 	host 1 ip link set s0 up
 	gone "after it came back"
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
+	check_err $? "no reply"
 	log_test "permanent entries do not move to another namespace"
 }
 
@@ -178,29 +178,29 @@ replaced()
 	RET=0
 	three
 	refused "File exists" ip -n "$NS1" neigh add 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud permanent
-	still "after it could not be added once more" "$(lladdr 3)"
+	still "after a second add, which failed" "$(lladdr 3)"
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud permanent
-	check_err $? "cannot replace it"
+	check_err $? "ip neigh replace failed"
 	still "after it was replaced" "$(lladdr 2)"
 	goes_to 2
 	host 1 ip neigh change 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
-	check_err $? "cannot change it"
+	check_err $? "ip neigh change failed"
 	still "after it was changed" "$(lladdr 3)"
 	goes_to 3
-	# And back after down and up as it was said last.
+	# The last change is restored.
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
 	still "after down and up" "$(lladdr 3)"
-	# By what is not permanent: then it does not come back, whatever happens.
+	# An entry that is no longer permanent is not restored.
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 2)" dev s0 nud stale
-	expect "the table" "$(lladdr 2) unverified lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
+	expect "entry after replace, nud stale" "$(lladdr 2) unverified lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	host 1 ip addr add 10.0.9.1/24 dev s0
 	host 1 ip addr del 10.0.9.1/24 dev s0
-	expect "ip neigh" "STALE $(lladdr 2)" "$(neigh_entry 1 10.0.0.50)"
+	expect "neighbour after replace, nud stale" "STALE $(lladdr 2)" "$(neigh_entry 1 10.0.0.50)"
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
-	gone "after down and up, not being permanent"
-	log_test "permanent entries are replaced"
+	gone "after down and up, no longer permanent"
+	log_test "ip neigh replace and change of a permanent entry"
 }
 
 deleted()
@@ -208,43 +208,43 @@ deleted()
 	RET=0
 	three
 	host 1 ip neigh del 10.0.0.50 dev s0
-	check_err $? "cannot delete it"
+	check_err $? "ip neigh del failed"
 	gone "after it was deleted"
 	expect arp_entries 0 "$(get_spans 1 arp_entries)"
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
 	gone "after down and up"
-	# From now on it is like any other.
+	# The address can be resolved again.
 	host 2 ip addr add 10.0.0.50/24 dev s0
 	host 1 ping -q -c 1 -W 5 10.0.0.50 >/dev/null
-	check_err $? "no answer from who has the address"
-	expect "the table" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
-	log_test "permanent entries are deleted"
+	check_err $? "no reply from host 2"
+	expect "resolved entry" "$(lladdr 2) valid lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
+	log_test "ip neigh del of a permanent entry"
 }
 
-# What was held is sent to the link address that somebody told.
-given_while_pending()
+# Queued packets are sent when the user adds the entry.
+added_while_incomplete()
 {
 	local before
 
 	RET=0
 	hosts 3
 	quiet 3
-	# One request.
+	# Only one request is sent.
 	set_spans 1 arp_retrans_ms 600000
 	before=$(queues 3 rx packets)
 	station 1 udp 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50 10.0.0.50
 	check_err $? "cannot send"
 	expect "state" "- incomplete lookup" "$(arp_table 1 10.0.0.50 "2 3 4")"
 	host 1 ip neigh replace 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
-	still "after it was told" "$(lladdr 3)"
-	# A request, and five packets.
-	eventually "packets that were held" $((before + 6)) queues 3 rx packets
+	still "after ip neigh replace" "$(lladdr 3)"
+	# One request and five packets.
+	eventually "packets received by host 3" $((before + 6)) queues 3 rx packets
 	expect "waiters" 0 "$(arp_table 1 10.0.0.50 6)"
-	log_test "an entry that is given while packets wait for it"
+	log_test "a permanent entry is added while packets wait for a reply"
 }
 
-# The ancestor follows a null pointer here.
+# The ancestor dereferences a null pointer here.
 without_ipv4()
 {
 	RET=0
@@ -252,26 +252,26 @@ without_ipv4()
 	host 1 ip addr del 10.0.0.1/24 dev s0
 	host 1 ip addr add 10.0.9.1/32 dev lo
 	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
-	check_err $? "cannot add an entry"
-	still "of a device that is up" "$(lladdr 3)"
+	check_err $? "ip neigh add failed"
+	still "on a device that is up" "$(lladdr 3)"
 	host 1 ip route add 10.0.0.50 dev s0
 	goes_to 3
 	host 1 ip neigh del 10.0.0.50 dev s0
-	check_err $? "cannot delete it"
+	check_err $? "ip neigh del failed"
 	gone "after it was deleted"
 	host 1 ip link set s0 down
 	host 1 ip neigh add 10.0.0.50 lladdr "$(lladdr 3)" dev s0 nud permanent
 	check_err $? "cannot add an entry to a device that is down"
 	host 1 ip link set s0 up
-	still "of a device that was down" "$(lladdr 3)"
+	still "on a device that was down" "$(lladdr 3)"
 	host 1 ip addr add 10.0.0.1/24 dev s0
-	still "when the device has got an address" "$(lladdr 3)"
+	still "after an address was added" "$(lladdr 3)"
 	goes_to 3
-	log_test "on a device without IPv4"
+	log_test "permanent entries of a device without an IPv4 address"
 }
 
-# A permanent neighbour whose address becomes our own does not come back, as nothing could
-# delete it.
+# If its address becomes a local one, a permanent neighbour is not restored, as the user could
+# not delete it.
 own_address()
 {
 	RET=0
@@ -280,13 +280,13 @@ own_address()
 	host 1 ip addr add 10.0.0.7/32 dev s0
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
-	expect "the table" "" "$(arp_entry 1 10.0.0.7)"
+	expect "entry of a local address" "" "$(arp_entry 1 10.0.0.7)"
 	expect arp_entries 0 "$(get_spans 1 arp_entries)"
 	host 1 ip addr del 10.0.0.7/32 dev s0
 	host 1 ip neigh add 10.0.0.7 lladdr "$(lladdr 7)" dev s0 nud permanent
-	expect "the table, when it is another host's again" "permanent $(lladdr 7)" \
+	expect "entry after the local address was deleted" "permanent $(lladdr 7)" \
 		"$(arp_entry 1 10.0.0.7)"
-	log_test "a permanent neighbour whose address becomes our own"
+	log_test "a permanent neighbour with a local address is not restored"
 }
 
 tests_run

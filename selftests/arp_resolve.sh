@@ -1,26 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who asks for whom, who learns from it, and what becomes of packets meanwhile.
+# Address resolution: queued packets, and which hosts learn from requests, replies and invalid
+# ARP.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	first_packets_are_held
-	held_packets_are_bounded
-	who_is_asked_learns
-	who_is_not_asked_learns_nothing
-	who_knows_learns_always
+	packets_are_queued
+	queue_is_bounded
+	target_learns_sender
+	other_hosts_learn_nothing
+	known_sender_is_updated
 	five_hosts
-	bad_arp_teaches_nothing
+	invalid_arp
 	without_arp
-	table_answers
+	resolved_by_table
 "
 
 start_station
 
-# start_late: two hosts, of which the second answers a second late.
+# start_late: two hosts; host 2 replies after a second.
 start_late()
 {
 	hosts 2
@@ -35,7 +36,7 @@ udp_received()
 	host 2 awk '/^Udp:/ && $4 ~ /[0-9]/ { print $2 + $3 }' /proc/net/snmp
 }
 
-first_packets_are_held()
+packets_are_queued()
 {
 	local asked_at
 
@@ -44,17 +45,17 @@ first_packets_are_held()
 	asked_at=$(now)
 	station 1 udp 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2
 	check_err $? "cannot send"
-	# Looking takes its time, too.
+	# Reading the counter takes time, too.
 	nap_until $((asked_at + 400))
-	expect "arrived before the answer" 0 "$(udp_received)"
+	expect "datagrams received before the reply" 0 "$(udp_received)"
 	nap_until $((asked_at + 1300))
-	expect "arrived" 5 "$(udp_received)"
-	expect "requests" 1 "$(get_spans 1 arp_requests)"
-	expect "resolved" 1 "$(get_spans 1 arp_resolved)"
-	log_test "the first packets wait for the answer"
+	expect "datagrams received" 5 "$(udp_received)"
+	expect arp_requests 1 "$(get_spans 1 arp_requests)"
+	expect arp_resolved 1 "$(get_spans 1 arp_resolved)"
+	log_test "packets are queued until the reply"
 }
 
-held_packets_are_bounded()
+queue_is_bounded()
 {
 	local full arrived
 
@@ -63,57 +64,57 @@ held_packets_are_bounded()
 	dropped NEIGH_QUEUEFULL send_udp 0 200 1000
 	full=$reasons
 	[ "$full" -ge 100 ]
-	check_err $? "only $full of 200 packets were dropped as too many wait"
+	check_err $? "only $full of 200 packets were dropped as NEIGH_QUEUEFULL"
 	some_came() { [ "$(udp_received)" = $((200 - full)) ]; }
 	busywait 60000 some_came
 	arrived=$(udp_received)
-	expect "arrived or dropped" 200 $((arrived + full))
+	expect "datagrams received or dropped" 200 $((arrived + full))
 	[ "$arrived" -ge 10 ]
-	check_err $? "only $arrived of 200 packets were held"
-	log_test "packets that wait are bounded"
+	check_err $? "only $arrived of 200 packets were queued"
+	log_test "the queue for unresolved packets is bounded"
 }
 
-who_is_asked_learns()
+target_learns_sender()
 {
 	RET=0
 	hosts 2
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	expect "host 1 knows" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
-	expect "host 2 knows" "valid $(lladdr 1)" "$(arp_entry 2 10.0.0.1)"
-	expect "requests of host 2" 0 "$(get_spans 2 arp_requests)"
-	expect "learned by host 2" 1 "$(get_spans 2 arp_learned)"
-	log_test "who is asked learns who asks"
+	check_err $? "no reply"
+	expect "entry of host 1" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.2)"
+	expect "entry of host 2" "valid $(lladdr 1)" "$(arp_entry 2 10.0.0.1)"
+	expect "arp_requests of host 2" 0 "$(get_spans 2 arp_requests)"
+	expect "arp_learned of host 2" 1 "$(get_spans 2 arp_learned)"
+	log_test "the target of a request learns its sender"
 }
 
-who_is_not_asked_learns_nothing()
+other_hosts_learn_nothing()
 {
 	RET=0
 	hosts 3
 	quiet 3
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	expect "host 3 heard" 1 "$(queues 3 rx packets | awk '{ print ($1 >= 1) }')"
+	expect "host 3 received a packet" 1 "$(queues 3 rx packets | awk '{ print ($1 >= 1) }')"
 	expect "entries of host 3" 0 "$(get_spans 3 arp_entries)"
-	log_test "who is not asked learns nothing"
+	log_test "hosts that are not the target learn no new sender"
 }
 
-who_knows_learns_always()
+known_sender_is_updated()
 {
 	RET=0
 	hosts 3
 	quiet 3
 	host 3 ping -q -c 1 -W 5 10.0.0.1 >/dev/null
-	expect "host 3 knows" "valid $(lladdr 1)" "$(arp_entry 3 10.0.0.1)"
+	expect "entry of host 3" "valid $(lladdr 1)" "$(arp_entry 3 10.0.0.1)"
 	host 1 sysctl -qw net.ipv4.conf.s0.arp_notify=0
 	host 1 ip link set s0 address 02:00:00:00:00:00:00:41
-	expect "not announced" "valid $(lladdr 1)" "$(arp_entry 3 10.0.0.1)"
-	# Host 3 hears host 1 ask for somebody else.
+	expect "entry of host 3 without an announcement" "valid $(lladdr 1)" "$(arp_entry 3 10.0.0.1)"
+	# Host 3 receives a request for host 2.
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	expect "host 3 learned" "valid 02:00:00:00:00:00:00:41" "$(arp_entry 3 10.0.0.1)"
-	expect "the kernel knows" "02:00:00:00:00:00:00:41" \
+	expect "entry of host 3 after a request for host 2" "valid 02:00:00:00:00:00:00:41" "$(arp_entry 3 10.0.0.1)"
+	expect "neighbour of host 3" "02:00:00:00:00:00:00:41" \
 		"$(host 3 ip -j neigh show 10.0.0.1 | jq -r '.[0].lladdr')"
-	expect "changed" 1 "$(get_spans 3 arp_changed)"
-	log_test "who knows a host learns from whatever it says"
+	expect arp_changed 1 "$(get_spans 3 arp_changed)"
+	log_test "any ARP of a known sender updates its entry"
 }
 
 five_hosts()
@@ -126,14 +127,14 @@ five_hosts()
 		for ((j = 1; j <= 5; j++)); do
 			((i == j)) && continue
 			host $i ping -q -c 1 -W 5 "10.0.0.$j" >/dev/null
-			check_err $? "no answer from $j to $i"
-			expect "host $i knows $j" "valid $(lladdr $j)" "$(arp_entry $i "10.0.0.$j")"
+			check_err $? "no reply from host $j to host $i"
+			expect "entry of host $j at host $i" "valid $(lladdr $j)" "$(arp_entry $i "10.0.0.$j")"
 		done
 	done
-	log_test "five hosts"
+	log_test "resolution between all pairs of five hosts"
 }
 
-# arp OPERATION SHA SPA TPA [SOURCE [HRD PRO HLN PLN]]: sends ARP to host 1 from host 2.
+# arp OPERATION SHA SPA TPA [SOURCE [HRD PRO HLN PLN]]: sends ARP from host 2 to host 1.
 arp()
 {
 	local body
@@ -143,7 +144,7 @@ arp()
 	check_err $? "cannot send"
 }
 
-bad_arp_teaches_nothing()
+invalid_arp()
 {
 	local peer own other ip=0a000063 us=0a000001
 
@@ -168,15 +169,15 @@ bad_arp_teaches_nothing()
 	check_err $? "cannot send"
 	expect "error_short" 1 "$(queues 1 rx error_short)"
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
-	# From nobody and from everybody: heard, but not learned.
+	# Sender addresses 0.0.0.0, broadcast and multicast: accepted, but not learned.
 	arp 0001 $other 00000000 $us
 	arp 0001 $other 0a0000ff $us
 	arp 0001 $other e0000001 $us
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
-	# And the test can see one that teaches.
+	# A valid reply is learned.
 	arp 0002 $other $ip $us
 	expect "entry" "valid $other" "$(arp_entry 1 10.0.0.99)"
-	log_test "bad ARP teaches nothing"
+	log_test "invalid ARP is dropped or not learned"
 }
 
 without_arp()
@@ -186,32 +187,32 @@ without_arp()
 	quiet 2
 	host 1 ip link set s0 arp off
 	host 2 ping -q -c 1 -W 1 10.0.0.1 >/dev/null
-	check_fail $? "an answer from a device without ARP"
+	check_fail $? "a reply from a device without ARP"
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
 	host 1 ip link set s0 arp on
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer after ARP is on again"
-	log_test "ip link set arp off and on"
+	check_err $? "no reply after ARP is on again"
+	log_test "ip link set arp off disables resolution"
 }
 
-# A host that asked for us is known, though the stack was not to answer: its neighbour, which
-# the first packet makes, gets the answer from the table.
-table_answers()
+# An unsolicited entry exists, though the stack did not reply to the request (arp_ignore). The
+# neighbour that the first packet creates is updated from it.
+resolved_by_table()
 {
 	RET=0
 	hosts 2
 	quiet 2
 	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
 	write 1 net/ipv4/conf/s0/arp_ignore 8
-	hear 2 arp
+	capture 2 arp
 	send_arp 2 1 op=1 spa=10.0.0.2 tpa=10.0.0.1
-	eventually "the table" "valid $(lladdr 2)" arp_entry 1 10.0.0.2
-	expect "ip neigh" "" "$(neigh_entry 1 10.0.0.2)"
+	eventually "entry of host 2" "valid $(lladdr 2)" arp_entry 1 10.0.0.2
+	expect "neighbour before the first packet" "" "$(neigh_entry 1 10.0.0.2)"
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	expect "requests" 0 "$(asked 2 10.0.0.2)"
-	expect "ip neigh" "REACHABLE $(lladdr 2)" "$(neigh_entry 1 10.0.0.2)"
-	log_test "the table answers the stack without a request"
+	check_err $? "no reply"
+	expect "requests" 0 "$(count_requests 2 10.0.0.2)"
+	expect "neighbour after the first packet" "REACHABLE $(lladdr 2)" "$(neigh_entry 1 10.0.0.2)"
+	log_test "a neighbour is updated from the table without a request"
 }
 
 tests_run

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Bad input gets a clear answer, and leaves nothing behind.
+# Invalid requests get a precise error and have no effect; invalid frames are counted.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -48,7 +48,7 @@ addresses()
 	ip link set s0 up
 	refused "" ip link set s0 address ff:ff:ff:ff:ff:ff:ff:ff
 	expect address 02:00:00:00:00:00:00:01 "$(ip -j link show s0 | jq -r '.[0].address')"
-	log_test "addresses"
+	log_test "invalid link addresses are rejected"
 }
 
 mtus()
@@ -76,7 +76,7 @@ links()
 	ip link del d0
 	refused "" ip link add s0 link nosuchdevice type spans
 	refused "spans: link does not exist" "$selftests/newlink.py" s0 link=12345
-	log_test "link to a device of another kind"
+	log_test "IFLA_LINK to a device that is not spans, or does not exist"
 }
 
 names_and_numbers()
@@ -91,10 +91,10 @@ names_and_numbers()
 	ip link add s0 type spans
 	refused "File exists" ip link add s0 type spans
 	ip link del s0
-	log_test "names and numbers"
+	log_test "invalid names and queue counts are rejected"
 }
 
-# What is made for Ethernet stays off.
+# Upper devices for Ethernet are rejected.
 not_ethernet()
 {
 	RET=0
@@ -110,7 +110,7 @@ not_ethernet()
 	check_err $? "cannot add a macvlan: this test tests nothing"
 	ip link del d0
 	ip link del s0
-	log_test "VLAN, macvlan and bridge are refused"
+	log_test "VLAN, macvlan and bridge are rejected"
 }
 
 nothing_left()
@@ -118,14 +118,14 @@ nothing_left()
 	RET=0
 	expect "devices left" "" "$(ip -o link show type spans)"
 	rmmod spans
-	check_err $? "cannot unload after all that"
+	check_err $? "cannot unload after rejected requests"
 	load_module
-	log_test "nothing is left of what was refused"
+	log_test "rejected requests leave no device and no module reference"
 }
 
 send() { station 1 frames "$@"; }
 
-# drops COUNT REASON COMMAND...: the kernel drops so many packets for this reason.
+# drops COUNT REASON COMMAND...: skb:kfree_skb must report COUNT drops with this reason.
 drops()
 {
 	local wanted=$1 reason=$2
@@ -133,7 +133,7 @@ drops()
 	trace skb/kfree_skb
 	"${@:3}"
 	traced() { grep -c "reason: $reason\$" /sys/kernel/tracing/trace; }
-	eventually "packets that the kernel drops as $reason" "$wanted" traced
+	eventually "skb:kfree_skb events with reason $reason" "$wanted" traced
 	untrace skb/kfree_skb
 }
 
@@ -172,8 +172,8 @@ every_byte_of_the_header()
 	log_test "each constant byte of the header is checked"
 }
 
-# Frames without room for a link header cannot be sent through a packet socket,
-# but a tunnel's can be redirected to a device.
+# Packet sockets reject frames shorter than a link header; packets of a tunnel can be
+# redirected to the device without one.
 short_frames()
 {
 	RET=0
@@ -228,7 +228,7 @@ foreign_protocols()
 	eventually "rx packets" 4 stat 2 rx packets
 	eventually "rx dropped" 4 stat 2 rx dropped
 	drops 3 UNHANDLED_PROTO send 3 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 00)"
-	log_test "a protocol that nobody speaks is the stack's affair"
+	log_test "frames of an unknown protocol are received, and dropped by the stack"
 }
 
 tests_run

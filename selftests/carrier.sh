@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A device has a carrier when it is up, its line is not cut, and somebody else on the
-# segment is up whose line is not cut either.
+# Link state: a device has a carrier if it is up, not forced off (`ip link ... carrier off`),
+# and another such device is on the segment.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,22 +11,22 @@ ALL_TESTS="
 	alone
 	two
 	three
-	cut_and_mended
-	cut_survives
+	forced_off
+	forced_off_while_down
 	deleted
 	moved
-	known_at_once
-	moved_at_once
+	operstate_at_once
+	operstate_after_move
 	modes
 	ipv6_at_once
 	counted
-	neighbours_stay
-	arp_after_mending
-	asked_at_once
-	ipv6_comes_late
+	entries_after_loss
+	failed_entries
+	incomplete_entries
+	ipv6_dad
 "
 
-# members N: as hosts, but all is in one namespace, and nothing is up.
+# members N: devices s0 to s(N-1) on one segment, all in $NS1 and down.
 members()
 {
 	local i
@@ -39,21 +39,21 @@ members()
 	done
 }
 
-# carriers DEVICE...: 1, 0, or - for one that is down, for each of them.
+# carriers DEVICE...: for each device 1, 0, or - if it is down.
 carriers()
 {
 	local dev dir one found=
 
 	dir=$(sys 1)/class/net
 	for dev in "$@"; do
-		# What a device that is down says cannot be read.
+		# Reading fails while the device is down.
 		{ read -r one <"$dir/$dev/carrier"; } 2>/dev/null || one=-
 		found+=$one
 	done
 	echo "$found"
 }
 
-# changes DEVICE: how often it got and lost its carrier.
+# changes DEVICE: carrier_up_count and carrier_down_count.
 changes()
 {
 	local dir
@@ -62,7 +62,7 @@ changes()
 	echo "$(<"$dir/carrier_up_count") $(<"$dir/carrier_down_count")"
 }
 
-# state I: what `ip link` says of host I.
+# state I: the state in `ip link` on host I.
 state()
 {
 	local said
@@ -85,11 +85,11 @@ alone()
 	host 1 ip link set s0 up
 	expect "alone, again" "DOWN NO-CARRIER" "$(state 1)"
 	expect "changes" "0 0" "$(changes s0)"
-	# Others are none of its business.
+	# A member of another segment does not matter.
 	host 1 ip link add s1 type spans
 	host 1 ip link set s1 up
 	expect "on two segments" 00 "$(carriers s0 s1)"
-	log_test "a lone device has none"
+	log_test "a lone device has no carrier"
 }
 
 two()
@@ -104,12 +104,12 @@ two()
 	expect "host 2, down" DOWN "$(state 2)"
 	expect "changes of host 1" "1 1" "$(changes s0)"
 	host 2 ip link set s0 up
-	expect "host 1, again" UP "$(state 1)"
-	expect "host 2, again" UP "$(state 2)"
+	expect "host 1, host 2 up again" UP "$(state 1)"
+	expect "host 2, up again" UP "$(state 2)"
 	expect "changes of host 1" "2 1" "$(changes s0)"
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
-	log_test "two have one, or none"
+	check_err $? "no reply"
+	log_test "carrier of two devices"
 }
 
 three()
@@ -124,42 +124,42 @@ three()
 	set_link s1 up
 	expect "three up" 111 "$(carriers s0 s1 s2)"
 	set_link s0 down
-	expect "the first one down" -11 "$(carriers s0 s1 s2)"
+	expect "s0 down" -11 "$(carriers s0 s1 s2)"
 	set_link s1 carrier off
-	expect "and another one cut" -00 "$(carriers s0 s1 s2)"
+	expect "s0 down, s1 forced off" -00 "$(carriers s0 s1 s2)"
 	set_link s0 up
-	expect "the first one up again" 101 "$(carriers s0 s1 s2)"
+	expect "s0 up again, s1 forced off" 101 "$(carriers s0 s1 s2)"
 	set_link s1 carrier on
-	expect "all as before" 111 "$(carriers s0 s1 s2)"
-	expect "changes of the last one" "2 1" "$(changes s2)"
-	log_test "with three it takes two"
+	expect "all up, none forced off" 111 "$(carriers s0 s1 s2)"
+	expect "changes of s2" "2 1" "$(changes s2)"
+	log_test "carrier of three devices"
 }
 
-cut_and_mended()
+forced_off()
 {
 	RET=0
 	members 3
 	set_link s0 up
 	set_link s1 up
 	set_link s0 carrier off
-	expect "two, one cut" 00 "$(carriers s0 s1)"
+	expect "s0 forced off" 00 "$(carriers s0 s1)"
 	set_link s0 carrier off
 	set_link s1 carrier off
-	expect "two, both cut" 00 "$(carriers s0 s1)"
+	expect "s0 and s1 forced off" 00 "$(carriers s0 s1)"
 	set_link s0 carrier on
-	expect "two, the other one cut" 00 "$(carriers s0 s1)"
+	expect "s1 forced off" 00 "$(carriers s0 s1)"
 	set_link s1 carrier on
-	expect "two, both mended" 11 "$(carriers s0 s1)"
+	expect "none forced off" 11 "$(carriers s0 s1)"
 	set_link s1 carrier on
 	expect "changes" "2 1" "$(changes s0)"
 	set_link s2 up
 	set_link s1 carrier off
-	expect "three, one cut" 101 "$(carriers s0 s1 s2)"
-	expect "changes of who is not concerned" "2 1" "$(changes s0)"
-	log_test "cut and mended"
+	expect "s1 of three forced off" 101 "$(carriers s0 s1 s2)"
+	expect "changes of s0, which keeps its carrier" "2 1" "$(changes s0)"
+	log_test "ip link set carrier off and on"
 }
 
-cut_survives()
+forced_off_while_down()
 {
 	RET=0
 	members 2
@@ -168,17 +168,17 @@ cut_survives()
 	set_link s1 carrier off
 	set_link s1 down
 	set_link s1 up
-	expect "cut, down and up" 00 "$(carriers s0 s1)"
+	expect "forced off, down and up" 00 "$(carriers s0 s1)"
 	set_link s1 down
 	set_link s1 carrier on
-	expect "mended while down" 0- "$(carriers s0 s1)"
+	expect "carrier on while down" 0- "$(carriers s0 s1)"
 	set_link s1 up
-	expect "mended while down, and up" 11 "$(carriers s0 s1)"
+	expect "carrier on while down, then up" 11 "$(carriers s0 s1)"
 	set_link s1 down
 	set_link s1 carrier off
 	set_link s1 up
-	expect "cut while down, and up" 00 "$(carriers s0 s1)"
-	log_test "a line that is cut stays so while the device is down"
+	expect "carrier off while down, then up" 00 "$(carriers s0 s1)"
+	log_test "carrier off and on outlast down and up"
 }
 
 deleted()
@@ -189,14 +189,14 @@ deleted()
 	set_link s1 up
 	set_link s2 up
 	host 1 ip link del s1
-	expect "one deleted" 11 "$(carriers s0 s2)"
+	expect "s1 deleted" 11 "$(carriers s0 s2)"
 	host 1 ip link del s0
-	expect "another one deleted" 0 "$(carriers s2)"
+	expect "s0 and s1 deleted" 0 "$(carriers s2)"
 	host 1 ip link add s0 link s2 type spans
-	expect "another one made" 0- "$(carriers s2 s0)"
+	expect "s0 created, down" 0- "$(carriers s2 s0)"
 	set_link s0 up
-	expect "and up" 11 "$(carriers s2 s0)"
-	log_test "members are deleted and made"
+	expect "s0 created, up" 11 "$(carriers s2 s0)"
+	log_test "carrier when devices are deleted and created"
 }
 
 moved()
@@ -206,19 +206,19 @@ moved()
 	host 1 ip link add s9 link s0 type spans
 	host 3 ip link set s0 down
 	host 2 ip link set s0 netns "$NS3" name s8
-	expect "the other one moved" "DOWN NO-CARRIER" "$(state 1)"
+	expect "the other device moved to another namespace" "DOWN NO-CARRIER" "$(state 1)"
 	host 3 ip link set s8 up
-	expect "and went up" UP "$(state 1)"
+	expect "the moved device up" UP "$(state 1)"
 	ip netns del "$NS3"
-	# The namespace's devices go some time later.
-	eventually "its namespace is gone" "DOWN NO-CARRIER" state 1
+	# The devices of a namespace are deleted asynchronously.
+	eventually "its namespace deleted" "DOWN NO-CARRIER" state 1
 	host 1 ip link set s9 up
-	expect "another one goes up" UP "$(state 1)"
-	log_test "members move between namespaces"
+	expect "another device up" UP "$(state 1)"
+	log_test "carrier when devices move between namespaces"
 }
 
-# operstates DEVICE...: what those know who wait for a message. To look at a carrier, or with
-# `ip link show DEVICE`, has the kernel take note of it, this does not.
+# operstates DEVICE...: the states as last announced by linkwatch. Reading `carrier`, or
+# `ip link show DEVICE`, would run linkwatch for the device; reading `operstate` does not.
 operstates()
 {
 	local dev dir one found=()
@@ -231,16 +231,16 @@ operstates()
 	echo "${found[*]}"
 }
 
-# knows STATES COMMAND...: the operational states of s0, s1 and s2 as soon as a command ends,
-# without a moment in which the kernel could find the time.
-knows()
+# check_states STATES COMMAND...: checks the operational states of s0, s1 and s2 when a command
+# returns, before linkwatch could have run by itself.
+check_states()
 {
 	"${@:2}"
 	check_err $? "cannot ${*:2}"
 	expect "after '${*:2}'" "$1" "$(operstates s0 s1 s2)"
 }
 
-known_at_once()
+operstate_at_once()
 {
 	local try messages
 
@@ -250,17 +250,17 @@ known_at_once()
 	defer kill_process $!
 	nap 100
 	for try in 1 2 3; do
-		knows "down down down" set_link s0 up
-		knows "up up down" set_link s1 up
-		knows "up up up" set_link s2 up
-		knows "up down up" set_link s1 down
-		knows "down down down" set_link s2 down
-		knows "up down up" set_link s2 up
-		knows "down down down" set_link s2 carrier off
-		knows "down down down" set_link s1 carrier off
-		knows "down down down" set_link s1 up
-		knows "up up down" set_link s1 carrier on
-		knows "up up up" set_link s2 carrier on
+		check_states "down down down" set_link s0 up
+		check_states "up up down" set_link s1 up
+		check_states "up up up" set_link s2 up
+		check_states "up down up" set_link s1 down
+		check_states "down down down" set_link s2 down
+		check_states "up down up" set_link s2 up
+		check_states "down down down" set_link s2 carrier off
+		check_states "down down down" set_link s1 carrier off
+		check_states "down down down" set_link s1 up
+		check_states "up up down" set_link s1 carrier on
+		check_states "up up up" set_link s2 carrier on
 		for dev in s0 s1 s2; do set_link $dev down; done
 		nap 10
 	done
@@ -268,13 +268,13 @@ known_at_once()
 	expect "changes of s1" "6 6" "$(changes s1)"
 	expect "changes of s2" "9 9" "$(changes s2)"
 	nap 2000
-	# One up and one down for each change, and none later.
+	# One or two messages for each change, and none later.
 	messages=$(grep -c ' s0[:@].*LOWER_UP.* state UP' "$own_files/monitor")
-	between "messages that s0 is up" 9 18 "$messages"
-	log_test "carriers are known as soon as they change"
+	between "RTM_NEWLINK messages with s0 up" 9 18 "$messages"
+	log_test "operstate is updated when ip link returns"
 }
 
-moved_at_once()
+operstate_after_move()
 {
 	local try
 
@@ -282,18 +282,18 @@ moved_at_once()
 	hosts 2
 	for try in 1 2 3; do
 		host 2 ip link set s0 netns "$NS1" name s1
-		expect "the other one moved" "down down" "$(operstates s0 s1)"
+		expect "the other device moved to another namespace" "down down" "$(operstates s0 s1)"
 		set_link s1 up
-		expect "and went up" "up up" "$(operstates s0 s1)"
+		expect "the moved device up" "up up" "$(operstates s0 s1)"
 		set_link s1 netns "$NS2" name s0
-		expect "and moved while it was up" down "$(operstates s0)"
+		expect "the device moved back while up" down "$(operstates s0)"
 		host 2 ip link set s0 up
-		expect "and went up there" up "$(operstates s0)"
+		expect "the device up there" up "$(operstates s0)"
 	done
 	ip netns del "$NS2"
-	# The namespace's devices go some time later.
-	eventually "its namespace is gone" down operstates s0
-	log_test "carriers are known as soon as members move"
+	# The devices of a namespace are deleted asynchronously.
+	eventually "its namespace deleted" down operstates s0
+	log_test "operstate is updated when a device has moved"
 }
 
 modes()
@@ -302,19 +302,19 @@ modes()
 	members 3
 	set_link s0 up
 	set_link s1 mode dormant
-	knows "up dormant down" set_link s1 up
-	knows "down down down" set_link s1 carrier off
-	knows "up dormant down" set_link s1 carrier on
-	knows "up up down" set_link s1 state up
+	check_states "up dormant down" set_link s1 up
+	check_states "down down down" set_link s1 carrier off
+	check_states "up dormant down" set_link s1 carrier on
+	check_states "up up down" set_link s1 state up
 	set_link s1 mode default
-	knows "down down down" set_link s1 down
-	knows "up up down" set_link s1 up
-	log_test "a dormant device is dormant with a carrier"
+	check_states "down down down" set_link s1 down
+	check_states "up up down" set_link s1 up
+	log_test "link mode dormant"
 }
 
 ipv6_at_once()
 {
-	# For others the kernel makes no multicast routes when a device goes up.
+	# Only for known link types the kernel adds multicast routes when a device goes up.
 	local medium=ethernet try said
 
 	RET=0
@@ -325,14 +325,13 @@ ipv6_at_once()
 		host 2 ip addr add 2001:db8::2/64 dev s0 nodad
 		host 2 ip link set s0 up
 		said=$(host 1 ping -c 1 -W 5 2001:db8::2)
-		check_err $? "no answer"
-		[[ $said =~ time=([0-9]+) ]] && between "ms, time $try" 0 99 "${BASH_REMATCH[1]}"
+		check_err $? "no reply"
+		[[ $said =~ time=([0-9]+) ]] && between "ms until the reply, time $try" 0 99 "${BASH_REMATCH[1]}"
 	done
-	log_test "the first IPv6 packet waits for nothing"
+	log_test "the first IPv6 packet after up is not delayed"
 }
 
-# Until the kernel has heard of it the queues take what comes, and after that nothing
-# comes.
+# Packets that are queued when the carrier is lost; after that the stack sends none.
 counted()
 {
 	RET=0
@@ -343,47 +342,47 @@ counted()
 	stall 1 0
 	send_udp 0 10
 	host 3 ip link set s0 down
-	expect "waiting, one is left" 0 "$(ends 1 tx)"
+	expect "packets sent or dropped while one other member is up" 0 "$(accounted 1 tx)"
 	host 2 ip link set s0 down
-	expect "lost with the carrier" 10 "$(queues 1 tx drop_no_carrier)"
-	expect "all ends" 10 "$(ends 1 tx)"
-	expect "dropped" 10 "$(stat 1 tx dropped)"
+	expect "drop_no_carrier" 10 "$(queues 1 tx drop_no_carrier)"
+	expect "packets sent or dropped" 10 "$(accounted 1 tx)"
+	expect "tx dropped" 10 "$(stat 1 tx dropped)"
 	stall 1 -1
 	host 2 ip link set s0 up
 	neighbours 3
 	host 2 ip route replace unreachable 10.0.0.1/32
 	send_udp 0 5
 	received 5
-	expect "all ends" 15 "$(ends 1 tx)"
-	log_test "what waits is lost with the carrier, and counted"
+	expect "packets sent or dropped" 15 "$(accounted 1 tx)"
+	log_test "queued packets are dropped and counted when the carrier is lost"
 }
 
-neighbours_stay()
+entries_after_loss()
 {
 	RET=0
 	hosts 3
 	host 1 ip neigh add 10.0.0.7 dev s0 lladdr "$(lladdr 7)" nud permanent
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
 	host 3 ip link set s0 down
-	expect "entries, one of the others is down" "10.0.0.2 10.0.0.7" \
+	expect "entries, host 3 down" "10.0.0.2 10.0.0.7" \
 		"$(arp_table 1 "" 1 | sort | xargs)"
 	host 2 ip link set s0 down
-	expect "entries, alone" 10.0.0.7 "$(arp_table 1 "" 1)"
-	expect "neighbour" "" "$(neigh_entry 1 10.0.0.2)"
-	expect "permanent" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
+	expect "entries, hosts 2 and 3 down" 10.0.0.7 "$(arp_table 1 "" 1)"
+	expect "neighbour, hosts 2 and 3 down" "" "$(neigh_entry 1 10.0.0.2)"
+	expect "permanent neighbour" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
 	host 2 ip link set s0 up
-	expect "permanent, later" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
+	expect "permanent neighbour, host 2 up again" "PERMANENT $(lladdr 7)" "$(neigh_entry 1 10.0.0.7)"
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer"
+	check_err $? "no reply"
 	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
 	host 2 ip link set s0 down
-	expect "kept" "10.0.0.2 10.0.0.7" "$(arp_table 1 "" 1 | sort | xargs)"
-	expect "neighbour that is kept" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
-	log_test "neighbours, while the others come and go"
+	expect "entries with arp_evict_nocarrier=0" "10.0.0.2 10.0.0.7" "$(arp_table 1 "" 1 | sort | xargs)"
+	expect "neighbour with arp_evict_nocarrier=0" "$(lladdr 2)" "$(neigh_entry 1 10.0.0.2 | cut -d' ' -f2)"
+	log_test "ARP table and neighbours when the carrier is lost and back"
 }
 
-# Who did not answer as nobody was there is asked again.
-arp_after_mending()
+# A host that failed while there was no carrier is requested again.
+failed_entries()
 {
 	RET=0
 	hosts 3
@@ -393,23 +392,23 @@ arp_after_mending()
 	host 1 sysctl -qw net.ipv4.conf.s0.arp_evict_nocarrier=0
 	host 3 ip link set s0 carrier off
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
-	check_fail $? "an answer over a line that is cut"
-	expect "who does not answer" failed "$(arp_table 1 10.0.0.3 3)"
+	check_fail $? "a reply from a device that is forced off"
+	expect "state without a reply" failed "$(arp_table 1 10.0.0.3 3)"
 	host 3 ip link set s0 carrier on
-	# Nothing has changed for host 1, who cannot know.
-	expect "who does not answer, later" failed "$(arp_table 1 10.0.0.3 3)"
+	# The carrier of host 1 has not changed.
+	expect "state when host 3 has its carrier back" failed "$(arp_table 1 10.0.0.3 3)"
 	host 2 ip link set s0 down
 	host 3 ip link set s0 down
 	host 3 ip link set s0 up
 	host 1 ping -q -c 1 -W 5 10.0.0.3 >/dev/null
-	check_err $? "no answer: $(arp_table 1 10.0.0.3)"
-	log_test "a carrier that is back forgives who did not answer"
+	check_err $? "no reply: $(arp_table 1 10.0.0.3)"
+	log_test "failed entries are removed when the carrier is back"
 }
 
-# A request that went into a line without a carrier is not waited for.
-asked_at_once()
+# An incomplete entry is requested at once, not when arp_retrans_ms is over.
+incomplete_entries()
 {
-	local pid mended
+	local pid began
 
 	RET=0
 	hosts 2
@@ -420,18 +419,18 @@ asked_at_once()
 	pid=$!
 	asking() { [ "$(arp_table 1 10.0.0.2 3)" = incomplete ]; }
 	busywait 20000 asking
-	check_err $? "nothing is asked for"
+	check_err $? "no incomplete entry"
 	nap 500
-	expect "before" incomplete "$(arp_table 1 10.0.0.2 3)"
-	mended=$(now)
+	expect "state before the carrier is back" incomplete "$(arp_table 1 10.0.0.2 3)"
+	began=$(now)
 	host 2 ip link set s0 carrier on
 	wait $pid
-	check_err $? "no answer: $(arp_table 1 10.0.0.2)"
-	between "ms until there is an answer" 0 "$(scaled 1000)" $(($(now) - mended))
-	log_test "a carrier that is back has hosts asked at once"
+	check_err $? "no reply: $(arp_table 1 10.0.0.2)"
+	between "ms until the reply" 0 "$(scaled 1000)" $(($(now) - began))
+	log_test "incomplete entries are requested at once when the carrier is back"
 }
 
-ipv6_comes_late()
+ipv6_dad()
 {
 	RET=0
 	hosts 2
@@ -445,11 +444,11 @@ ipv6_comes_late()
 	host 2 ip link set s0 up
 	certain() { [ "$(tentative)" = 0 ]; }
 	busywait 60000 certain
-	check_err $? "nobody looked for duplicates"
+	check_err $? "the address stays tentative"
 	host 2 ip addr add 2001:db8::2/64 dev s0 nodad
 	host 1 ping -q -c 1 -W 5 2001:db8::2 >/dev/null
-	check_err $? "no answer"
-	log_test "duplicate address detection waits for the carrier"
+	check_err $? "no reply"
+	log_test "IPv6 duplicate address detection waits for the carrier"
 }
 
 tests_run

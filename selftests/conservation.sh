@@ -1,15 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# While everything is changed at random, to the packet: what the stack gave to a
-# device was sent or dropped for a reason, and what was sent to its only peer was
-# received there or dropped for a reason.
+# Conservation of packets during random changes: each packet that the stack passed to a device
+# was sent or counted as dropped, and each sent packet was received by the only other member or
+# counted as dropped there.
 #
-# What the stack gave is not the driver's own word: a filter counts it at egress.
-# There is no qdisc, whose drops nobody would know after it is replaced; what the
-# core drops itself, as the device is down, is in the device's statistics.
+# The first number is that of a tc filter at egress. There is no qdisc, as its drops would
+# be lost when it is replaced; drops of the core, as the device is down, are in the statistics.
 #
-# CHANGES (how many) and SEED can be set.
+# CHANGES (their number) and SEED can be set.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,8 +17,8 @@ ALL_TESTS="
 	conservation
 "
 
-# Counted, not timed, so that as much is tested on a machine that is busy. Where processes
-# cost most there are fewer.
+# A number of changes, not a time, so that a busy machine tests as much. Emulated kernels have
+# fewer, as processes cost more there.
 many=600
 if virtual_clock; then many=300; fi
 if ((${SPANS_SCALE:-1} > 1)); then many=100; fi
@@ -28,20 +27,20 @@ seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 cpus=$(getconf _NPROCESSORS_ONLN)
 cpu1=/sys/devices/system/cpu/cpu1/online
 
-# Lockdep warns when clsact is put on a device of a type that it does not know
-# (netdev_lock_pos()). It knows Ethernet.
+# Lockdep warns about clsact on a device of an unknown link type (netdev_lock_pos()); Ethernet is
+# known.
 if [ -e /proc/lockdep_stats ]; then medium=ethernet; fi
 
-# given I: packets that the stack had for the device of host I.
+# given I: packets that the stack of host I passed to its device.
 given() { host "$1" tc -s filter show dev s0 egress | sed -n 's/.*(rule hit \([0-9]*\)).*/\1/p'; }
 
-# left I: all that were sent or dropped.
+# left I: packets of host I that were sent or dropped.
 left() { echo $(($(stat "$1" tx packets) + $(stat "$1" tx dropped))); }
 
-# traffic I CPU CLASS: datagrams of all sizes until killed, some to everybody.
+# traffic I CPU PRIORITY: datagrams of several sizes until killed, some of them broadcast.
 traffic()
 {
-	# Whoever changes things comes first.
+	# At a lower priority than the changes.
 	start "$1" nice -n 19 taskset -c "$2" python3 -c "
 import random, socket, time
 random.seed($seed + $1 * 10 + $2)
@@ -55,12 +54,12 @@ while True:
         try:
             s.sendto(bytes(random.choice((1, 18, 200, 1400, 9000))), (to, 9))
         except OSError:
-            pass  # no carrier, no buffers, no route: not the device's affair
+            pass  # no carrier, no buffers, no route: never passed to the device
     time.sleep(random.random() / 20)"
 	pids+=($!)
 }
 
-# Something else each time.
+# change: a random change of a random host.
 change()
 {
 	local i=$((1 + RANDOM % 2)) j owners mappings=(modulo mask default)
@@ -110,7 +109,7 @@ prepare()
 		host $i tc qdisc replace dev s0 root noqueue
 		host $i tc qdisc add dev s0 clsact
 		host $i tc filter add dev s0 egress matchall classid 1:1
-		check_err $? "cannot count"
+		check_err $? "cannot add the counting filter"
 	done
 	neighbours 2
 }
@@ -128,26 +127,24 @@ conservation()
 	done
 	while ((changes < many)); do
 		change
-		# Traffic goes on meanwhile. Where time stands still while anything runs, it would
-		# not otherwise.
+		# On a virtual clock the senders only go on during this pause.
 		nap $((RANDOM % 30))
 	done
 	kill "${pids[@]}"
 	wait "${pids[@]}" 2>/dev/null
 
-	# Let the line carry what is on it, and the watchdog find what hangs.
+	# No rate, delay or stall may hold packets back any longer.
 	for i in 1 2; do
 		set_spans $i rate_mbit 0
 		set_spans $i delay_usecs 0
 		stall $i -1
 	done
-	# What is received late is answered (the port is closed) while counters are read one
-	# after the other. If two readings are the same, all counters had these values at one
-	# moment, between them. All that was given had ended by then if nothing was on its way.
+	# Late packets are still answered (the port is closed) while the counters are read one after
+	# the other. Two equal readings are consistent: all counters had these values between them.
 	readings()
 	{
 		echo "$(given 1) $(given 2) $(left 1) $(left 2)" \
-			"$(queues 1 tx packets) $(queues 2 tx packets) $(ends 2 rx) $(ends 1 rx)"
+			"$(queues 1 tx packets) $(queues 2 tx packets) $(accounted 2 rx) $(accounted 1 rx)"
 	}
 	at_rest()
 	{
@@ -161,14 +158,14 @@ conservation()
 	}
 	given=() left=() sent=() ended=()
 	busywait 60000 at_rest
-	check_err $? "not all that was given has ended: $found"
+	check_err $? "packets are unaccounted for: $found"
 	for i in 1 2; do
-		expect "host $i: sent or dropped" "${given[i]}" "${left[i]}"
-		expect "host $i: what it sent was received or dropped" "${sent[i]}" "${ended[i]}"
+		expect "host $i: packets sent or dropped" "${given[i]}" "${left[i]}"
+		expect "host $i: sent packets that were received or dropped" "${sent[i]}" "${ended[i]}"
 		[ "${given[i]}" -ge "$((many * 2))" ]
 		check_err $? "only ${given[i]} packets: this test tested little"
 	done
-	log_test "conservation: ${given[1]} + ${given[2]} packets, $changes changes, SEED=$seed"
+	log_test "conservation of packets: ${given[1]} + ${given[2]} packets, $changes changes, SEED=$seed"
 }
 
 tests_run

@@ -1,31 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What each counter counts: whatever happens to a frame moves those that are said to, by
-# as much as is said, and no other one on any host.
+# Each event changes exactly the documented counters, by the documented amounts, on all hosts.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	carried_spans
-	carried_ethernet
-	bad_spans
-	bad_ethernet
-	sender_loses
-	receiver_loses
+	forwarded_spans
+	forwarded_ethernet
+	invalid_spans
+	invalid_ethernet
+	sender_drops
+	receiver_drops
 	receiver_is_reset
 	hangs
-	lines
+	forced_off
 	short
 	reading
 "
 start_station
 
-# What only tells how frames were bundled is not looked at.
+# Counters that depend on batching are ignored.
 bundles='doorbells|flush|remote_schedules|migrations|_max|stop|wake'
 
-# begin: from now on is told what moves.
+# begin: remembers all counters, for `moved`.
 begin()
 {
 	local i
@@ -36,7 +35,7 @@ begin()
 	done
 }
 
-# moved: each that has moved, and by how much, is in $found, in order.
+# moved: sets $found to the counters that have changed, with the differences, sorted.
 moved()
 {
 	local i one
@@ -50,7 +49,7 @@ moved()
 	found=${found# }
 }
 
-# moves WHAT EXPECTED...: since begin; and from now on another time.
+# moves WHAT EXPECTED...: checks the changes since begin, and begins anew.
 moves()
 {
 	local what=$1 wanted found
@@ -59,15 +58,15 @@ moves()
 	wanted=$(printf '%s\n' ${*:2} | sort | xargs)
 	as_wanted() { moved; [ "$found" = "$wanted" ]; }
 	busywait 60000 as_wanted
-	# And nothing comes later.
+	# No later changes.
 	nap 50
 	as_wanted
 	expect "$what" "$wanted" "$found"
 	begin
 }
 
-# What frames of BYTES in all move: sent I COUNT BYTES, got I COUNT BYTES, and lost I
-# tx|rx REASON COUNT: dropped.
+# The counters of COUNT frames of BYTES in total: sent I COUNT BYTES, got I COUNT BYTES; and of
+# drops: lost I tx|rx REASON COUNT.
 sent() { both "$1" tx "$2" "$3"; }
 got() { both "$1" rx "$2" "$3"; }
 
@@ -90,7 +89,7 @@ send()
 	check_err $? "cannot send: $said"
 }
 
-# send_on_0 COUNT FRAME: from CPU 0 of host 1, whose ring may hang.
+# send_on_0 COUNT FRAME: from CPU 0 of host 1; its ring may be stalled.
 send_on_0()
 {
 	host 1 taskset -c 0 "$selftests/frames.py" send s0 "$@"
@@ -100,7 +99,7 @@ send_on_0()
 # zeroes COUNT: in hex.
 zeroes() { printf '00%.0s' $(seq "$1"); }
 
-# setup N: hosts that are quiet, and hear what nobody else wants.
+# setup N: hosts without a qdisc and traffic of their own; captures accept all protocols.
 setup()
 {
 	local i
@@ -111,13 +110,13 @@ setup()
 	quiet "$1"
 	neighbours "$1"
 	for ((i = 1; i <= $1; i++)); do
-		hear $i frames
+		capture $i frames
 		host $i tc qdisc replace dev s0 root noqueue
 	done
 	begin
 }
 
-carried()
+forwarded()
 {
 	local good all group=01:00:5e:00:00:05 header length
 
@@ -125,25 +124,25 @@ carried()
 	setup 3
 	length=$((header + 100))
 	good=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
-	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	all=$(frame "$(broadcast_addr)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
 	send 1 5 "$good"
-	moves "to one" "$(sent 1 5 $((5 * length)))" "$(got 2 5 $((5 * length)))"
+	moves "unicast" "$(sent 1 5 $((5 * length)))" "$(got 2 5 $((5 * length)))"
 	send 1 4 "$all"
-	moves "to all" "$(sent 1 4 $((4 * length)))" "$(to_group 1 4)" \
+	moves "broadcast" "$(sent 1 4 $((4 * length)))" "$(to_group 1 4)" \
 		"$(got 2 4 $((4 * length)))" "$(from_group 2 4)" \
 		"$(got 3 4 $((4 * length)))" "$(from_group 3 4)"
 	send 1 3 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5 "$(zeroes 100)")"
-	moves "to nobody" "$(lost 1 tx no_target 3)"
+	moves "unicast to an unknown address" "$(lost 1 tx no_target 3)"
 	host 3 ip link set s0 promisc on
 	begin
 	send 1 6 "$good"
-	moves "to one, and somebody is promiscuous" "$(sent 1 6 $((6 * length)))" \
+	moves "unicast, with a promiscuous member" "$(sent 1 6 $((6 * length)))" \
 		"$(got 2 6 $((6 * length)))" "$(got 3 6 $((6 * length)))"
 	send 1 2 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5)"
-	moves "to nobody but who is promiscuous" "$(sent 1 2 $((2 * header)))" \
+	moves "unicast to an unknown address, with a promiscuous member" "$(sent 1 2 $((2 * header)))" \
 		"$(got 3 2 $((2 * header)))"
 	host 3 ip link set s0 promisc off
-	log_test "frames that are carried, $medium"
+	log_test "counters of forwarded frames, $medium"
 	[ "$medium" = ethernet ] || return 0
 
 	RET=0
@@ -151,33 +150,33 @@ carried()
 	begin
 	good=$(frame $group "$(lladdr 1)" 88b5 "$(zeroes 100)")
 	send 1 7 "$good"
-	moves "to a group" "$(sent 1 7 $((7 * length)))" "$(to_group 1 7)" \
+	moves "multicast to one member of the group" "$(sent 1 7 $((7 * length)))" "$(to_group 1 7)" \
 		"$(got 2 7 $((7 * length)))" "$(from_group 2 7)" 3:ethtool_rx_filtered+7
 	host 3 ip link set s0 allmulticast on
 	host 2 ip maddr del $group dev s0
 	begin
 	send 1 2 "$good"
-	moves "to a group that one left and another one hears with all" \
+	moves "multicast to a member with allmulticast, after host 2 left the group" \
 		"$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
 		"$(got 3 2 $((2 * length)))" "$(from_group 3 2)" 2:ethtool_rx_filtered+2
 	host 3 ip link set s0 allmulticast off
 	begin
 	send 1 2 "$good"
-	moves "to a group that nobody hears" "$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
+	moves "multicast without a member of the group" "$(sent 1 2 $((2 * length)))" "$(to_group 1 2)" \
 		2:ethtool_rx_filtered+2 3:ethtool_rx_filtered+2
 	host 2 bridge fdb add "$(lladdr 98)" dev s0 self
-	# That is set some time later, but at once by who touches the device.
+	# The filter is updated asynchronously; `ip link set up` updates it at once.
 	host 2 ip link set s0 up
 	begin
 	send 1 3 "$(frame "$(lladdr 98)" "$(lladdr 1)" 88b5)"
-	moves "to a second address" "$(sent 1 3 $((3 * header)))" "$(got 2 3 $((3 * header)))"
-	log_test "groups and second addresses, $medium"
+	moves "unicast to a secondary address" "$(sent 1 3 $((3 * header)))" "$(got 2 3 $((3 * header)))"
+	log_test "counters of groups and secondary addresses, $medium"
 }
 
-carried_spans() { medium=spans carried; }
-carried_ethernet() { medium=ethernet carried; }
+forwarded_spans() { medium=spans forwarded; }
+forwarded_ethernet() { medium=ethernet forwarded; }
 
-# claim SHA: ARP in which somebody with that link address has 10.0.0.99.
+# claim SHA: an ARP reply with sender addresses SHA and 10.0.0.99.
 claim()
 {
 	local type=4040 length=08
@@ -187,7 +186,7 @@ claim()
 		"${type}0800${length}040002${1//:/}0a000063$(zeroes "$length")0a000063"
 }
 
-bad()
+invalid()
 {
 	local good header arp
 
@@ -198,23 +197,23 @@ bad()
 	host 2 ip link set s0 mtu 1000
 	begin
 	send 1 3 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 "$(zeroes 1100)")"
-	moves "too long for the receiver" "$(sent 1 3 $((3 * (header + 1100))))" \
+	moves "frames longer than the receiver's MTU" "$(sent 1 3 $((3 * (header + 1100))))" \
 		2:rx_errors+3 2:rx_length_errors+3 2:ethtool_rx_error_long+3
-	send 1 2 "$(claim "$(everybody)")" "$(claim "$(lladdr 2)")"
-	moves "ARP that is not believed" "$(sent 1 4 $((4 * (header + arp))))" \
+	send 1 2 "$(claim "$(broadcast_addr)")" "$(claim "$(lladdr 2)")"
+	moves "ARP with an invalid sender" "$(sent 1 4 $((4 * (header + arp))))" \
 		"$(lost 2 rx arp 4)"
 	if [ "$medium" = spans ]; then
 		send 1 4 "${good/aaaa03/aaaa13}"
-		moves "malformed" "$(sent 1 4 $((4 * (header + 100))))" \
+		moves "malformed frames" "$(sent 1 4 $((4 * (header + 100))))" \
 			2:rx_errors+4 2:rx_frame_errors+4 2:ethtool_rx_error_malformed+4
 		send 1 2 "${good/aaaa03000000/aaaa030080c2}"
-		moves "bridged" "$(sent 1 2 $((2 * (header + 100))))" "$(lost 2 rx bridged 2)"
+		moves "bridged frames" "$(sent 1 2 $((2 * (header + 100))))" "$(lost 2 rx bridged 2)"
 	fi
-	log_test "frames that are no good, $medium"
+	log_test "counters of invalid frames, $medium"
 }
 
-bad_spans() { medium=spans bad; }
-bad_ethernet() { medium=ethernet bad; }
+invalid_spans() { medium=spans invalid; }
+invalid_ethernet() { medium=ethernet invalid; }
 
 # datagrams PRIORITY COUNT: of 18 bytes from host 1 to host 2.
 datagrams()
@@ -228,8 +227,8 @@ for _ in range($2):
     s.sendto(bytes(18), ('10.0.0.2', 9))"
 }
 
-# What a ring of 16 and a subqueue of 10 do not hold.
-sender_loses()
+# More packets than a ring of 16 and a subqueue of 10 hold.
+sender_drops()
 {
 	local header length
 
@@ -243,32 +242,32 @@ sender_loses()
 	begin
 	stall 1 0
 	datagrams 0 30
-	moves "no room" "$(lost 1 tx full 4)"
+	moves "full subqueue" "$(lost 1 tx full 4)"
 	datagrams 6 3
-	moves "no room, but for prio" "$(lost 1 tx prio_evict 3)"
+	moves "full subqueue, prio packets" "$(lost 1 tx prio_evict 3)"
 	stall 1 -1
-	moves "what was waiting" "$(sent 1 26 $((26 * length)))" "$(got 2 26 $((26 * length)))"
+	moves "end of the stall" "$(sent 1 26 $((26 * length)))" "$(got 2 26 $((26 * length)))"
 	stall 1 0
 	datagrams 0 12
 	host 1 ethtool --reset s0 all >/dev/null
 	check_err $? "cannot reset"
-	moves "reset with frames in the ring" "$(lost 1 tx purge 12)"
+	moves "reset with frames in the TX ring" "$(lost 1 tx purge 12)"
 	stall 1 0
 	datagrams 0 20
 	host 1 ip link set s0 down
-	moves "down with frames waiting" "$(lost 1 tx purge 20)"
-	log_test "what a sender loses"
+	moves "down with queued frames" "$(lost 1 tx purge 20)"
+	log_test "counters of drops by the sender"
 }
 
-# Broadcast waits for nobody, and a ring of 16 takes what it can.
-receiver_loses()
+# Broadcast causes no backpressure: a full RX ring of 16 misses frames.
+receiver_drops()
 {
 	local header all length took
 
 	RET=0
 	setup 3
 	length=$((header + 100))
-	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	all=$(frame "$(broadcast_addr)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
 	host 2 ethtool -G s0 rx 16
 	begin
 	stall 1 0
@@ -277,15 +276,15 @@ receiver_loses()
 	waited() { [ "$(queues 1 tx packets)" = 64 ]; }
 	busywait 60000 waited
 	took=$(queues 2 rx packets)
-	between "taken of 64 by a ring of 16" 16 63 "$took"
-	moves "for many, and one has no room" "$(sent 1 64 $((64 * length)))" "$(to_group 1 64)" \
+	between "packets of 64 received by a ring of 16" 16 63 "$took"
+	moves "broadcast with a full RX ring" "$(sent 1 64 $((64 * length)))" "$(to_group 1 64)" \
 		"$(got 2 "$took" $((took * length)))" "$(from_group 2 "$took")" \
 		2:rx_missed_errors+$((64 - took)) 2:ethtool_rx_drop_full+$((64 - took)) \
 		"$(got 3 64 $((64 * length)))" "$(from_group 3 64)"
-	log_test "what a receiver without room loses"
+	log_test "counters of a receiver with a full ring"
 }
 
-# Who is not looked after until a timer says so has it in its ring.
+# Deferred interrupts keep frames in the RX ring.
 receiver_is_reset()
 {
 	local header all length
@@ -293,7 +292,7 @@ receiver_is_reset()
 	RET=0
 	setup 2
 	length=$((header + 100))
-	all=$(frame "$(everybody)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
+	all=$(frame "$(broadcast_addr)" "$(lladdr 1)" 88b5 "$(zeroes 100)")
 	host 2 sh -c 'echo 1 >/sys/class/net/s0/napi_defer_hard_irqs
 		echo 20000000000 >/sys/class/net/s0/gro_flush_timeout'
 	send_on_0 1 "$all"
@@ -301,11 +300,11 @@ receiver_is_reset()
 	busywait 60000 first
 	begin
 	send_on_0 5 "$all"
-	moves "frames that wait at the receiver" "$(sent 1 5 $((5 * length)))" "$(to_group 1 5)"
+	moves "frames in the RX ring" "$(sent 1 5 $((5 * length)))" "$(to_group 1 5)"
 	host 2 ethtool --reset s0 all >/dev/null
 	check_err $? "cannot reset"
-	moves "reset of a receiver" "$(lost 2 rx purge 5)"
-	log_test "what a receiver has when it is reset"
+	moves "reset with frames in the RX ring" "$(lost 2 rx purge 5)"
+	log_test "counters of a reset of a receiver"
 }
 
 hangs()
@@ -318,13 +317,13 @@ hangs()
 	datagrams 0 12
 	found() { [ "$(queues 1 tx timeouts)" = 1 ]; }
 	busywait 60000 found
-	moves "a ring that hangs" "$(lost 1 tx timeout 12)" \
+	moves "reset by the watchdog" "$(lost 1 tx timeout 12)" \
 		1:ethtool_tx_timeouts+1 1:tx_errors+1
-	log_test "a ring that hangs"
+	log_test "counters of a reset by the watchdog"
 }
 
-# Frames on their way, and a line that is cut.
-lines()
+# Frames in flight and queued frames when a device is forced off.
+forced_off()
 {
 	local header length good
 
@@ -335,18 +334,18 @@ lines()
 	set_spans 1 delay_usecs 1000000
 	begin
 	send 1 3 "$good"
-	# There is somebody else, so host 1 keeps its carrier.
+	# Host 3 is up, so host 1 keeps its carrier.
 	host 2 ip link set s0 carrier off
-	moves "to one whose line was cut" "$(sent 1 3 $((3 * length)))" "$(lost 2 rx not_ready 3)"
+	moves "receiver forced off with frames in flight" "$(sent 1 3 $((3 * length)))" "$(lost 2 rx not_ready 3)"
 	set_spans 1 delay_usecs 0
 	stall 1 0
 	send_on_0 6 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
 	host 1 ip link set s0 carrier off
-	moves "one's own line is cut, with frames waiting" "$(lost 1 tx no_carrier 6)"
-	log_test "lines that are cut"
+	moves "sender forced off with queued frames" "$(lost 1 tx no_carrier 6)"
+	log_test "counters of a device that is forced off"
 }
 
-# Only what is redirected from elsewhere can be without a link header.
+# Only redirected packets can be without a link header.
 short()
 {
 	local header
@@ -358,7 +357,7 @@ short()
 	host 1 ip link set t0 up
 	if ! host 1 tc qdisc add dev t0 clsact 2>/dev/null ||
 	   ! host 1 tc filter add dev t0 ingress matchall action mirred egress redirect dev s0 2>/dev/null; then
-		log_test_skip "frames without a header" "no clsact or mirred"
+		log_test_skip "counters of frames without a link header" "no clsact or mirred"
 		return
 	fi
 	begin
@@ -368,15 +367,15 @@ t = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(t, 0x400454ca, struct.pack("16sH", b"t0", 0x1001))
 for _ in range(5):
     t.write(bytes.fromhex("45000014000000004000000001020304") + bytes(4))'
-	moves "shorter than a header" 1:tx_errors+5 1:ethtool_tx_error_short+5
-	log_test "frames without a header"
+	moves "frames shorter than a link header" 1:tx_errors+5 1:ethtool_tx_error_short+5
+	log_test "counters of frames without a link header"
 }
 
-# Each transmit queue is locked once for what it has held at most, and a receive queue not
-# at all. While the device is down nothing else takes these locks.
+# Each transmit queue is locked once to read its maxima, a receive queue not at all. While the
+# device is down nothing else takes these locks.
 reading()
 {
-	local count event=/sys/kernel/tracing/events/lock/lock_acquire what="reading costs a lock a queue"
+	local count event=/sys/kernel/tracing/events/lock/lock_acquire what="ethtool -S takes one xmit lock for each TX queue"
 
 	RET=0
 	[ -e $event ] || { log_test_skip "$what" "no lockdep"; return; }

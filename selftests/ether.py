@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What programs do on an Ethernet.
+"""XDP programs, router advertisements and packet sockets, for the scripts.
 
-ether.py xdp DEVICE drop|pass   put a program on it that counts frames, print "ready", and
-                                at SIGTERM how many there were
+ether.py xdp DEVICE drop|pass   attach a program that counts frames, print "ready", and at
+                                SIGTERM the count
 ether.py advertise DEVICE       send a router advertisement of fd00:5::/64
-ether.py packets FROM TO        packet sockets on s0 of two namespaces: print what goes
-                                wrong
-ether.py datagrams FROM TO EVERYBODY
-                                those without link headers, on any medium: print what goes
-                                wrong
+ether.py packets FROM TO        test packet sockets on s0 of two namespaces: print errors
+ether.py datagrams FROM TO BROADCAST
+                                the same for SOCK_DGRAM, on any medium
 """
 
 import ctypes
@@ -74,7 +72,7 @@ def xdp(device, verdict):
     program = bpf(PROG_LOAD, struct.pack("IIQQ", PROG_TYPE_XDP, len(code) // 8,
                                          ctypes.addressof(code_buffer),
                                          ctypes.addressof(licence)))
-    # It goes with this process.
+    # The link is detached when this process exits.
     bpf(LINK_CREATE, struct.pack("IIII", program, socket.if_nametoindex(device), ATTACH_XDP,
                                  XDP_FLAGS_SKB_MODE))
     print("ready", flush=True)
@@ -96,7 +94,7 @@ def advertise(device):
 
 
 def inside(netns, kind, protocol):
-    # As in station.py: nobody stays there.
+    # As in station.py.
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{netns}", os.O_RDONLY)
     os.setns(there)
@@ -115,15 +113,15 @@ def packets(here, there):
         if wanted != found:
             print(f"{what}: expected {wanted}, found {found}")
 
-    def hear(sock):
-        """The next one, without where it came in; or nothing."""
+    def receive(sock):
+        """The next packet and its address without the ifindex, or None."""
         if not select.select([sock], [], [], 10)[0]:
             return None
         data, (_, protocol, kind, hardware, address) = sock.recvfrom(65536)
         return data, protocol, kind, hardware, address
 
     def settle():
-        """A filter is set some time later, but at once by who touches the flags."""
+        """The filter is updated asynchronously; SIOCSIFFLAGS updates it at once."""
         flags = fcntl.ioctl(raw, SIOCGIFFLAGS, b"s0".ljust(40, b"\0"))
         fcntl.ioctl(raw, SIOCSIFFLAGS, flags)
 
@@ -140,13 +138,13 @@ def packets(here, there):
     own, peer = sender.getsockname()[4], raw.getsockname()[4]
     check("type of link", ARPHRD_ETHER, sender.getsockname()[3])
     check("lengths of addresses", (6, 6), (len(own), len(peer)))
-    everybody, group = b"\xff" * 6, bytes.fromhex("010203040506")
+    broadcast, group = b"\xff" * 6, bytes.fromhex("010203040506")
     body = bytes(range(100))
 
     def on_the_wire(destination, what):
         return destination + own + struct.pack(">H", ETH_P_TEST) + what
 
-    for what, destination, kind in (("to one", peer, HOST), ("to all", everybody, BROADCAST)):
+    for what, destination, kind in (("to one", peer, HOST), ("to all", broadcast, BROADCAST)):
         frame = on_the_wire(destination, body)
         from_us = ETH_P_TEST, kind, ARPHRD_ETHER, own
         for how, sock in (("raw", sender), ("without header", cooked)):
@@ -154,15 +152,15 @@ def packets(here, there):
                 sock.send(frame)
             else:
                 sock.sendto(body, ("s0", ETH_P_TEST, 0, 0, destination))
-            check(f"{how} {what}, raw", (frame, *from_us), hear(raw))
-            check(f"{how} {what}, without header", (body, *from_us), hear(datagrams))
-            found = hear(mirror)
+            check(f"{how} {what}, raw", (frame, *from_us), receive(raw))
+            check(f"{how} {what}, without header", (body, *from_us), receive(datagrams))
+            found = receive(mirror)
             check(f"{how} {what}, at the sender", (frame, OUTGOING),
                   found and (found[0], found[2]))
     mirror.close()
     datagrams.close()
 
-    # Whoever asks for a group hears it, and who is promiscuous hears all.
+    # Group membership, allmulticast and promiscuous mode.
     other = own[:5] + b"\x77"
     for destination in group, other:
         sender.send(on_the_wire(destination, b"before"))
@@ -175,13 +173,13 @@ def packets(here, there):
         raw.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
         settle()
         sender.send(frame)
-        check(what, (frame, ETH_P_TEST, kind, ARPHRD_ETHER, own), hear(raw))
+        check(what, (frame, ETH_P_TEST, kind, ARPHRD_ETHER, own), receive(raw))
         raw.setsockopt(SOL_PACKET, PACKET_DROP_MEMBERSHIP, membership)
         settle()
         sender.send(frame)
         quiet(f"{what}, after leaving", raw)
 
-    # The device has no room for a frame without a header, nor for more than the MTU.
+    # Frames shorter than a link header or longer than the MTU are rejected.
     for what, data in (("13 bytes", bytes(13)), ("too long", on_the_wire(peer, bytes(1501)))):
         try:
             sender.send(data)
@@ -189,13 +187,13 @@ def packets(here, there):
         except OSError:
             pass
     sender.send(on_the_wire(peer, bytes(1500)))
-    found = hear(raw)
+    found = receive(raw)
     check("the longest", 1514, found and len(found[0]))
 
 
-def datagrams(here, there, everybody):
-    """A packet socket of type DGRAM says and is told a link address in sll_addr."""
-    def hear(sock):
+def datagrams(here, there, broadcast):
+    """sll_addr of SOCK_DGRAM packet sockets, on send and receive."""
+    def receive(sock):
         if not select.select([sock], [], [], 10)[0]:
             return None
         data, (_, protocol, kind, _, address) = sock.recvfrom(65536)
@@ -205,12 +203,12 @@ def datagrams(here, there, everybody):
     receiver = inside(there, socket.SOCK_DGRAM, ETH_P_TEST)
     own, peer = (sock.getsockname()[4] for sock in (sender, receiver))
     body = bytes(range(100))
-    for what, back in (("to one", peer), ("to all", bytes.fromhex(everybody.replace(":", "")))):
+    for what, back in (("to one", peer), ("to all", bytes.fromhex(broadcast.replace(":", "")))):
         kind = HOST if back == peer else BROADCAST
-        # Twice: what the first one was told of its sender is where the answer goes.
+        # The reply goes to the sll_addr that the first packet was received with.
         for sock, other, source in ((sender, receiver, own), (receiver, sender, peer)):
             sock.sendto(body, ("s0", ETH_P_TEST, 0, 0, back))
-            wanted, found = (body, ETH_P_TEST, kind, source.hex(":")), hear(other)
+            wanted, found = (body, ETH_P_TEST, kind, source.hex(":")), receive(other)
             if found != wanted:
                 print(f"{what}: expected {wanted}, found {found}")
             if found and kind == HOST:

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Segments with 6-byte addresses are Ethernets: what the kernel puts on top of one works
-# on them.
+# The kernel's Ethernet stack on the ethernet medium: VLAN, macvlan, bridge, bond, pktgen, XDP,
+# packet sockets, IPv6 autoconfiguration.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -22,12 +22,13 @@ ALL_TESTS="
 
 # shellcheck disable=SC2034 # for lib.sh
 medium=ethernet
-# Several times what stream.py repeats, and what a connection has on its way.
+# Several times the period of stream.py and the window of a connection.
 bytes=$((4 << 20))
 if ((${SPANS_SCALE:-1} > 1)); then bytes=$((2 << 20)); fi
 if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then bytes=$((1 << 20)); fi
 
-# wire I DEVICE STATION J DEVICE STATION: a segment of two, by their names on hosts I and J.
+# wire I DEVICE NUMBER J DEVICE NUMBER: a segment of two devices with these names on hosts I and
+# J; the numbers make their link addresses.
 wire()
 {
 	local there=NS$4
@@ -38,14 +39,14 @@ wire()
 	END
 }
 
-# ip_host I: `ip` commands for host I, a line each.
+# ip_host I: runs a batch of `ip` commands on host I.
 ip_host()
 {
 	host "$1" ip -batch -
-	check_err $? "host $1: no '$(host "$1" ip -o link)'"
+	check_err $? "host $1: ip -batch failed: '$(host "$1" ip -o link)'"
 }
 
-# spaces N: namespaces with nothing in them.
+# spaces N: empty namespaces.
 spaces()
 {
 	# shellcheck disable=SC2046 # several words
@@ -53,7 +54,7 @@ spaces()
 	quiet "$1"
 }
 
-# have MODULE...: or the test is skipped.
+# have MODULE...: loads modules, or skips the test.
 have()
 {
 	modprobe -qa "$@" && return
@@ -61,13 +62,13 @@ have()
 	return 1
 }
 
-# works FROM TO ADDRESS [SIZE]: ping and a TCP stream; SIZE is what fills a frame.
+# works FROM TO ADDRESS [SIZE]: ping with packets of the MTU (SIZE), and a TCP stream.
 works()
 {
 	local from=NS$1 to=NS$2 said
 
 	host "$1" ping -q -c 3 -i 0.1 -W 5 -M "do" -s "${4:-1472}" "$3" >/dev/null
-	check_err $? "no answer from $3"
+	check_err $? "no reply from $3"
 	said=$("$selftests/stream.py" "${!from}" "${!to}" "$3" "$bytes" 2>&1)
 	expect "TCP to $3" "bytes $bytes" "$said"
 }
@@ -96,12 +97,12 @@ vlan()
 		END
 	done
 	works 1 2 10.0.0.2
-	# What it carries is as long as without a tag, or without two.
+	# A tag, or two, do not reduce the MTU.
 	works 1 2 10.5.0.2
 	host 1 ping -q -c 1 -W 5 -s 1472 -M "do" 10.7.0.2 >/dev/null
-	check_err $? "no answer through two tags"
+	check_err $? "no reply with two tags"
 	host 1 ping -q -c 1 -W 1 10.6.0.2 >/dev/null
-	check_fail $? "an answer from another VLAN"
+	check_fail $? "a reply from another VLAN"
 	log_test "$what"
 }
 
@@ -148,16 +149,20 @@ macvlan()
 	works 2 3 10.0.0.3
 	works 3 2 10.0.0.2
 	works 2 1 10.0.0.1
-	expect "what host 2 knows of it" "$(lladdr 31)" \
+	expect "link address of the macvlan at host 2" "$(lladdr 31)" \
 		"$(host 2 ip -j neigh show 10.0.0.3 | jq -r '.[0].lladdr')"
-	# A second address is what it takes.
+	# A secondary address is enough for macvlan.
 	expect "promiscuous" 0 "$(host 1 ip -j -d link show s0 | jq '.[0].promiscuity')"
 	ip_host 3 <<<"link del m0"
 	host 2 ping -q -c 1 -W 1 10.0.0.3 >/dev/null
-	check_fail $? "an answer from a macvlan that is gone"
+	check_fail $? "a reply from a macvlan that is gone"
 	log_test "$what"
 }
 
+# Hosts 1 and 2, each on a segment with a port of the bridge of host 3:
+#
+#   host 1 s0 ===== p1 host 3 p2 ===== s0 host 2
+#                      br0
 bridge()
 {
 	local i what="bridge"
@@ -184,20 +189,20 @@ bridge()
 	works 1 2 10.0.0.2
 	works 2 1 10.0.0.1
 	works 1 3 10.0.0.3
-	expect "what host 1 knows of host 2" "$(lladdr 2)" \
+	expect "link address of host 2 at host 1" "$(lladdr 2)" \
 		"$(host 1 ip -j neigh show 10.0.0.2 | jq -r '.[0].lladdr')"
 	for i in 1 2; do
-		expect "where host $i was heard" p$i "$(host 3 bridge -j fdb show br br0 |
+		expect "bridge port of host $i" p$i "$(host 3 bridge -j fdb show br br0 |
 			jq -r ".[] | select(.mac == \"$(lladdr $i)\").ifname")"
 	done
-	# Out of the bridge, and nobody hears it.
+	# A removed port forwards nothing.
 	ip_host 3 <<<"link set p2 nomaster"
 	host 1 ping -q -c 1 -W 1 10.0.0.2 >/dev/null
-	check_fail $? "an answer from behind a port that is none"
+	check_fail $? "a reply through a removed bridge port"
 	log_test "$what"
 }
 
-# bonded I DEVICE DEVICE: bond9 of two.
+# bonded I DEVICE DEVICE: bond9 of two devices.
 bonded()
 {
 	ip_host "$1" <<-END
@@ -212,9 +217,9 @@ active() { host "$1" ip -j -d link show bond9 | jq -r '.[0].linkinfo.info_data.a
 
 uses() { [ "$(active "$1") $(active "$2")" = "$3 $4" ]; }
 
-# cut_line I DEVICE, mend I DEVICE
-cut_line() { ip_host "$1" <<<"link set $2 carrier off"; }
-mend() { ip_host "$1" <<<"link set $2 carrier on"; }
+# carrier_off I DEVICE, carrier_on I DEVICE: turn a carrier off and on.
+carrier_off() { ip_host "$1" <<<"link set $2 carrier off"; }
+carrier_on() { ip_host "$1" <<<"link set $2 carrier on"; }
 
 bond()
 {
@@ -229,24 +234,27 @@ bond()
 	bonded 2 b0 b1
 	for i in 1 2; do ip_host $i <<<"addr add 10.0.0.$i/24 dev bond9"; done
 	busywait 10000 uses 1 2 a0 b0
-	expect "in use" "a0 b0" "$(active 1) $(active 2)"
+	expect "active slaves" "a0 b0" "$(active 1) $(active 2)"
 	works 1 2 10.0.0.2
-	cut_line 1 a0
+	carrier_off 1 a0
 	busywait 10000 uses 1 2 a1 b1
-	expect "in use when the first line is cut" "a1 b1" "$(active 1) $(active 2)"
+	expect "active slaves, a0 forced off" "a1 b1" "$(active 1) $(active 2)"
 	works 1 2 10.0.0.2
-	mend 1 a0
-	cut_line 2 b1
+	carrier_on 1 a0
+	carrier_off 2 b1
 	busywait 10000 uses 1 2 a0 b0
-	expect "in use when the other one is" "a0 b0" "$(active 1) $(active 2)"
+	expect "active slaves, b1 forced off" "a0 b0" "$(active 1) $(active 2)"
 	works 2 1 10.0.0.1
-	cut_line 2 b0
+	carrier_off 2 b0
 	lost() { [[ $(host 1 ip -j link show bond9 | jq -r '.[0].flags[]') == *NO-CARRIER* ]]; }
 	busywait 10000 lost
-	check_err $? "a bond with both lines cut has a carrier"
+	check_err $? "a bond has a carrier with both slaves forced off"
 	log_test "$what"
 }
 
+#   host 1 s0 ===== p1 host 3 c0 ===== d0 host 2
+#                      br0    c1 ===== d1 bond9.7
+#                      bond9.7
 vlan_in_bond_in_bridge()
 {
 	local what="VLAN on a bond in a bridge"
@@ -279,28 +287,28 @@ vlan_in_bond_in_bridge()
 	END
 	busywait 10000 uses 3 2 c0 d0
 	works 1 2 10.0.0.2
-	cut_line 3 c0
+	carrier_off 3 c0
 	busywait 10000 uses 3 2 c1 d1
-	expect "in use when a line is cut" "c1 d1" "$(active 3) $(active 2)"
+	expect "active slaves, c0 forced off" "c1 d1" "$(active 3) $(active 2)"
 	works 2 1 10.0.0.1
 	works 1 2 10.0.0.2
 	log_test "$what"
 }
 
-# say FILE LINE...: lines for pktgen on host 1, each on its own.
+# say FILE LINE...: writes lines to a pktgen file of host 1, one at a time.
 say()
 {
 	local file=/proc/net/pktgen/$1 line
 
 	shift
 	for line in "$@"; do echo "echo '$line' >$file || exit"; done | host 1 sh
-	check_err $? "pktgen: $file"
+	check_err $? "cannot write to pktgen's $file"
 }
 
 generator()
 {
 	local count what="pktgen"
-	# Before anything is up.
+
 	local ipv6=off
 
 	RET=0
@@ -316,10 +324,10 @@ generator()
 	check_err $? "$(host 1 tail -n 4 /proc/net/pktgen/s0)"
 	arrived() { [ "$(stat 2 rx packets)" = "$count" ]; }
 	busywait 20000 arrived
-	expect "packets that arrived" "$count" "$(stat 2 rx packets)"
-	expect "packets that were sent" "$count" "$(stat 1 tx packets)"
-	expect "bytes that arrived" $((count * 60)) "$(stat 2 rx bytes)"
-	expect "dropped" "0 0" "$(stat 1 tx dropped) $(stat 2 rx missed_errors)"
+	expect "rx packets" "$count" "$(stat 2 rx packets)"
+	expect "tx packets" "$count" "$(stat 1 tx packets)"
+	expect "rx bytes" $((count * 60)) "$(stat 2 rx bytes)"
+	expect "tx dropped, rx missed_errors" "0 0" "$(stat 1 tx dropped) $(stat 2 rx missed_errors)"
 	say kpktgend_0 rem_device_all
 	log_test "$what"
 }
@@ -340,25 +348,25 @@ xdp()
 			log_test_skip "$what" "no bpf"
 			return
 		fi
-		# Programs see one frame at a time.
+		# Generic XDP does not accept GSO packets.
 		expect "rx-gro-hw with a program" off \
 			"$(host 2 ethtool -k s0 | sed -n 's/^rx-gro-hw: \([a-z]*\).*/\1/p')"
 		answered=$(host 1 ping -q -c 5 -i 0.1 -W 1 10.0.0.2 |
 			sed -n 's/.* \([0-9]*\) received.*/\1/p')
 		if [ $verdict = pass ]; then
-			expect "answers" 5 "$answered"
+			expect "replies with XDP_${verdict^^}" 5 "$answered"
 			works 1 2 10.0.0.2
 		else
-			expect "answers" 0 "$answered"
+			expect "replies with XDP_${verdict^^}" 0 "$answered"
 		fi
 		kill $!
 		wait $!
 		check_err $? "$(cat /tmp/xdp)"
 		if [ $verdict = drop ]; then
-			expect "frames that the program dropped" 5 "$(sed 1d /tmp/xdp)"
+			expect "frames dropped by the program" 5 "$(sed 1d /tmp/xdp)"
 		else
-			# Each part of what crossed whole.
-			between "frames that the program let through" $((bytes / 1460)) \
+			# Each segment of a GSO packet.
+			between "frames passed by the program" $((bytes / 1460)) \
 				$((bytes / 500)) "$(sed 1d /tmp/xdp)"
 		fi
 	done
@@ -372,11 +380,11 @@ packet_sockets()
 	RET=0
 	hosts 2
 	quiet 2
-	expect "what went wrong" "" "$("$selftests/ether.py" packets "$NS1" "$NS2" 2>&1)"
+	expect "errors of ether.py" "" "$("$selftests/ether.py" packets "$NS1" "$NS2" 2>&1)"
 	log_test "packet sockets"
 }
 
-# has I ADDRESS: usable.
+# has I ADDRESS: whether the address is usable.
 has() { host "$1" ip -6 addr show dev s0 -tentative | grep -q " $2/64 "; }
 
 autoconfiguration()
@@ -387,18 +395,18 @@ autoconfiguration()
 	busywait 20000 has 1 fe80::ff:fe00:1
 	busywait 20000 has 2 fe80::ff:fe00:2
 	host 1 ping -6 -q -c 2 -i 0.1 -W 5 fe80::ff:fe00:2%s0 >/dev/null
-	check_err $? "no answer from a link-local address"
-	# Neighbour advertisements of a host that is no router would end the default route.
+	check_err $? "no reply from a link-local address"
+	# Neighbour advertisements without the router flag would remove the default route.
 	write 1 net/ipv6/conf/s0/forwarding 1
 	host 1 "$selftests/ether.py" advertise s0
-	check_err $? "cannot advertise"
+	check_err $? "cannot send a router advertisement"
 	busywait 20000 has 2 fd00:5::ff:fe00:2
 	check_err $? "no address of an advertised prefix"
 	expect "default route" fe80::ff:fe00:1 \
 		"$(host 2 ip -6 -j route show default | jq -r '.[0].gateway')"
 	host 1 ip -6 route add fd00:5::/64 dev s0
 	host 1 ping -6 -q -c 2 -i 0.1 -W 5 fd00:5::ff:fe00:2 >/dev/null
-	check_err $? "no answer from there"
+	check_err $? "no reply from an address of the advertised prefix"
 	log_test "IPv6 autoconfiguration"
 }
 

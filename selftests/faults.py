@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""faults.py: fails every single memory allocation of a request, one after the
-other, and looks whether the request failed as a whole or succeeded as a whole.
+"""faults.py: fails each memory allocation of a request in turn; the request must have failed or
+succeeded as a whole.
 
-/proc/thread-self/fail-nth makes the N-th allocation of this thread fail, so only
-what the kernel allocates for the request itself is hit.
+/proc/thread-self/fail-nth fails the N-th allocation of this thread, so only allocations of the
+request itself are affected.
 """
 
 import errno
@@ -20,7 +20,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_LINKINFO = 1, 3, 5, 18
 IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 31, 32
 IFF_UP = 1
 
-# Where it takes a second to make a device, a third of its allocations in each run.
+# On slow kernels only each third allocation of a new device is failed in a run.
 EACH = 3 if os.environ.get("KSFT_MACHINE_SLOW") == "yes" else 1
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
 fail_nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
@@ -75,7 +75,7 @@ def index(name):
 
 
 def new(name, queues, *attributes):
-    # Few queues, as for each of them the core allocates the same again.
+    # Few queues, as the allocations are the same for each.
     return request(RTM_NEWLINK, NLM_F_CREATE_EXCL, 0, False,
                    attribute(IFLA_NUM_TX_QUEUES, struct.pack("I", queues)),
                    attribute(IFLA_NUM_RX_QUEUES, struct.pack("I", 1)),
@@ -102,9 +102,8 @@ def address(name):
 
 
 def sweep(what, message, done, undo, step=1):
-    """Fails allocation 1, 2, 3... of a request until it has no more of them, or each
-    step-th one. `done` says whether the request has had its effect; `undo` takes it
-    back."""
+    """Fails each allocation of a request, or each step-th one. `done` returns whether the request
+    has had its effect; `undo` reverts it."""
     number, failures = random.randint(1, step) - step, 0
     while True:
         number += step
@@ -114,13 +113,13 @@ def sweep(what, message, done, undo, step=1):
         if error:
             failures += 1
             if done():
-                sys.exit(f"{what}: failed at allocation {number}, but has had its effect")
+                sys.exit(f"{what}: failed at allocation {number}, but had its effect")
         elif error == 0 and not done():
-            sys.exit(f"{what}: succeeded at allocation {number}, but has had no effect")
+            sys.exit(f"{what}: succeeded at allocation {number}, but had no effect")
         if done():
             undo()
     if not done():
-        sys.exit(f"{what}: has had no effect without any failure ({error})")
+        sys.exit(f"{what}: had no effect without any failure ({error})")
     undo()
     print(f"{what}: {number - step} allocations, {failures} failures", flush=True)
     if failures == 0:
@@ -161,7 +160,7 @@ sweep("address change", lambda: set_address(new_address), lambda: address("f1") 
 
 
 def sweep_down(what, name):
-    """Going down cannot fail, whatever the memory is like."""
+    """The same for down, which cannot fail for want of memory."""
     number = hits = 0
     hit = True
     while hit:
@@ -170,9 +169,9 @@ def sweep_down(what, name):
         if error:
             sys.exit(f"{what}: failed at allocation {number}: {os.strerror(error)}")
         if error is None:
-            must(ask(change(name, False)))  # it may never have been sent
+            must(ask(change(name, False)))  # the request may not have been sent
         if flags(name) & IFF_UP:
-            sys.exit(f"{what}: has had no effect at allocation {number}")
+            sys.exit(f"{what}: had no effect at allocation {number}")
         must(ask(change(name, True)))
     print(f"{what}: {number - 1} allocations", flush=True)
     if number == 1:

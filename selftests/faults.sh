@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# No memory, at every step of everything that ip link does.
+# Allocation failures: each allocation of each `ip link` request, and random ones under traffic.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -26,12 +26,12 @@ every_allocation()
 {
 	RET=0
 	"$selftests/faults.py"
-	check_err $? "see above"
+	check_err $? "faults.py failed, see above"
 	expect "devices left" "" "$(ip -o link show type spans)"
 	rmmod spans
 	check_err $? "cannot unload"
 	load_module
-	log_test "each allocation fails once"
+	log_test "each allocation of ip link requests fails once"
 }
 
 traffic_afterwards()
@@ -39,13 +39,12 @@ traffic_afterwards()
 	RET=0
 	hosts 3
 	host 1 ping -q -c 2 -i 0.1 -W 5 10.0.0.3 >/dev/null
-	check_err $? "no answer"
-	log_test "devices work afterwards"
+	check_err $? "no reply"
+	log_test "traffic after failed requests"
 }
 
-# send_failing ADDRESS: 500 datagrams from host 1, while every fifth allocation of
-# the whole machine fails: one process sends them all, as others could not start.
-# The namespace hides debugfs.
+# send_failing ADDRESS: 500 datagrams from host 1 while every fifth allocation of all tasks
+# fails. One process sends them all, as no other one could start; it cannot see debugfs.
 send_failing()
 {
 	exec 5>$failslab/probability
@@ -63,7 +62,7 @@ os.write(5, b'0')"
 	exec 5>&-
 }
 
-# Some packets are lost, each is counted, and nothing breaks.
+# Each dropped packet is counted.
 traffic_meanwhile()
 {
 	local sent
@@ -79,17 +78,17 @@ traffic_meanwhile()
 
 	send_failing 10.0.0.255
 	sent=$(queues 1 tx packets)
-	expect "broadcasts that arrived or were counted" $((2 * sent)) $(($(ends 2 rx) + $(ends 3 rx)))
+	expect "broadcasts received or dropped" $((2 * sent)) $(($(accounted 2 rx) + $(accounted 3 rx)))
 	[ "$(($(queues 2 rx drop_no_memory) + $(queues 3 rx drop_no_memory)))" -ge 1 ]
-	check_err $? "no copy was lost: this test tested nothing"
+	check_err $? "no copy was dropped: this test tested nothing"
 
 	send_failing 10.0.0.2
-	expect "unicasts that arrived or were counted" $((2 * sent + $(queues 1 tx packets) - sent)) \
-		$(($(ends 2 rx) + $(ends 3 rx)))
+	expect "broadcasts and unicasts received or dropped" $((2 * sent + $(queues 1 tx packets) - sent)) \
+		$(($(accounted 2 rx) + $(accounted 3 rx)))
 	host 2 ip route del unreachable 10.0.0.1/32
 	host 1 ping -q -c 2 -i 0.1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer when there is memory again"
-	log_test "allocations fail at random under traffic"
+	check_err $? "no reply without failures"
+	log_test "random allocation failures under traffic"
 }
 
 tests_run

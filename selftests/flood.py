@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Traffic without an end.
+"""Traffic until killed.
 
-flood.py ping ADDRESS  echo requests, which are answered
-flood.py udp ADDRESS   datagrams of two sizes, which need not be heard; it may be a broadcast
+flood.py ping ADDRESS  echo requests
+flood.py udp ADDRESS   datagrams of two sizes; the address may be a broadcast
 
-A pause after each twenty packets leaves time to others: on a virtual clock (User Mode Linux
-with time-travel) none would pass without. What cannot be sent is not told.
+A pause after each 20 packets leaves time for other processes: a virtual clock (User Mode Linux
+with time-travel) would not advance otherwise. Errors are ignored.
 """
 
 import itertools
@@ -40,7 +40,7 @@ def udp(address):
 
 
 def pause():
-    """Seconds. A virtual clock jumps over them when there is no other work."""
+    """In seconds. A virtual clock jumps over them when the kernel is idle."""
     with open(CLOCK, encoding="ascii") as clock:
         return 0.005 if clock.read() == "time-travel-clock\n" else 0.0005
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Frames of the SPANS medium, byte for byte, through packet sockets.
+"""Raw frames through packet sockets.
 
 frames.py send IFACE COUNT HEX...   send each frame COUNT times
 frames.py cls DST SRC PID [HEX]     print a frame with a CLS header

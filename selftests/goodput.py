@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """goodput.py FROM TO ADDRESS FLOWS
 
-TCP streams from one namespace to ADDRESS in another, all at once. Prints the payload in kbit/s
-that arrives in 200 ms, after 200 ms in which TCP finds its rate.
+FLOWS parallel TCP streams from one namespace to ADDRESS in another. Prints the received payload
+in kbit/s during 200 ms, after 200 ms of slow start.
 """
 
 import os
@@ -16,7 +16,7 @@ PORT = 5001
 CHUNK = bytes(1 << 16)
 SECONDS = 0.2
 
-# As in station.py: no process stays in a namespace.
+# As in station.py: the process leaves the namespace.
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
@@ -40,7 +40,7 @@ def send(sock, address):
 
 
 def receive(flows):
-    """How many bytes come on all flows in this time, and how long it was."""
+    """The bytes received on all flows in SECONDS, and the exact time."""
     began = now = time.monotonic()
     received = 0
     while (left := began + SECONDS - now) > 0:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """One TCP stream in broadcast frames.
 
-gro.py send IFACE   send it, half from each of two packet sockets, and wait until both
-                    are no longer charged for any of it
-gro.py hear IFACE   print how many packets it came in, or what is wrong with it
+gro.py send IFACE   send it, half from each of two packet sockets, and wait until neither is
+                    charged for any of it
+gro.py receive IFACE   print the number of packets it was received in, or its wrong contents
 """
 
 import fcntl
@@ -64,27 +64,27 @@ def send(iface):
         time.sleep(0.01)
 
 
-def hear(iface):
+def receive(iface):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
     sock.bind((iface, ETH_P_ALL))
     sock.settimeout(60)
     print("ready", flush=True)
-    # Read late: whoever writes to what others share has done so by then.
+    # Read late: a receiver that modifies shared data has done so by then.
     select.select([sock], [], [], 60)
     time.sleep(1)
-    heard, packets = b"", 0
-    while len(heard) < SEGMENTS * LENGTH:
+    received, packets = b"", 0
+    while len(received) < SEGMENTS * LENGTH:
         data, where = sock.recvfrom(65536)
         if where[1] != ETH_P_IP:
             continue
         length = int.from_bytes(data[2:4], "big")
         if length != len(data):
-            print(f"a packet of {len(data)} bytes says that it has {length}", flush=True)
-        heard += data[40:]
+            print(f"a packet of {len(data)} bytes has an IP total length of {length}", flush=True)
+        received += data[40:]
         packets += 1
-    sound = heard == b"".join(payload(number) for number in range(SEGMENTS))
-    print(f"{packets} packets" if sound else f"wrong: {heard.hex()}", flush=True)
+    sound = received == b"".join(payload(number) for number in range(SEGMENTS))
+    print(f"{packets} packets" if sound else f"wrong: {received.hex()}", flush=True)
 
 
 if __name__ == "__main__":
-    {"send": send, "hear": hear}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "receive": receive}[sys.argv[1]](*sys.argv[2:])

@@ -1,24 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Head-of-line blocking: the cost of one receiver to those whose frames are behind its own
-# in a sender's ring. Host 2 is the slow one, host 1 sends to it and asks host 3.
+# Head-of-line blocking: the delay of frames to host 3 behind frames to a slow host 2.
+#
+#                              /--> host 2: slow, 16 RX slots
+#   host 1 --- one TX ring ---<
+#                              \--> host 3: the round-trip time is measured
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	getting_on
+	progress
 	bursts
 	masked
 	masked_with_pauses
 	two_masked
 	masked_for_longer
-	masked_tap
+	masked_promiscuous_member
 	thousands_of_rules
 "
 
-# poll_every I USECS: the polls of host I run every so often, once one has found work.
+# poll_every I USECS: after the next poll host I only polls every USECS microseconds.
 poll_every()
 {
 	echo 1000000 >"$(sys "$1")/class/net/s0/napi_defer_hard_irqs"
@@ -37,11 +40,11 @@ setup()
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-# The CPU on which host 1 sends, and so its ring.
+# The CPU on which host 1 sends, which selects its ring.
 sender=0
 
-# burst ADDRESSES COUNT [TIMES [MS]]: as many datagrams in one go, every 20 ms or so, to each in
-# turn. Not in step with what is asked, of which each would meet the same then.
+# burst ADDRESSES COUNT [TIMES [MS]]: sends COUNT datagrams to each address in turn, TIMES
+# times with a pause of MS (20). The period must not be that of `ask`.
 burst()
 {
 	host 1 taskset -c $sender python3 -c "
@@ -55,8 +58,8 @@ for again in reversed(range(${3:-1})):
     time.sleep(${4:-20} / 1000 if again else 0)"
 }
 
-# ask: host 1 asks host 3 forty times; $worst becomes the longest that an answer took in
-# microseconds, $lost how many did not come.
+# ask: 40 echo requests from host 1 to host 3; sets $worst to the longest round-trip time in
+# microseconds and $lost to the number of missing replies.
 ask()
 {
 	local said
@@ -68,37 +71,36 @@ ask()
 	worst=${worst:-99999999}
 }
 
-# at_most WHAT VIRTUAL REAL: no answer was lost, and none took longer than this many
-# microseconds of a virtual clock, or of a real one, on which computing takes time, too.
+# at_most WHAT VIRTUAL REAL: checks $lost, and $worst against a limit in microseconds for a
+# virtual and for a real clock, on which computing takes time, too.
 at_most()
 {
 	local bound
 
 	bound=$(scaled "$3")
 	if virtual_clock; then bound=$2; fi
-	expect "$1: answers that did not come" 0 "$lost"
+	expect "$1: missing replies" 0 "$lost"
 	[ "$worst" -le "$bound" ]
-	check_err $? "$1: an answer took $worst us, at most $bound were expected"
+	check_err $? "$1: a reply took $worst us, expected at most $bound"
 }
 
-# A receiver that is getting on holds its sender back, and loses nothing.
-getting_on()
+# A slow receiver that makes progress causes backpressure, and misses no frame.
+progress()
 {
 	RET=0
 	setup
 	poll_every 2 500
-	# A real clock goes on while the receiver waits for a CPU.
+	# On a real clock the receiver also waits for its CPU.
 	virtual_clock || set_spans 1 tx_wait_usecs 200000
 	host 1 tc qdisc replace dev s0 root fq flow_limit 10000
 	burst 10.0.0.2 1000
 	received 1001
-	expect "lost at the receiver" 0 "$(queues 2 rx drop_full)"
-	expect "lost at the sender" 0 "$(stat 1 tx dropped)"
-	log_test "a sender waits for a receiver that is getting on"
+	expect "drop_full of host 2" 0 "$(queues 2 rx drop_full)"
+	expect "tx dropped of host 1" 0 "$(stat 1 tx dropped)"
+	log_test "a sender waits for a slow receiver that makes progress"
 }
 
-# So does one that is fast, and has nothing to do between bursts that are more than its ring
-# holds.
+# The same for a fast receiver that is idle between bursts of more frames than its RX ring holds.
 bursts()
 {
 	local i
@@ -108,17 +110,17 @@ bursts()
 	host 1 sh -c 'echo 100000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
 		>/dev/null
 	for ((i = 1; i <= 20; i++)); do
-		# They are brought all at once.
+		# One poll forwards the whole burst.
 		stall 1 0
 		burst 10.0.0.2 30
 		stall 1 -1
 		received $((30 * i))
 	done
-	expect "lost at the receiver" 0 "$(queues 2 rx drop_full)"
-	log_test "bursts that are more than the ring of a fast receiver holds"
+	expect "drop_full of host 2" 0 "$(queues 2 rx drop_full)"
+	log_test "bursts longer than the RX ring of a fast receiver"
 }
 
-# One that is not costs a millisecond.
+# A receiver without progress costs its senders the TX wait, a millisecond.
 masked()
 {
 	local worst lost
@@ -133,13 +135,13 @@ masked()
 	wait $!
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
-	expect "the watchdog's" 0 "$(queues 1 tx timeouts)"
-	expect "all ends of frames for it" 18001 \
+	expect "timeouts of host 1" 0 "$(queues 1 tx timeouts)"
+	expect "frames received or missed by host 2, or in its ring" 18001 \
 		$(($(queues 2 rx drop_full) + $(queues 2 rx packets) + 16))
-	log_test "a receiver that never polls costs others a millisecond"
+	log_test "a receiver that never polls delays others by a millisecond"
 }
 
-# It costs that once, whatever the time between frames for it.
+# The TX wait is spent once, whatever the time between frames to this receiver.
 masked_with_pauses()
 {
 	local worst lost
@@ -153,11 +155,11 @@ masked_with_pauses()
 	ask
 	at_most "behind a receiver that never polls, after pauses" 300 100000
 	wait $!
-	expect "frames that found the ring full" 34 "$(queues 2 rx drop_full)"
-	log_test "a receiver that never polls costs that once"
+	expect "drop_full of host 2" 34 "$(queues 2 rx drop_full)"
+	log_test "a receiver that never polls delays others once"
 }
 
-# Two of them a millisecond each, and not one for each frame.
+# Two such receivers cost a millisecond each, not one for each frame.
 two_masked()
 {
 	local worst lost
@@ -174,10 +176,10 @@ two_masked()
 	wait $!
 	[ "$(queues 4 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 4 rx drop_full) frames found the ring full: this test tested little"
-	log_test "two receivers that never poll cost others two milliseconds"
+	log_test "two receivers that never poll delay others by two milliseconds"
 }
 
-# Or as much as the sender says.
+# tx_wait_usecs of the sender.
 masked_for_longer()
 {
 	local worst lost
@@ -189,21 +191,21 @@ masked_for_longer()
 	burst 10.0.0.2 17
 	ask
 	at_most "behind a receiver that never polls" 20500 200000
-	# On a real clock the time may be over before the first question.
+	# On a real clock the time may be over before the first request.
 	! virtual_clock || [ "$worst" -ge 10000 ]
-	check_err $? "an answer took $worst us at most: it did not wait"
+	check_err $? "the slowest reply took $worst us: the sender did not wait"
 	set_spans 1 tx_wait_usecs 0
 	host 2 ip link set s0 down
 	host 2 ip link set s0 up
 	poll_every 2 1000000000
 	burst 10.0.0.2 17
 	ask
-	at_most "without waiting" 300 100000
-	log_test "the sender says how long it waits"
+	at_most "with tx_wait_usecs 0" 300 100000
+	log_test "tx_wait_usecs bounds the delay of others"
 }
 
-# Frames that no station owns reach promiscuous devices.
-masked_tap()
+# Frames to unknown addresses reach promiscuous members, without backpressure.
+masked_promiscuous_member()
 {
 	local worst lost
 
@@ -211,24 +213,24 @@ masked_tap()
 	setup
 	host 1 ip neigh replace 10.0.0.9 lladdr "$(lladdr 9)" dev s0 nud permanent
 	host 2 ip link set s0 promisc on
-	# Long enough to be seen, were there any waiting.
+	# A wait of this length would be noticed.
 	set_spans 1 tx_wait_usecs 500000
 	poll_every 2 1000000000
 	burst 10.0.0.9 30 600 7 &
 	nap 100
 	ask
-	at_most "behind a tap that never polls" 300 100000
+	at_most "behind a promiscuous member that never polls" 300 100000
 	wait $!
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
-	log_test "a tap that never polls costs others nothing"
+	log_test "a promiscuous member that never polls does not delay others"
 }
 
-# A stack that takes long for each packet has its turn as others do, here on the CPU that
-# polls the rings of its sender. Computing takes no time on a virtual clock.
+# A receiver with long processing of each packet shares the CPU with the sender's TX poll.
+# Computing takes no time on a virtual clock.
 thousands_of_rules()
 {
-	local what="a receiver with thousands of rules has its turn, as others do" worst lost i sender=1
+	local what="a receiver with thousands of routing rules does not delay others" worst lost i sender=1
 
 	RET=0
 	((cpus > 1)) || { log_test_skip "$what" "one CPU"; return; }
@@ -242,11 +244,11 @@ thousands_of_rules()
 	for ((i = 1; i <= 12000; i++)); do
 		echo "rule add pref $i from 11.0.$((i >> 8)).$((i & 255)) lookup 100"
 	done | ip -n "$NS2" -batch -
-	check_err $? "no rules"
+	check_err $? "cannot add routing rules"
 	burst 10.0.0.2 200 150 &
 	nap 100
 	ask
-	# On an idle machine 17 ms; without its turn 240 ms and more.
+	# On an idle machine 17 ms; without taking turns 240 ms and more.
 	at_most "beside a receiver with 12000 rules" 0 200000
 	wait $!
 	log_test "$what"

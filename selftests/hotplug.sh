@@ -1,61 +1,61 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# CPUs go and come back while packets wait on them, and while they own queues.
+# CPU hotplug with staged packets, and of an owner CPU.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	cpu_goes_with_packets_staged
-	cpu_goes_that_owns
+	offline_with_staged_packets
+	offline_owner
 "
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 cpu1=/sys/devices/system/cpu/cpu1/online
 
-# A CPU goes away while packets wait on it for company.
-cpu_goes_with_packets_staged()
+# A CPU goes offline with staged packets.
+offline_with_staged_packets()
 {
 	local sent
 
 	RET=0
 	if ((cpus < 2)) || [ ! -e $cpu1 ]; then
-		log_test_skip "a CPU goes with packets staged" "no CPU can go"
+		log_test_skip "CPU offline with staged packets" "CPU 1 cannot go offline"
 		return
 	fi
 	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	set_spans 1 stage_usecs 1000000
-	# A slow machine may take longer than that to get on: it has another try.
+	# On a slow machine stage_usecs may be over before the CPU goes offline: try again.
 	for sent in 5 10 15 20 25; do
 		send_udp 1 5
 		[ "$(queues 1 tx packets)" = $((sent - 5)) ] && break
 		received "$sent"
 	done
 	echo 0 >$cpu1
-	check_err $? "the CPU does not go"
+	check_err $? "CPU 1 does not go offline"
 	defer eval "echo 1 >$cpu1"
 	received "$sent"
 	[ "$(queues 1 tx flush_time)" -ge 1 ]
-	check_err $? "they did not wait: this test tested nothing"
-	# And again with it gone: who sends is elsewhere, and so is the owner.
+	check_err $? "no packet was staged: this test tested nothing"
+	# With the CPU offline, packets of another CPU and another owner.
 	set_spans 1 stage_usecs 0
 	send_udp 0 5
 	received $((sent + 5))
 	echo 1 >$cpu1
 	send_udp 1 5
 	received $((sent + 10))
-	log_test "a CPU goes with packets staged"
+	log_test "CPU offline with staged packets"
 }
 
-cpu_goes_that_owns()
+offline_owner()
 {
 	local i
 
 	RET=0
 	if ((cpus < 2)) || [ ! -e $cpu1 ]; then
-		log_test_skip "a CPU goes that owns a queue" "no CPU can go"
+		log_test_skip "offline owner CPU" "CPU 1 cannot go offline"
 		return
 	fi
 	pair
@@ -68,21 +68,21 @@ for i in range(3000):
 	sender=$!
 	for i in 1 2 3; do
 		echo 0 >$cpu1
-		check_err $? "the CPU does not go"
+		check_err $? "CPU 1 does not go offline"
 		sleep 0.3
 		echo 1 >$cpu1
 		sleep 0.2
 	done
 	wait $sender
 	received 3000
-	# What is read can be written. Until the CPU comes, others poll.
+	# An offline CPU can be written back; until it is online, other CPUs poll.
 	echo 0 >$cpu1
 	set_spans 1 owner_cpus "$(get_spans 1 owner_cpus)"
-	check_err $? "a CPU that is offline cannot be written as the owner that it is"
+	check_err $? "an offline owner CPU cannot be written back to owner_cpus"
 	send_udp 0 20
 	received 3020
 	echo 1 >$cpu1
-	log_test "a CPU goes that owns a queue"
+	log_test "offline owner CPU"
 }
 
 tests_run

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# IPv6 over 8-byte addresses: neighbour discovery is the kernel's, and works. What the
-# kernel does not do for a medium that it does not know is to make up addresses.
+# IPv6 over 8-byte link addresses: the kernel's neighbour discovery works; autoconfiguration is
+# not supported for an unknown link type.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -35,7 +35,7 @@ no_address_by_itself()
 	RET=0
 	hosts 2
 	expect "addresses" "" "$(host 1 ip -6 addr show dev s0)"
-	log_test "no address by itself"
+	log_test "no autoconfigured link-local address"
 }
 
 neighbour_discovery()
@@ -46,7 +46,7 @@ neighbour_discovery()
 	setup
 	for to in fd00::2 fe80::2%s0; do
 		host 1 ping -6 -q -c 2 -i 0.1 -W 5 $to >/dev/null
-		check_err $? "no answer from $to"
+		check_err $? "no reply from $to"
 		expect "$to" "$(lladdr 2)" \
 			"$(host 1 ip -j -6 neigh show ${to%%%*} | jq -r '.[0].lladdr')"
 	done
@@ -58,8 +58,8 @@ multicast()
 	RET=0
 	setup
 	host 1 ping -6 -q -c 1 -W 5 ff02::1%s0 >/dev/null
-	check_err $? "no answer from all nodes"
-	log_test "multicast"
+	check_err $? "no reply to ff02::1"
+	log_test "echo request to ff02::1"
 }
 
 duplicate_address()
@@ -69,8 +69,8 @@ duplicate_address()
 	host 2 ip -6 addr add fd00::1/64 dev s0
 	found() { host 2 ip -6 addr show dadfailed | grep -q fd00::1/64; }
 	busywait 20000 found
-	check_err $? "a duplicate address is not found"
-	log_test "duplicate address detection"
+	check_err $? "a duplicate address is not detected"
+	log_test "duplicate address detection finds a duplicate"
 }
 
 unreachable()
@@ -78,9 +78,9 @@ unreachable()
 	RET=0
 	setup
 	host 1 ping -6 -q -c 1 -W 8 fd00::9 >/dev/null
-	check_fail $? "an answer from nobody"
+	check_fail $? "a reply from an address that no host has"
 	expect "state" FAILED "$(host 1 ip -j -6 neigh show fd00::9 | jq -r '.[0].state[0]')"
-	log_test "nobody there"
+	log_test "an address that no host has is unreachable"
 }
 
 tests_run

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the tests of spans share, on top of the kernel's net/lib.sh: hosts on
-# segments, counters, drop reasons.
+# Functions of all spans tests, on top of the kernel's net/lib.sh: hosts on segments,
+# counters, drop reasons.
 
 selftests=$(dirname "$(readlink -e "${BASH_SOURCE[0]}")")
 for net_lib in "$selftests/../../../net/lib.sh" "$KERNEL_SOURCE/tools/testing/selftests/net/lib.sh"; do
@@ -11,8 +11,8 @@ done
 # shellcheck disable=SC1090
 source "$net_lib"
 
-# busywait MS COMMAND...: as in net/lib.sh, but with pauses that grow: on an emulated
-# machine looking takes longer than waiting.
+# busywait MS COMMAND...: as in net/lib.sh, but with growing pauses: on an emulated
+# machine the command takes longer than the pause.
 busywait()
 {
 	local until=$((${EPOCHREALTIME/./} + $1 * 1000)) pause=10
@@ -25,18 +25,18 @@ busywait()
 	done
 }
 
-# A script that could run some of its tests has passed or failed, whatever it skipped.
-# Before the first result it has skipped everything.
+# A script with some skipped tests has passed or failed. Its status is "skipped" until the
+# first result.
 EXIT_STATUS=$ksft_skip
 ksft_exit_status_merge()
 {
 	__ksft_status_merge "$1" "$2" "$ksft_skip" "$ksft_xfail" "$ksft_pass" "$ksft_fail"
 }
 
-# Nothing of this is to come from the environment.
-unset netns known deaf announce ipv6
+# These must not be inherited from the environment.
+unset netns known no_reply announce ipv6
 
-# How many results were printed.
+# The number of printed results.
 test_results=0
 eval "print_$(declare -f log_test_result)"
 log_test_result()
@@ -45,11 +45,11 @@ log_test_result()
 	print_log_test_result "$@"
 }
 
-# A script runs all of its tests, or those that are its arguments.
+# A script runs the tests in its arguments, by default all.
 tests=("$@")
 
-# A test fails that prints no result. unfinished is the test that runs: what bash gives up,
-# for example at an arithmetic error, goes on behind the call of tests_run.
+# A test without a result fails. $unfinished is the running test: after an arithmetic error,
+# for example, bash continues behind the call of tests_run.
 unfinished=
 tests_run()
 {
@@ -73,17 +73,17 @@ tests_run()
 	unfinished=
 }
 
-# virtual_clock: whether time passes only while the kernel waits (User Mode Linux with
-# time-travel): deadlines are exact, however busy the machine is.
+# virtual_clock: whether time passes only while the kernel is idle (User Mode Linux with
+# time-travel): deadlines are exact on a busy machine, too.
 virtual_clock()
 {
 	[ "$(</sys/devices/system/clocksource/clocksource0/current_clocksource)" = time-travel-clock ]
 }
 
-# Where a test ended shows in the kernel log.
+# Marks the beginning of a script in the kernel log.
 echo "selftests: spans: $(basename "$0")" >/dev/kmsg
 
-# load_module [STATUS]: the script ends with this status, a failure, if it cannot be loaded.
+# load_module [STATUS]: exits with STATUS (default: failure) if the module cannot be loaded.
 load_module()
 {
 	modprobe spans 2>/dev/null || insmod "${SPANS_KO:-spans.ko}" && return
@@ -91,8 +91,8 @@ load_module()
 	exit "${1:-$ksft_fail}"
 }
 
-# What this file keeps: /sys of a namespace (sys.NAMESPACE), the number of a port
-# (port.NAMESPACE), what hosts heard (heardI).
+# Files of this library: /sys of a namespace (sys.NAMESPACE), the number of a port
+# (port.NAMESPACE), the frames that host I received (capturedI).
 own_files=$(mktemp -d) || exit "$ksft_fail"
 
 ending='' qdisc_before=''
@@ -108,7 +108,7 @@ cleanup()
 		[ ! -d "$dir/class" ] || umount -l "$dir"
 	done
 	rm -rf --one-file-system "$own_files"
-	# Whatever a failed test left in this namespace.
+	# Devices that a failed test has left in this namespace.
 	ip -o link show type spans 2>/dev/null |
 		sed 's/^[0-9]*: \([^:@]*\).*/\1/' |
 		while read -r dev; do ip link del "$dev"; done
@@ -119,23 +119,23 @@ cleanup()
 }
 trap cleanup EXIT
 
-# What is on a wire, by medium: how link addresses begin here, who is everybody, and what
-# is in a link header between the addresses and the EtherType.
+# By medium: the first bytes of link addresses in tests, the broadcast address, and the
+# bytes of a link header between the addresses and the EtherType.
 declare -A lladdr_begin=([spans]=02:00:00:00:00:00:00: [ethernet]=02:00:00:00:00:
 	[ax25]=02:00:00:00:00:00: [arcnet]='')
-declare -A lladdr_everybody=([spans]=ff:ff:ff:ff:ff:ff:ff:ff [ethernet]=ff:ff:ff:ff:ff:ff
+declare -A lladdr_broadcast=([spans]=ff:ff:ff:ff:ff:ff:ff:ff [ethernet]=ff:ff:ff:ff:ff:ff
 	[ax25]=a2:a6:a8:40:40:40:00 [arcnet]=00)
 declare -A header_constant=([spans]=00000000aaaa03000000 [ethernet]='' [ax25]=03ff [arcnet]='')
 
-# What a test is about, unless it says something else.
+# The medium of `hosts`, unless a test sets another one.
 medium=spans
 
-# lladdr I: the link address of host I. everybody: that of all.
+# lladdr I: the link address of host I. broadcast_addr: the broadcast address.
 lladdr() { printf '%s%02x' "${lladdr_begin[$medium]}" "$1"; }
-everybody() { echo "${lladdr_everybody[$medium]}"; }
+broadcast_addr() { echo "${lladdr_broadcast[$medium]}"; }
 
-# setup_ns NAME...: as in net/lib.sh, with fewer processes: these are most of what a
-# test costs on an emulated machine.
+# setup_ns NAME...: as in net/lib.sh, with fewer processes, which are most of the run time
+# on an emulated machine.
 setup_ns()
 {
 	local name
@@ -147,14 +147,14 @@ setup_ns()
 	done
 }
 
-# File, value: what is not so by itself.
+# FILE VALUE pairs: the settings that differ from the kernel's default.
 ns_settings=
 for setting in all default; do
 	setting=net/ipv4/conf/$setting/rp_filter
 	[ "$(</proc/sys/$setting)" = 0 ] || ns_settings+=" $setting 0"
 done
 
-# new_ns NAME...: namespaces with nothing in them.
+# new_ns NAME...: empty namespaces.
 new_ns()
 {
 	local name pid batch=
@@ -177,11 +177,15 @@ new_ns()
 	ip -batch - <<<"$batch"
 }
 
-# hosts N: N namespaces, $NS1 to $NSn, each with a device s0 on one segment, up,
-# with the address 10.0.0.I and the link address of lladdr I, which is one of $medium.
-# Unless $announce is set, they do not announce that, so that what is counted is what the
-# test sends. If $ipv6 is "off", they have none from the start, where quiet is too late.
-# If $known is set, it is neighbours N as well. If $deaf is, the first one gets no answers.
+# hosts N: N namespaces, each with a device s0 that is up, on one segment of $medium:
+#
+#   $NS1: 10.0.0.1, lladdr 1    $NS2: 10.0.0.2, lladdr 2  ...  $NSn: 10.0.0.n, lladdr n
+#            | s0                        | s0                          | s0
+#   ---------+------------- segment -----+------------------ ... ------+---------
+#
+# Without $announce they send no gratuitous ARP, so that the counters only have the frames
+# of the test. ipv6=off disables IPv6 before the devices exist, `quiet` later. $known
+# adds permanent neighbours. With $no_reply the other hosts have no route to host 1.
 hosts()
 {
 	local i ns batch names=()
@@ -205,18 +209,18 @@ hosts()
 			echo "addr add 10.0.0.$i/24 dev s0"
 			echo "link set s0 up"
 			[ -z "${known:-}" ] || permanent "$i" "$1"
-			[ -z "${deaf:-}" ] || ((i == 1)) || echo "route replace unreachable 10.0.0.1/32"
+			[ -z "${no_reply:-}" ] || ((i == 1)) || echo "route replace unreachable 10.0.0.1/32"
 		} | ip -n "${!ns}" -batch - || return
 	done
 }
 
-# write I FILE VALUE...: files below /proc/sys as host I sees them.
+# write I FILE VALUE...: writes files below /proc/sys in the namespace of host I.
 write()
 {
 	[ $# = 1 ] || { ask_meter "$1" write "${@:2}" && [ "$meter_says" = ok ]; }
 }
 
-# permanent I N: what makes host I know N others, for ip -batch.
+# permanent I N: input of ip -batch that gives host I permanent neighbours 1 to N.
 permanent()
 {
 	local i
@@ -227,7 +231,7 @@ permanent()
 	done
 }
 
-# host I COMMAND...: run something on host I.
+# host I COMMAND...: runs a command on host I.
 host()
 {
 	local ns=NS$1
@@ -239,7 +243,7 @@ host()
 	esac
 }
 
-# enter I COMMAND...: the same where /sys does not matter, which costs less.
+# enter I COMMAND...: the same with the caller's /sys, which costs less.
 enter()
 {
 	local ns=NS$1
@@ -247,8 +251,7 @@ enter()
 	nsenter --net="/run/netns/${!ns}" "${@:2}"
 }
 
-# start I COMMAND...: run something on host I in the background. $! is the command
-# itself, so that it can be killed.
+# start I COMMAND...: runs a command on host I in the background. $! is its own process.
 start()
 {
 	local ns=NS$1
@@ -257,7 +260,7 @@ start()
 	ip netns exec "${!ns}" "$@" &
 }
 
-# sys I: where /sys is as host I sees it.
+# sys I: prints the mount point of host I's /sys.
 sys()
 {
 	local ns=NS$1 dir
@@ -270,23 +273,23 @@ sys()
 	echo "$dir"
 }
 
-# has_died PROGRAM: without this program, which answers the script, nothing can be tested.
+# has_died PROGRAM: ends the script, which cannot go on without this program.
 has_died()
 {
 	[ -z "$ending" ] || return
 	echo "$1 has died" >&2
-	# A subshell ends the script, too.
+	# A subshell has to end the script, too.
 	((BASHPID == $$)) || kill $$
 	exit "$ksft_fail"
 }
 
-# ask_meter I WHAT...: asks meter.py about host I, or about the namespace $netns, without a
-# subshell; meter tells the answer. One at a time asks.
+# ask_meter I WORD...: sends a request about host I, or the namespace $netns, to meter.py and
+# sets $meter_says to the reply, without a subshell. Requests must not overlap.
 ask_meter()
 {
 	local ns=NS$1
 
-	# Or this shell, which may be a subshell, would be killed by a pipe that nobody reads.
+	# Otherwise SIGPIPE would kill this shell, or subshell, when meter.py has died.
 	trap : PIPE
 	if ! { echo "${netns:-${!ns}} ${*:2}" >&"$to_meter"; } 2>/dev/null ||
 	   ! read -r meter_says <&"$from_meter"; then
@@ -306,11 +309,10 @@ stat() { meter "$1" stat "$2" "$3"; }
 # queues I DIRECTION NAME: a counter of `ethtool -S`, summed over the queues.
 queues() { meter "$1" queues "$2" "$3"; }
 
-# ends I DIRECTION: all that a device took in this direction, by its counters.
-ends() { meter "$1" ends "$2"; }
+# accounted I DIRECTION: the sum of all counters of a device that account for packets.
+accounted() { meter "$1" accounted "$2"; }
 
-# rounds N: how often to try something that may go wrong only sometimes, less where it
-# takes long.
+# rounds N: the number of repetitions of a test for races, fewer on slow kernels.
 rounds()
 {
 	local part=1
@@ -320,8 +322,7 @@ rounds()
 	echo $((($1 + part - 1) / part))
 }
 
-# neighbours N: each of N hosts knows the link addresses of the others, so that
-# nothing but what the test sends is on the segment.
+# neighbours N: gives each of N hosts permanent neighbours, so that no ARP is sent.
 neighbours()
 {
 	local i ns
@@ -332,7 +333,7 @@ neighbours()
 	done
 }
 
-# quiet: no router solicitations, no multicast reports of our own kernel.
+# quiet N: no router solicitations and no multicast reports of hosts 1 to N.
 quiet()
 {
 	local i
@@ -342,15 +343,14 @@ quiet()
 	done
 }
 
-# pair: two hosts that know each other and say nothing by themselves. The second one
-# does not answer.
+# pair: two hosts with permanent neighbours and without IPv6. Host 2 has no route back.
 pair()
 {
-	known=yes deaf=yes ipv6=off hosts 2
+	known=yes no_reply=yes ipv6=off hosts 2
 }
 
-# send_udp CPU COUNT [BYTES [HOST]]: datagrams from host 1 to another (2), which the
-# device takes in or a qdisc holds.
+# send_udp CPU COUNT [BYTES [HOST]]: sends datagrams from host 1 to HOST (2). All are in
+# the device or in its qdisc when this returns.
 send_udp()
 {
 	enter 1 python3 -I -S -c "
@@ -362,12 +362,12 @@ for _ in range($2):
     s.sendto(bytes(${3:-18}), ('10.0.0.${4:-2}', 9))"
 }
 
-# received COUNT: so many packets come to host 2.
+# received COUNT: waits until host 2 has received COUNT packets.
 received()
 {
 	came() { ask_meter 2 queues rx packets && [ "$meter_says" = "$1" ]; }
 	busywait 20000 came "$1"
-	expect "packets that arrived" "$1" "$(queues 2 rx packets)"
+	expect "packets received by host 2" "$1" "$(queues 2 rx packets)"
 }
 
 # expect WHAT WANTED FOUND
@@ -377,9 +377,8 @@ expect()
 	check_err $? "$1: expected '$2', found '$3'"
 }
 
-# eventually WHAT WANTED COMMAND...: what the command prints becomes WANTED and stays so for
-# a moment, in which one too many would come. However long the machine takes for it: this is
-# about whether it happens, not when.
+# eventually WHAT WANTED COMMAND...: the output of the command becomes WANTED and stays so
+# for 50 ms, in which an excess packet would arrive. It tests whether it happens, not when.
 eventually()
 {
 	local wanted=$2 found
@@ -392,7 +391,7 @@ eventually()
 	expect "$1" "$wanted" "$found"
 }
 
-# refused WHAT COMMAND...: the command must fail, and say WHAT.
+# refused TEXT COMMAND...: the command must fail with TEXT in its output.
 refused()
 {
 	local what=$1 said
@@ -401,11 +400,11 @@ refused()
 	said=$("$@" 2>&1)
 	check_fail $? "'$*' succeeded"
 	[[ $said == *"$what"* ]]
-	check_err $? "'$*' should say '$what', but said '$said'"
+	check_err $? "'$*': expected the message '$what', found '$said'"
 }
 
-# log_begins: from now on, until the test ends, the network may log all lines that it has.
-# log: the lines of the kernel log since then. The log forgets early lines, not late ones.
+# log_begins: disables the rate limit of network messages until the test ends.
+# log: the lines of the kernel log since then. A full log loses the oldest lines.
 message_cost=$(sysctl -n net.core.message_cost)
 log_begins()
 {
@@ -417,8 +416,8 @@ log_begins()
 
 log() { dmesg | sed "1,/$log_mark/d"; }
 
-# trace EVENT: from now on this event is in the trace, which is empty, at the longest until
-# the test ends. A subshell must not call it: its end is not that of the test.
+# trace EVENT: clears the trace and enables an event, at most until the test ends. A subshell
+# must not call it: the deferred `untrace` would run at the subshell's end.
 trace()
 {
 	echo >/sys/kernel/tracing/trace
@@ -428,8 +427,8 @@ trace()
 
 untrace() { echo 0 >"/sys/kernel/tracing/events/$1/enable"; }
 
-# dropped REASON COMMAND...: $reasons becomes how many packets the kernel says it dropped for
-# this reason while the command ran and shortly after.
+# dropped REASON COMMAND...: sets $reasons to the number of skb:kfree_skb events with this drop
+# reason while the command runs and 300 ms after.
 dropped()
 {
 	trace skb/kfree_skb
@@ -439,12 +438,12 @@ dropped()
 	reasons=$(grep -c "reason: $1\$" /sys/kernel/tracing/trace)
 }
 
-# set_spans I FILE VALUE, get_spans I FILE: a setting of host I.
+# set_spans I FILE VALUE, get_spans I FILE: writes and reads a setting of host I in sysfs.
 set_spans() { echo "$3" >"$(sys "$1")/class/net/s0/spans/$2"; }
 get_spans() { echo "$(<"$(sys "$1")/class/net/s0/spans/$2")"; }
 
-# stall I [RING]: has a transmit ring of host I hang, -1 for none, or tells which does.
-# miss_irq I [RING]: the same for a receive ring whose doorbells schedule no poll.
+# stall I [RING]: stalls a TX ring of host I (-1: none), or prints the stalled ring.
+# miss_irq I [RING]: the same for an RX ring; its doorbells schedule no poll.
 stall() { fault stall "$@"; }
 miss_irq() { fault miss_irq "$@"; }
 
@@ -456,14 +455,13 @@ fault()
 	if [ $# = 2 ]; then cat "$switch"; else echo "$3" >"$switch"; fi
 }
 
-# The ARP of host I, by its front panels: arp_table I [ADDRESS [FIELDS]] is all of its
-# table or what that says about an address, or some fields of that; neigh I ADDRESS is
-# what `ip neigh` says about it.
+# arp_table I [ADDRESS [FIELDS]]: the ARP table of host I in debugfs, or its entry for an
+# address, or fields of that. neigh I ADDRESS: the kernel's neighbour, by `ip neigh`.
 arp_table()
 {
 	local ns=NS$1 port
 
-	# hosts forgets what it was before.
+	# `hosts` truncates the file, so that the number is read anew.
 	port=$own_files/port.${!ns}
 	[ -s "$port" ] || echo "$(<"$(sys "$1")/class/net/s0/phys_port_id")" >"$port"
 	read -r port <"$port"
@@ -477,7 +475,7 @@ arp_table()
 
 neigh() { host "$1" ip neigh show "$2" dev s0; }
 
-# arp_entry I ADDRESS, neigh_entry I ADDRESS: state and link address only.
+# arp_entry I ADDRESS, neigh_entry I ADDRESS: only state and link address.
 arp_entry() { arp_table "$1" "${2:-}" "3 2"; }
 
 neigh_entry()
@@ -486,8 +484,8 @@ neigh_entry()
 		jq -r '.[] | (.state[0] + " " + (.lladdr // "-"))'
 }
 
-# start_program PROGRAM TO FROM: a program that answers lines for as long as the script
-# runs; the variables TO and FROM become the descriptors of its pipes.
+# start_program PROGRAM TO FROM: starts a program that replies to each line until the script
+# ends, and sets the variables TO and FROM to the descriptors of its pipes.
 start_program()
 {
 	local pipes
@@ -500,7 +498,7 @@ start_program()
 	rm -r "$pipes"
 }
 
-# meter.py is there when no other script of these runs any more.
+# meter.py replies when no other script of this collection runs any more.
 start_program "$selftests/meter.py" to_meter from_meter
 read -r meter_says <&"$from_meter"
 case $meter_says in
@@ -512,20 +510,20 @@ ready) ;;
 	;;
 esac
 
-# Without a module there is nothing to test; one that is there is to load.
+# Without a module the script is skipped; a module that does not load is a failure.
 [ -d /sys/module/spans ] || load_module "$([ -e "${SPANS_KO:-}" ] || echo "$ksft_skip")"
 
-# What the kernel puts below a device by itself may have an AQM (fq_codel), which drops what
-# waited long behind a slow line: no loss of the device. This one drops only what it has no
-# room for. The setting is the machine's: it does not show in another network namespace.
+# The default qdisc may have an AQM (fq_codel), which drops packets that have waited long for a
+# slow line. pfifo_fast only drops at its limit. The sysctl is global, and not visible in
+# another network namespace.
 qdisc_before=$(sysctl -n net.core.default_qdisc 2>/dev/null)
 [ -z "$qdisc_before" ] || sysctl -qw net.core.default_qdisc=pfifo_fast
 
-# start_station: from now on station I COMMAND... does what station.py says, on host I.
-# order and answered are its two halves, for what takes its time.
+# start_station: starts station.py. station I COMMAND... runs one of its commands on host I;
+# station_begin and station_end are its two halves, for commands that run in the background.
 start_station() { start_program "$selftests/station.py" to_station from_station; }
 
-order()
+station_begin()
 {
 	local ns=NS$1
 
@@ -534,7 +532,7 @@ order()
 	{ echo "${!ns} ${*:2}" >&"$to_station"; } 2>/dev/null || has_died station.py
 }
 
-answered()
+station_end()
 {
 	local status said
 
@@ -543,9 +541,9 @@ answered()
 	[ "$status" = ok ]
 }
 
-station() { order "$@" && answered; }
+station() { station_begin "$@" && station_end; }
 
-# send_arp I COUNT KEY=VALUE...: raw ARP from host I.
+# send_arp I COUNT KEY=VALUE...: sends raw ARP packets from host I.
 send_arp()
 {
 	local said
@@ -554,31 +552,32 @@ send_arp()
 	check_err $? "cannot send: $said"
 }
 
-# hear I arp|frames|kinds: what comes to host I from now on is what heard I prints.
-hear()
+# capture I arp|frames|kinds: starts a capture on host I until the test ends, see station.py.
+# captured I: prints the captured frames.
+capture()
 {
-	: >"$own_files/heard$1"
-	station "$1" hear "$2" "$own_files/heard$1"
-	check_err $? "cannot hear"
-	defer station "$1" deaf
+	: >"$own_files/captured$1"
+	station "$1" capture "$2" "$own_files/captured$1"
+	check_err $? "cannot start the capture"
+	defer station "$1" end_capture
 }
 
-heard()
+captured()
 {
 	station "$1" sync
-	cat "$own_files/heard$1"
+	cat "$own_files/captured$1"
 }
 
-# asked I ADDRESS: how many requests for an address came to host I.
-asked() { heard "$1" | awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }'; }
+# count_requests I ADDRESS: the number of captured ARP requests for an address on host I.
+count_requests() { captured "$1" | awk -v address="$2" '$2 == 1 && $8 == address { n++ } END { print n + 0 }'; }
 
-# frame DST SRC PID [HEX]: a frame of $medium, in hex.
+# frame DST SRC ETHERTYPE [PAYLOAD]: a frame of $medium, in hex.
 frame() { echo "${1//:/}${2//:/}${header_constant[$medium]}$3${4:-}"; }
 
-# now: milliseconds.
+# now: the time in milliseconds.
 now() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
-# nap MS: sleep, without a process. nap_until MS: until now says so.
+# nap MS: sleeps, without a process. nap_until MS: sleeps until this time of `now`.
 exec {never}<> <(:)
 nap()
 {
@@ -595,20 +594,20 @@ nap_until()
 	((left <= 0)) || nap $left
 }
 
-# scaled MS: a time, longer where all but waiting takes longer.
+# scaled MS: a time, longer on kernels on which computing takes longer.
 scaled() { echo $(($1 * ${SPANS_SCALE:-1})); }
 
-# sends I DST...: host I sends a frame to each, numbered from 1, and then one to all.
-# hears_of I NUMBER:KIND...: what host I, which must hear kinds, heard of that when it has
-# come to the last one.
+# send_frames I DST...: host I sends a frame to each address, numbered from 1, then a broadcast.
+# expect_frames I NUMBER:KIND...: host I, with a capture of kinds, has received exactly these frames
+# before the broadcast.
 round=0
-sends()
+send_frames()
 {
 	local from to number frames=()
 
 	from=$(lladdr "$1")
 	((++round))
-	for to in "${@:2}" "${lladdr_everybody[$medium]}"; do
+	for to in "${@:2}" "${lladdr_broadcast[$medium]}"; do
 		printf -v number %04d%04d $round $((${#frames[@]} + 1))
 		frames+=("${to//:/}${from//:/}${header_constant[$medium]}88b5$number")
 	done
@@ -617,7 +616,7 @@ sends()
 	check_err $? "cannot send"
 }
 
-hears_of()
+expect_frames()
 {
 	local i numbers=()
 
@@ -630,18 +629,18 @@ hears_of()
 		numbers=()
 		while read -r kind frame; do
 			[[ $frame != *"$mark"???? ]] || numbers+=("$((10#${frame: -4})):$kind")
-		done <"$own_files/heard$1"
+		done <"$own_files/captured$1"
 		[[ " ${numbers[*]}" == *" $last:"* ]]
 	}
 	busywait 60000 ended "$1"
-	check_err $? "host $1 does not hear what all hear"
+	check_err $? "host $1 does not receive the broadcast"
 	for i in "${!numbers[@]}"; do
 		[[ ${numbers[i]} != "$last:"* ]] || unset "numbers[i]"
 	done
-	expect "what host $1 hears" "${*:2}" "${numbers[*]}"
+	expect "frames received by host $1" "${*:2}" "${numbers[*]}"
 }
 
-# threaded I: the polls of host I are threads on CPU 0.
+# threaded I: enables threaded NAPI on host I, with the threads on CPU 0.
 threaded()
 {
 	local pid
@@ -652,8 +651,8 @@ threaded()
 	done
 }
 
-# keep_busy: somebody works on CPU 0 at a real-time priority, until go_on. The kernel
-# leaves 5 % of that CPU to others.
+# keep_busy: starts a real-time task on CPU 0 that runs until go_on. The kernel leaves 5 % of
+# the CPU to other tasks.
 keep_busy()
 {
 	rm -f /tmp/busy

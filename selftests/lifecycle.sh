@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What can happen to a device while it is in use: it goes on, and others do not notice.
+# State changes of a device in use: down, up, reset, addresses, MTU, names, namespaces, carrier;
+# other members are not affected.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -9,21 +10,21 @@ source "$(dirname "$0")/lib.sh"
 ALL_TESTS="
 	open_stop_reset
 	reset_alone
-	reset_of_a_ring_that_hangs
+	reset_of_a_stalled_ring
 	address_spans
 	address_ethernet
 	mtu_live
 	names
 	moves
 	carriers
-	third_station
+	third_member
 	set_while_down
-	sent_while_down
-	down_is_the_end
+	transmit_while_down
+	no_packet_after_down
 "
 start_station
 
-# flood FROM TO...: datagrams of two sizes to each, until calm.
+# flood FROM TO...: sends datagrams of two sizes to each host, until calm.
 flood()
 {
 	local to=${*:2}
@@ -36,7 +37,7 @@ for i in itertools.count():
         try:
             s.sendto(bytes((18, 1400)[i % 2]), ('10.0.0.' + to, 9))
         except OSError:
-            pass  # no carrier, no route: not the device's affair
+            pass  # no carrier, no route: never passed to the device
     if i % 20 == 0:
         time.sleep(0.002)"
 	floods+=($!)
@@ -49,8 +50,8 @@ calm()
 	floods=()
 }
 
-# deaf_hosts N: host 2 and those behind it answer nothing to host 1.
-deaf_hosts()
+# no_replies N: hosts 2 to N have no route to host 1.
+no_replies()
 {
 	local i
 
@@ -59,13 +60,13 @@ deaf_hosts()
 
 answers()
 {
-	# A request that was lost comes again after arp_retrans_ms. Until then a flood pushes out
-	# all that waits.
+	# A lost ARP request is repeated after arp_retrans_ms. Until then the flood evicts the packets
+	# that wait for the reply.
 	busywait 60000 host "$1" ping -q -c 2 -i 0.1 -W 2 "10.0.0.$2" >/dev/null
-	check_err $? "no answer to host $1 from host $2${3:+ }${3:-}"
+	check_err $? "no reply to host $1 from host $2${3:+ }${3:-}"
 }
 
-# carrier I: up or down; becomes I up|down: some time soon.
+# carrier I: prints up or down. becomes I up|down: waits for that.
 carrier()
 {
 	if host "$1" ip -j link show s0 | jq -e '.[0].flags | index("LOWER_UP")' >/dev/null; then
@@ -101,21 +102,21 @@ open_stop_reset()
 		host 2 ethtool --reset s0 "$([ $((i % 2)) = 0 ] && echo all || echo dedicated)" >/dev/null
 		check_err $? "cannot reset, time $i"
 		host 1 ethtool --reset s0 all >/dev/null
-		check_err $? "cannot reset what sends, time $i"
+		check_err $? "cannot reset the sender, time $i"
 	done
 	calm
 	neighbours 3
 	answers 1 2
 	answers 2 1
 	answers 3 2
-	# All that was sent to many ends at each; what went to one ends where it went.
+	# All frames are unicast: each sent one is received or dropped by one host.
 	settled()
 	{
 		[ "$(($(queues 1 tx packets) + $(queues 2 tx packets) + $(queues 3 tx packets)))" = \
-			"$(($(ends 1 rx) + $(ends 2 rx) + $(ends 3 rx)))" ]
+			"$(($(accounted 1 rx) + $(accounted 2 rx) + $(accounted 3 rx)))" ]
 	}
 	busywait 60000 settled
-	check_err $? "what was sent is not what was received or dropped"
+	check_err $? "the sum of sent frames is not that of received and dropped frames"
 	log_test "down, up and reset under traffic"
 }
 
@@ -134,60 +135,60 @@ reset_alone()
 	host 1 ip link set s0 down
 	refused "Network is down" host 1 ethtool --reset s0 all
 	host 1 ip link set s0 up
-	answers 1 2 "after a reset that was refused"
-	log_test "reset"
+	answers 1 2 "after a rejected reset"
+	log_test "reset without traffic, and while down"
 }
 
-reset_of_a_ring_that_hangs()
+reset_of_a_stalled_ring()
 {
 	RET=0
 	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	stall 1 0
 	send_udp 0 5
-	expect "packets that left a ring that hangs" 0 "$(queues 1 tx packets)"
+	expect "packets sent by a stalled ring" 0 "$(queues 1 tx packets)"
 	host 1 ethtool --reset s0 all >/dev/null
 	check_err $? "cannot reset"
-	expect "lost in the ring" 5 "$(queues 1 tx drop_purge)"
-	expect "the ring that hangs" -1 "$(stall 1)"
+	expect "drop_purge" 5 "$(queues 1 tx drop_purge)"
+	expect "stalled ring after the reset" -1 "$(stall 1)"
 	send_udp 0 7
 	received 7
-	log_test "reset of a ring that hangs"
+	log_test "reset of a stalled ring"
 }
 
-# announced I NEW: how often host I heard that NEW is where 10.0.0.2 is.
+# announced I LLADDR: the number of announcements of 10.0.0.2 at LLADDR that host I received.
 announced()
 {
 	local new=${2//:/} all type=4040 length=08
 
-	all=$(everybody)
+	all=$(broadcast_addr)
 	if [ "$medium" = ethernet ]; then type=0001 length=06; fi
-	heard "$1" |
+	captured "$1" |
 		grep -cE "^$(frame "$all" "$2" 0806)${type}0800${length}04000[12]${new}0a000002[0-9a-f]*0a000002$"
 }
 
 follows() { [ "$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)" = "$1" ]; }
 
-# address: under another one, up and down.
+# address: changes of the link address while up and down.
 address()
 {
-	local announce=yes station
+	local announce=yes number
 
 	RET=0
 	hosts 2
 	quiet 2
 	answers 1 2
-	hear 1 frames
-	# A neighbour that was just heard of is believed for a second.
-	for station in 77 2; do
-		host 2 ip link set s0 address "$(lladdr $station)"
+	capture 1 frames
+	# The kernel does not override a neighbour within a second of its update (locktime).
+	for number in 77 2; do
+		host 2 ip link set s0 address "$(lladdr $number)"
 		check_err $? "cannot change the address while up"
-		busywait 60000 follows "$(lladdr $station)"
-		expect "where host 1 has host 2 now" "$(lladdr $station)" \
+		busywait 60000 follows "$(lladdr $number)"
+		expect "link address of host 2 at host 1" "$(lladdr $number)" \
 			"$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)"
-		between "announcements" 1 3 "$(announced 1 "$(lladdr $station)")"
-		answers 1 2 "under another address"
-		answers 2 1 "under another address"
+		between "announcements" 1 3 "$(announced 1 "$(lladdr $number)")"
+		answers 1 2 "with another link address"
+		answers 2 1 "with another link address"
 	done
 	host 2 ip link set s0 down
 	host 2 ip link set s0 address "$(lladdr 78)"
@@ -196,15 +197,15 @@ address()
 	host 2 ip link set s0 up
 	once() { [ "$(announced 1 "$(lladdr 78)")" -ge 1 ]; }
 	busywait 60000 once
-	between "announcements when it goes up" 1 3 "$(announced 1 "$(lladdr 78)")"
-	# Without a carrier host 1 may have forgotten it, and asks.
-	answers 1 2 "that is up again"
-	expect "where host 1 has host 2 then" "$(lladdr 78)" \
+	between "announcements after up" 1 3 "$(announced 1 "$(lladdr 78)")"
+	# Host 1 may have removed its entry when it lost the carrier, and sends a request.
+	answers 1 2 "after up"
+	expect "link address of host 2 at host 1 after up" "$(lladdr 78)" \
 		"$(neigh_entry 1 10.0.0.2 | cut -d ' ' -f 2)"
-	answers 1 2 "after it was down"
-	refused "" host 2 ip link set s0 address "$(everybody)"
+	answers 1 2 "with the address set while down"
+	refused "" host 2 ip link set s0 address "$(broadcast_addr)"
 	expect "address" "$(lladdr 78)" "$(host 2 ip -j link show s0 | jq -r '.[0].address')"
-	log_test "another link address, $medium"
+	log_test "change of the link address, $medium"
 }
 
 address_spans() { medium=spans address; }
@@ -220,27 +221,27 @@ mtu_live()
 	neighbours 2
 	flood 1 2
 	for mtu in 9000 1500 65535 68 9180; do
-		# The receiver first: what is on its way may be too long only for a smaller one.
+		# The receiver first, as its MTU decides.
 		host 2 ip link set s0 mtu "$mtu"
 		check_err $? "MTU $mtu"
 		host 1 ip link set s0 mtu "$mtu"
 		check_err $? "MTU $mtu"
 		host 1 ping -q -c 2 -i 0.1 -W 5 -M "do" -s $((mtu - 28)) 10.0.0.2 >/dev/null
-		check_err $? "MTU $mtu: no answer to what fills it"
+		check_err $? "MTU $mtu: no reply to a packet of that size"
 		host 1 ping -q -c 1 -W 1 -M "do" -s $((mtu - 27)) 10.0.0.2 >/dev/null 2>&1
-		check_fail $? "MTU $mtu: an answer to more than that"
+		check_fail $? "MTU $mtu: a reply to a longer packet"
 	done
 	calm
-	# It is the receiver's that counts for what comes.
+	# The receiver's MTU limits received frames.
 	host 2 ip link set s0 mtu 1500
-	ended() { [ "$(queues 1 tx packets)" = "$(ends 2 rx)" ]; }
+	ended() { [ "$(queues 1 tx packets)" = "$(accounted 2 rx)" ]; }
 	busywait 60000 ended
 	mtu=$(queues 2 rx error_long)
 	send_udp 0 3 4000
 	long() { [ "$(queues 2 rx error_long)" = $((mtu + 3)) ]; }
 	busywait 60000 long
-	expect "too long for the receiver" $((mtu + 3)) "$(queues 2 rx error_long)"
-	log_test "MTU under traffic"
+	expect "error_long of host 2" $((mtu + 3)) "$(queues 2 rx error_long)"
+	log_test "change of the MTU under traffic"
 }
 
 names()
@@ -256,7 +257,7 @@ names()
 		host 2 ip link set s0 name renamed
 		check_err $? "cannot rename while $state"
 		host 2 ip link set renamed alias "a word" group 7
-		check_err $? "no alias, no group while $state"
+		check_err $? "cannot set alias and group while $state"
 		expect "alias and group while $state" "a word 7" \
 			"$(host 2 ip -j link show renamed | jq -r '.[0] | .ifalias + " " + .group')"
 		host 2 ip link set renamed name s0
@@ -266,7 +267,7 @@ names()
 	host 2 ip link set s0 up
 	answers 1 2
 	calm
-	log_test "name, alias and group"
+	log_test "name, alias and group under traffic"
 }
 
 moves()
@@ -286,20 +287,20 @@ moves()
 			addr add 10.0.0.2/24 dev s0
 			link set s0 up
 		END
-		answers 1 2 "elsewhere, time $i"
-		answers 3 1 "from elsewhere, time $i"
+		answers 1 2 "in NS3, time $i"
+		answers 3 1 "from NS3, time $i"
 		host 3 ip link set s0 netns "$NS2"
 		check_err $? "cannot move back, time $i"
 		host 2 ip -batch - <<-END
 			addr add 10.0.0.2/24 dev s0
 			link set s0 up
 		END
-		answers 1 2 "back, time $i"
+		answers 1 2 "back in NS2, time $i"
 	done
 	calm
-	expect "segment" "$id" "$(host 2 ip -j -d link show s0 | jq -r '.[0].phys_switch_id')"
+	expect "phys_switch_id" "$id" "$(host 2 ip -j -d link show s0 | jq -r '.[0].phys_switch_id')"
 	expect "address" "$(lladdr 2)" "$(host 2 ip -j link show s0 | jq -r '.[0].address')"
-	log_test "to another namespace and back under traffic"
+	log_test "a device moves between namespaces under traffic"
 }
 
 carriers()
@@ -315,35 +316,35 @@ carriers()
 	becomes 2 up
 	expect "operstate" UP "$(host 1 ip -j link show s0 | jq -r '.[0].operstate')"
 	host 2 ip link set s0 down
-	becomes 1 down "when the other one is down"
+	becomes 1 down "when host 2 is down"
 	host 2 ip link set s0 up
-	becomes 1 up "when the other one is up again"
+	becomes 1 up "when host 2 is up again"
 	host 2 ip link set s0 carrier off
-	becomes 2 down "with its line cut"
-	becomes 1 down "with the other one's line cut"
+	becomes 2 down "when it is forced off"
+	becomes 1 down "when host 2 is forced off"
 	host 2 ip link set s0 carrier on
-	becomes 1 up "with the line mended"
-	becomes 2 up "with its line mended"
+	becomes 1 up "when host 2 is no longer forced off"
+	becomes 2 up "when it is no longer forced off"
 	answers 1 2
 
 	hosts 3
 	for i in 1 2 3; do becomes $i up; done
 	host 2 ip link set s0 carrier off
-	becomes 2 down "with its line cut"
-	# Carriers come and go some time later, if wrongly so.
+	becomes 2 down "when it is forced off"
+	# A wrong change of a carrier would be asynchronous.
 	nap 300
-	expect "carriers of the others" "up up" "$(carrier 1) $(carrier 3)"
+	expect "carriers of hosts 1 and 3" "up up" "$(carrier 1) $(carrier 3)"
 	host 3 ip link del s0
-	becomes 1 down "when nobody is left"
+	becomes 1 down "when no other member has a carrier"
 	host 2 ip link set s0 carrier on
-	becomes 1 up "with the line mended"
-	becomes 2 up "with its line mended"
+	becomes 1 up "when host 2 is no longer forced off"
+	becomes 2 up "when it is no longer forced off"
 	answers 1 2
-	log_test "carriers"
+	log_test "carrier changes of other members"
 }
 
-# Host 1 sends to host 2, and whatever host 3 does nothing of that is lost.
-third_station()
+# Host 1 sends to host 2; no state change of host 3 may drop one of these packets.
+third_member()
 {
 	local i pid sent
 
@@ -351,7 +352,7 @@ third_station()
 	hosts 3
 	quiet 3
 	neighbours 3
-	deaf_hosts 2
+	no_replies 2
 	start 1 "$selftests/udp.py" send 10.0.0.2 0.001 600 >/tmp/sent
 	pid=$!
 	for ((i = 0; i < $(rounds 6); i++)); do
@@ -359,7 +360,7 @@ third_station()
 		host 3 ip link set s0 up
 		host 3 ethtool --reset s0 all >/dev/null
 		check_err $? "cannot reset"
-		# On the virtual clock the sender goes on only while this one waits.
+		# On a virtual clock the sender only goes on during these pauses.
 		nap 10
 		host 3 ip link set s0 carrier off
 		nap 10
@@ -372,20 +373,20 @@ third_station()
 		host 3 ip link del s0
 		check_err $? "cannot delete"
 		host 1 ip link add s0 link s0 netns "$NS3" address "$(lladdr 3)" type spans
-		check_err $? "cannot join"
+		check_err $? "cannot add a device to the segment"
 		host 3 ip link set s0 up
 	done
 	kill "$pid"
 	wait "$pid" 2>/dev/null
 	read -r sent i </tmp/sent
 	rm /tmp/sent
-	expect "errors of the sender" 0 "$i"
+	expect "sendto() errors" 0 "$i"
 	[ "$sent" -ge "$(rounds 100)" ]
 	check_err $? "only $sent packets: this test tested little"
 	received "$sent"
 	expect "sent" "$sent" "$(queues 1 tx packets)"
-	expect "lost" "0 0" "$(stat 1 tx dropped) $(stat 2 rx dropped)"
-	log_test "what a third station does, two others do not notice"
+	expect "tx dropped of host 1, rx dropped of host 2" "0 0" "$(stat 1 tx dropped) $(stat 2 rx dropped)"
+	log_test "state changes of a third member do not affect two others"
 }
 
 set_while_down()
@@ -402,12 +403,12 @@ set_while_down()
 		ethtool -C s0 tx-aggr-max-frames 5 &&
 		ethtool -K s0 gro on >/dev/null &&
 		echo 7 >/sys/class/net/s0/spans/queue_len'
-	check_err $? "something cannot be set while down"
+	check_err $? "a setting cannot be changed while down"
 	host 2 ip link set s0 up
-	becomes 2 down "when it was cut before"
-	becomes 1 down "when the other one was cut before"
+	becomes 2 down "when it was forced off while down"
+	becomes 1 down "when host 2 was forced off while down"
 	host 2 ip link set s0 carrier on
-	becomes 2 up "when it is mended"
+	becomes 2 up "when it is no longer forced off"
 	expect "rings" "128 64" \
 		"$(host 2 ethtool -g s0 | sed -n '/^Current/,$ s/^[RT]X:[[:space:]]*//p' | xargs)"
 	expect "channels" 1 \
@@ -416,7 +417,7 @@ set_while_down()
 	expect "queue_len" 7 "$(get_spans 2 queue_len)"
 	expect "mtu" 4000 "$(host 2 ip -j link show s0 | jq '.[0].mtu')"
 	expect "gro" on "$(host 2 ethtool -k s0 | sed -n 's/^generic-receive-offload: //p')"
-	# It holds what it says: 64 in the ring, and 7 and what is staged behind it.
+	# 64 packets in the ring and 7 in the subqueue.
 	host 2 ip neigh replace 10.0.0.1 lladdr "$(lladdr 1)" dev s0 nud permanent
 	host 1 ip route replace unreachable 10.0.0.2/32
 	host 2 tc qdisc replace dev s0 root noqueue
@@ -429,17 +430,16 @@ s.setsockopt(socket.SOL_SOCKET, 32, 1 << 24)  # SO_SNDBUFFORCE
 for _ in range(100):
     s.sendto(bytes(18), ('10.0.0.1', 9))"
 	stall 2 -1
-	all() { [ "$(ends 2 tx)" = 100 ]; }
+	all() { [ "$(accounted 2 tx)" = 100 ]; }
 	busywait 60000 all
-	expect "sent and lost" "71 29" "$(queues 2 tx packets) $(queues 2 tx drop_full)"
-	log_test "what is set while down"
+	expect "packets sent and drop_full" "71 29" "$(queues 2 tx packets) $(queues 2 tx drop_full)"
+	log_test "settings changed while down"
 }
 
-# The stack gives a device that is down nothing; what looks first and sends later does. So
-# pktgen does, which sleeps between the two.
-sent_while_down()
+# ndo_start_xmit of a device that is down: pktgen checks the device, sleeps and sends.
+transmit_while_down()
 {
-	local medium=ethernet try what="sent to a device that is down"
+	local medium=ethernet try what="transmit on a device that is down"
 
 	RET=0
 	hosts 2
@@ -457,10 +457,10 @@ sent_while_down()
 		for line in "count 0" "delay 500000000" "pkt_size 60" "dst 10.0.0.2" "dst_mac $(lladdr 2)"; do
 			echo "echo $line >/proc/net/pktgen/s0 || exit"
 		done
-		# Until all have sent what they had to.
+		# Returns when pktgen is done.
 		echo "exec echo start >/proc/net/pktgen/pgctrl"
 	}
-	# It goes down at any moment, and may do so when nothing is about to be sent.
+	# The device goes down at a random moment, at which pktgen may not be about to send.
 	goes_down()
 	{
 		local pid before
@@ -470,31 +470,31 @@ sent_while_down()
 		pid=$!
 		one_more() { [ "$(queues 2 rx packets)" -gt "$1" ]; }
 		busywait 20000 one_more "$before"
-		check_err $? "nothing is sent"
+		check_err $? "pktgen sends no packets"
 		host 1 ip link set s0 down
 		wait $pid
-		check_err $? "pktgen"
+		check_err $? "pktgen failed"
 		host 1 ip link set s0 up
 	}
 	for try in 1 2 3 4 5; do
 		goes_down
 		[ "$(queues 1 tx drop_not_ready)" = 0 ] || break
 	done
-	expect "refused" 1 "$(queues 1 tx drop_not_ready)"
+	expect "drop_not_ready" 1 "$(queues 1 tx drop_not_ready)"
 	expect "tx dropped" $((1 + $(queues 1 tx drop_purge))) "$(stat 1 tx dropped)"
-	# What comes before host 2 has its carrier back is dropped there, and it is in no group.
-	ended_at_2() { echo $(($(ends 2 rx) + $(queues 2 rx filtered))); }
+	# Frames before host 2 has its carrier back are dropped, and multicast is filtered.
+	ended_at_2() { echo $(($(accounted 2 rx) + $(queues 2 rx filtered))); }
 	ended() { [ "$(queues 1 tx packets)" = "$(ended_at_2)" ]; }
 	busywait 60000 ended
-	expect "all that was sent ended" "$(queues 1 tx packets)" "$(ended_at_2)"
+	expect "sent frames that were received, dropped or filtered" "$(queues 1 tx packets)" "$(ended_at_2)"
 	answers 1 2
 	host 1 sh -c 'echo rem_device_all >/proc/net/pktgen/kpktgend_0'
 	log_test "$what"
 }
 
-# With traffic in all directions no counter of host 1 moves any more. (Without a qdisc, which
-# would count what it still holds.)
-down_is_the_end()
+# After down no counter of host 1 changes, with traffic in all directions. (Drops of a qdisc
+# would be counted.)
+no_packet_after_down()
 {
 	local i
 
@@ -509,17 +509,17 @@ down_is_the_end()
 	flows() { [ "$(queues 1 rx packets)" -gt "$1" ] && [ "$(queues 1 tx packets)" -gt "$2" ]; }
 	for ((i = 0; i < $(rounds 9); i++)); do
 		busywait 20000 flows $(($(queues 1 rx packets) + 20)) $(($(queues 1 tx packets) + 20))
-		check_err $? "nothing flows: this test tested nothing"
+		check_err $? "no traffic: this test tested nothing"
 		host 1 ip link set s0 down
 		ask_meter 1 mark
-		# Others send to it all the time.
+		# Hosts 2 and 3 go on sending to it.
 		nap 50
-		expect "what moved after it was down" "" "$(meter 1 moved)"
+		expect "counters that changed after down" "" "$(meter 1 moved)"
 		host 1 ip link set s0 up
 		neighbours 3
 	done
 	calm
-	log_test "when down returns, no packet is under way"
+	log_test "when down returns, no packet is in progress"
 }
 
 tests_run

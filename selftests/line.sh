@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The line behind a device: TCP fills it, the queues share it, and frames that have left on it
-# are no longer their senders' business. Beside it veth with netem, where the kernel has them.
+# The line: TCP fills it, queues share it, and frames in flight are no longer charged to their
+# sockets. veth with netem is measured for comparison, if the kernel has them.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -12,29 +12,29 @@ ALL_TESTS="
 	filled_with_long_frames
 	headers
 	shared
-	another_rate
-	travelling
-	lost_on_the_way
+	rate_change
+	in_flight
+	dropped_in_flight
 "
 
 # kbit/s
 rate=100000
 delay=5000
 
-# timed WHAT: whether this can be tested. Where computing takes time the machine is measured.
+# timed WHAT: whether times can be tested. A real clock would measure the machine.
 timed() { virtual_clock || { log_test_skip "$1" "the clock is real"; return 1; }; }
 
-# on_the_wire HEADER PAYLOAD: kbit/s with all headers, of TCP with timestamps over IPv4.
+# on_the_wire HEADER PAYLOAD: converts kbit/s of TCP payload (IPv4, timestamps) to the line rate.
 on_the_wire() { echo $(($2 * (mtu + $1) / (mtu - 52))); }
 
-# features on|off: segmentation, which host 1 leaves to its device or not.
+# features on|off: TSO and GSO of host 1.
 features()
 {
 	enter 1 ethtool -K s0 tso "$1" gso "$1" >/dev/null
 	check_err $? "no tso $1"
 }
 
-# over_spans SLOTS FLOWS: the rate on the wire.
+# over_spans SLOTS FLOWS: the rate on the line.
 over_spans()
 {
 	local i
@@ -50,7 +50,7 @@ over_spans()
 	on_the_wire 28 "$("$selftests/goodput.py" "$NS1" "$NS2" 10.0.0.2 "$2")"
 }
 
-# over_veth FLOWS: the same, of which a kernel without netem knows nothing.
+# over_veth FLOWS: the same for veth and netem; nothing on a kernel without netem.
 over_veth()
 {
 	local i
@@ -67,7 +67,7 @@ over_veth()
 	on_the_wire 14 "$("$selftests/goodput.py" "$NS1" "$NS2" 10.0.0.2 "$1")"
 }
 
-# fills [SLOTS DELAY]...: slots that are enough for a line with this delay.
+# fills [SLOTS DELAY]...: TCP must fill a line of this delay with so many slots.
 fills()
 {
 	local what="TCP fills a line, MTU $mtu" tso flows slots delay found
@@ -88,11 +88,11 @@ fills()
 	done
 }
 
-# With 1800 us 14.7 of 16 slots are on their way.
+# With 1800 us 14.7 of 16 slots are in flight.
 filled() { mtu=1500 fills $'16 1800\n64 5000\n1024 5000'; }
 filled_with_long_frames() { mtu=9180 fills $'16 5000\n1024 5000'; }
 
-# send WHAT...: Python on host 1, with a socket.
+# send CODE: runs Python code on host 1 with a socket `s`.
 send()
 {
 	host 1 python3 -I -S -c "
@@ -103,17 +103,17 @@ s.connect(('10.0.0.2', 9))
 def file(name):
     return int(open('/sys/class/net/s0/' + name).read())
 began = time.monotonic()
-def until(ends):
-    while not ends() and time.monotonic() < began + 10:
+def until(done):
+    while not done() and time.monotonic() < began + 10:
         time.sleep(0.001)
     return int((time.monotonic() - began) * 1000)
 $1"
 }
 
-# A packet that stands for 40 takes the time of 40, on the wire and not in memory.
+# A GSO packet of 40 segments takes the line for the bytes of 40 frames with their headers.
 headers()
 {
-	local took what="the headers of segments take time"
+	local took what="a GSO packet takes the line for all headers of its segments"
 
 	RET=0
 	timed "$what" || return
@@ -124,18 +124,18 @@ headers()
 s.setsockopt(17, 103, 500)
 s.send(bytes(40 * 500))
 print(until(lambda: file('statistics/tx_packets') == 1))")
-	between "ms for 40 UDP segments" 177 180 "$took"
-	expect "frames in one" 1 "$(queues 1 tx packets)"
+	between "ms for 40 UDP segments at 1 Mbit/s" 177 180 "$took"
+	expect "packets sent" 1 "$(queues 1 tx packets)"
 	log_test "$what"
 }
 
-# queue_bytes I: on the line so far.
+# queue_bytes I: the bytes that queue I has sent.
 queue_bytes() { host 1 ethtool -S s0 | awk "/tx_queue_$1_bytes/ { print \$2 }"; }
 
-# Two queues, of which one has long frames and the other one short ones, with different rings.
+# Two queues share the line by bytes, with frames of equal and of different length.
 shared()
 {
-	# Lockdep knows no ingress queue of a type of our own.
+	# Lockdep has no key for the ingress qdisc of an unknown link type.
 	local what="two queues share a line" medium=ethernet i size began first second pids
 
 	RET=0
@@ -176,23 +176,23 @@ while True:
 		began=$((${EPOCHREALTIME/./} - began))
 		kill "${pids[@]}"
 		wait "${pids[@]}" 2>/dev/null
-		# 1.25 bytes in a microsecond. On a real clock polls may have been late before.
+		# 1.25 bytes in a microsecond. On a real clock late polls may have saved up time.
 		if virtual_clock; then
-			between "$size: bytes in $began us" $((began * 122 / 100)) $((began * 126 / 100)) \
+			between "frames of $size bytes: bytes in $began us" $((began * 122 / 100)) $((began * 126 / 100)) \
 				$((first + second))
-			between "$size: bytes of the second for 1000 of the first" 950 1050 \
+			between "frames of $size bytes: bytes of queue 1 per 1000 of queue 0" 950 1050 \
 				$((second * 1000 / first))
 		else
-			between "$size: bytes in $began us" 1 $((began * 190 / 100)) $((first + second))
+			between "frames of $size bytes: bytes in $began us" 1 $((began * 190 / 100)) $((first + second))
 		fi
 	done
 	log_test "$what"
 }
 
-# What waits for its time at a low rate, 456 ms for each packet, goes with a higher one.
-another_rate()
+# Waiting packets, at 456 ms each, are sent at a new higher rate.
+rate_change()
 {
-	local rate took what="another rate is for frames that wait"
+	local rate took what="a change of rate_mbit applies to waiting frames"
 
 	RET=0
 	timed "$what" || return
@@ -210,17 +210,18 @@ sent = file('statistics/tx_packets') - arrived
 with open('/sys/class/net/s0/spans/rate_mbit', 'w') as settings:
     settings.write('$rate')
 print(sent, until(lambda: file('statistics/tx_packets') == arrived + 4))")
-		expect "packets that had left before $rate Mbit/s" 0 "${took% *}"
-		between "ms until all had" 50 150 "${took#* }"
+		expect "packets sent before the change to $rate Mbit/s" 0 "${took% *}"
+		between "ms until all packets were sent" 50 150 "${took#* }"
 	done
 	received 8
 	log_test "$what"
 }
 
-# With a delay of a second: what a sender counts as its own, at once.
-travelling()
+# With a delay of a second, sockets and BQL are uncharged, and timestamps are sent, when a frame
+# leaves, not when it arrives.
+in_flight()
 {
-	local i took what="frames that travel are not their senders'"
+	local i took what="frames in flight are not charged to sockets or BQL"
 
 	RET=0
 	timed "$what" || return
@@ -237,8 +238,8 @@ def owned():
     fcntl.ioctl(s, 0x5411, queued)  # SIOCOUTQ
     return queued[0] + file('queues/tx-0/byte_queue_limits/inflight')
 print(until(lambda: owned() == 0), file('statistics/tx_packets') - arrived)")
-		between "ms until 10 frames have left at $i Mbit/s" 0 500 "${took% *}"
-		expect "frames that had arrived by then" 0 "${took#* }"
+		between "ms until 10 frames are uncharged at $i Mbit/s" 0 500 "${took% *}"
+		expect "frames completed by then" 0 "${took#* }"
 		took=$(send "
 s.setsockopt(socket.SOL_SOCKET, 37, 2 | 16 | 1 << 11)  # SO_TIMESTAMPING: TX_SOFTWARE, OPT_TSONLY
 s.send(bytes(1000))
@@ -250,17 +251,17 @@ took = until(told)
 s.recvmsg(1000, 1000, 0x2000)  # MSG_ERRQUEUE
 until(lambda: time.monotonic() > began + 2)
 print(took, bool(told()))")
-		between "ms until a timestamp is told" 0 500 "${took% *}"
-		expect "timestamps told again" False "${took#* }"
+		between "ms until the TX timestamp" 0 500 "${took% *}"
+		expect "a second TX timestamp" False "${took#* }"
 	done
 	received 22
 	log_test "$what"
 }
 
-# Those that travel are lost once with all that loses frames, and the queue goes on.
-lost_on_the_way()
+# Frames in flight are dropped and counted once by each event that drops frames.
+dropped_in_flight()
 {
-	local how counter before rate what="frames that travel are lost once"
+	local how counter before rate what="frames in flight are dropped once"
 
 	RET=0
 	timed "$what" || return
@@ -282,13 +283,13 @@ until(lambda: file('queues/tx-0/byte_queue_limits/inflight') == 0)"
 			host 1 $how >/dev/null
 			check_err $? "$how"
 			set_spans 1 delay_usecs 0
-			expect "$how at $rate Mbit/s: lost" 10 $(($(queues 1 tx "$counter") - before))
+			expect "$how at $rate Mbit/s: $counter" 10 $(($(queues 1 tx "$counter") - before))
 			host 1 ip link set s0 carrier on
 			host 1 ip link set s0 up
 			neighbours 2
 			host 1 ping -q -c 20 -i 0.01 -s 1000 -W 5 10.0.0.2 >/dev/null
-			check_err $? "$how at $rate Mbit/s: nothing comes behind it"
-			expect "bytes left behind" 0 \
+			check_err $? "$how at $rate Mbit/s: no reply afterwards"
+			expect "bytes charged to BQL afterwards" 0 \
 				"$(<"$(sys 1)/class/net/s0/queues/tx-0/byte_queue_limits/inflight")"
 		done <<-END
 			drop_no_carrier ip link set s0 carrier off

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What `ip link` can do to a device, and what it shows of it.
+# `ip link` and ethtool: attributes, settings and states of one device.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -26,8 +26,7 @@ show()
 	ip -j -d link show s0 | jq -r ".[0].$1"
 }
 
-# rx_queues COUNT: what is shown of so many receive queues. A kernel without RPS does not
-# tell how many there are.
+# rx_queues COUNT: num_rx_queues as shown for COUNT queues: null on a kernel without RPS.
 rx_queues()
 {
 	if [ -d /sys/class/net/lo/queues/rx-0 ]; then echo "$1"; else echo null; fi
@@ -43,16 +42,16 @@ defaults()
 	expect "link type" "[16448]" "$(show link_type)"
 	expect broadcast ff:ff:ff:ff:ff:ff:ff:ff "$(show broadcast)"
 	expect mtu 9180 "$(show mtu)"
-	expect "least mtu" 68 "$(show min_mtu)"
-	expect "greatest mtu" 65535 "$(show max_mtu)"
+	expect "minimum mtu" 68 "$(show min_mtu)"
+	expect "maximum mtu" 65535 "$(show max_mtu)"
 	expect "transmit queues" "$(getconf _NPROCESSORS_CONF)" "$(show num_tx_queues)"
 	expect "receive queues" "$(rx_queues "$(getconf _NPROCESSORS_CONF)")" "$(show num_rx_queues)"
 	expect "transmit queue length" 1000 "$(show txqlen)"
 	expect "header length" 28 "$(header_len)"
-	log_test "a new device"
+	log_test "attributes of a new device"
 }
 
-# As Documentation/settings.rst has them.
+# See Documentation/settings.rst.
 settings_of_a_new_device()
 {
 	local file wanted
@@ -80,11 +79,11 @@ settings_of_a_new_device()
 		arp_max_entries $(</proc/sys/net/ipv4/neigh/default/gc_thresh3)
 		arp_entries 0
 	END
-	expect "slots of receive and transmit rings" "1024 256" \
+	expect "RX and TX ring slots" "1024 256" \
 		"$(ethtool -g s0 | sed -n '/^Current/,$ s/^[RT]X:[[:space:]]*//p' | xargs)"
-	expect "most slots" "32768 32768" \
+	expect "maximum RX and TX ring slots" "32768 32768" \
 		"$(ethtool -g s0 | sed -n '/^Pre/,/^Current/ s/^[RT]X:[[:space:]]*//p' | xargs)"
-	expect "stages by ethtool" "16 0 0" "$(ethtool -c s0 |
+	expect "stage settings of ethtool -c" "16 0 0" "$(ethtool -c s0 |
 		sed -nE 's/^tx-aggr-(max-frames|max-bytes|time-usecs):[[:space:]]*//p' | sort -nr | xargs)"
 	log_test "settings of a new device"
 }
@@ -100,7 +99,7 @@ ring_sizes()
 		for ring in rx tx; do
 			for slots in 16 32768; do
 				ethtool -G s0 $ring $slots
-				check_err $? "$state: $slots $ring slots are refused"
+				check_err $? "$state: $slots $ring slots are rejected"
 			done
 			for slots in 0 8 15 17 1000 32767 32769 65536; do
 				ethtool -G s0 $ring $slots 2>/dev/null
@@ -109,13 +108,13 @@ ring_sizes()
 			expect "$state: $ring slots" 32768 "$(ethtool -g s0 |
 				sed -n "/^Current/,$ s/^${ring^^}:[[:space:]]*//p")"
 			ethtool -G s0 $ring 64
-			check_err $? "$state: 64 $ring slots are refused"
+			check_err $? "$state: 64 $ring slots are rejected"
 		done
 	done
 	log_test "ring sizes"
 }
 
-# What a packet socket adds to what it is given.
+# header_len: the length of the shortest frame that a packet socket accepts.
 header_len()
 {
 	ip link set s0 up
@@ -138,8 +137,8 @@ address_given()
 	RET=0
 	adf_ip_link_add s0 address 00:11:22:33:44:55:66:77 type spans
 	expect address 00:11:22:33:44:55:66:77 "$(show address)"
-	expect "how it came" 3 "$(cat /sys/class/net/s0/addr_assign_type)"
-	log_test "address given at creation"
+	expect addr_assign_type 3 "$(cat /sys/class/net/s0/addr_assign_type)"
+	log_test "address set at creation"
 }
 
 address_random()
@@ -150,8 +149,8 @@ address_random()
 	adf_ip_link_add s0 type spans
 	first=$(show address)
 	[[ $first =~ ^[0-9a-f][26ae](:[0-9a-f]{2}){7}$ ]]
-	check_err $? "'$first' is not 8 bytes of a locally administered station"
-	expect "how it came" 1 "$(cat /sys/class/net/s0/addr_assign_type)"
+	check_err $? "'$first' is not a locally administered unicast address of 8 bytes"
+	expect addr_assign_type 1 "$(cat /sys/class/net/s0/addr_assign_type)"
 	ip link del s0
 	ip link add s0 type spans
 	[ "$(show address)" != "$first" ]
@@ -201,7 +200,7 @@ rename_and_delete()
 	ip link del a-name-of-15-by
 	check_err $? "cannot delete while up"
 	ip link show type spans | grep -q .
-	check_fail $? "a device is left"
+	check_fail $? "a device was not deleted"
 	log_test "rename and delete"
 }
 
@@ -263,7 +262,7 @@ kind_of_driver()
 	adf_ip_link_add s1 link s0 type spans
 	ip link set s1 up
 	expect "link detected" yes "$(ethtool s0 | sed -n 's/.*Link detected: //p')"
-	log_test "ethtool knows the device"
+	log_test "driver name and link state in ethtool"
 }
 
 autoload()
@@ -274,10 +273,10 @@ autoload()
 	if modprobe -n spans 2>/dev/null; then
 		adf_ip_link_add s0 type spans
 		check_err $? "the module was not loaded for a new link"
-		log_test "module is loaded when its kind is asked for"
+		log_test "module autoload by rtnl link kind"
 	else
 		load_module
-		log_test_skip "module is loaded when its kind is asked for"
+		log_test_skip "module autoload by rtnl link kind"
 	fi
 }
 

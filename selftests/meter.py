@@ -1,24 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What devices have counted, and settings of namespaces, as a script asks for it.
+"""Reads counters of devices and writes settings of namespaces, for the scripts.
 
-A script looks at counters more often than at anything else, and two or three processes for
-each look would be most of what it costs. So this is started once, and reads lines, and
-answers each with one:
+One process for a whole script, as two or three processes for each counter would be most of its
+run time. Each input line gets a line as reply:
 
 NS queues DIRECTION NAME  a counter of `ethtool -S s0`, summed over the queues
-NS ends DIRECTION         all that s0 took in this direction, by these counters
+NS accounted DIRECTION    the sum of those that account for packets in this direction
 NS stat DIRECTION NAME    a counter of `ip -s -s link show s0`
-NS mark                   remember all of these, ethtool's summed over the queues and named
-                          ethtool_...; how many there are
-NS moved                  those that are others since then, NAME+DIFFERENCE, in order
-NS write FILE VALUE...    write to files below /proc/sys, but for those of an IPv6 that the
-                          kernel does not have; "ok", or else nothing
+NS mark                   remember all counters, ethtool's summed over the queues and named
+                          ethtool_...; prints their number
+NS moved                  those that have changed since then, NAME+DIFFERENCE, sorted
+NS write FILE VALUE...    write to files below /proc/sys, except IPv6 files of a kernel without
+                          IPv6; prints "ok" or nothing
 
-The first line is "ready", or why this cannot work here. Only one script at a time has it: a
-lock that lasts as long as this runs makes others wait, as there is one module, and settings
-of the machine. Of a device that is not there the first two are 0, and the others are empty. Nothing of a
-namespace stays open between two lines: it may be deleted.
+The first line of output is "ready", or an error. A lock makes other scripts wait until this
+process ends, as they share the module and global settings. Without a device, queues and accounted are
+0 and the others are empty. No file of a namespace stays open between two lines, so that it can be
+deleted.
 """
 
 import array
@@ -68,14 +67,14 @@ def inside(netns, *what):
 
 
 def ethtool(sock, request):
-    """What SIOCETHTOOL makes of a request."""
+    """The buffer of a request after SIOCETHTOOL."""
     data = array.array("B", request)
     fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", DEVICE, data.buffer_info()[0]))
     return data.tobytes()
 
 
 def counters(netns):
-    """Name, value of all of `ethtool -S`."""
+    """(name, value) of each counter of `ethtool -S`."""
     with inside(netns, socket.AF_INET, socket.SOCK_DGRAM) as sock:
         info = ethtool(sock, struct.pack("IIQI", ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_STATS, 0))
         count = struct.unpack_from("I", info, 16)[0]
@@ -98,12 +97,12 @@ def queues(netns, direction, name):
     return total(netns, f"{direction}_queue_[0-9]+_{name}")
 
 
-def ends(netns, direction):
+def accounted(netns, direction):
     return total(netns, f"{direction}_queue_[0-9]+_(packets|drop_.*|error_.*)")
 
 
 def stats64(netns):
-    """struct rtnl_link_stats64, or nothing."""
+    """struct rtnl_link_stats64, or None."""
     request = struct.pack("BxHiIIHH4s", 0, 0, 0, 0, 0, 8, IFLA_IFNAME, DEVICE)
     with inside(netns, socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.send(struct.pack("IHHII", 16 + len(request), RTM_GETLINK, NLM_F_REQUEST, 1, 0)
@@ -156,7 +155,7 @@ def write(netns, *words):
     return "ok"
 
 
-COMMANDS = {f.__name__: f for f in (queues, ends, stat, mark, moved, write)}
+COMMANDS = {f.__name__: f for f in (queues, accounted, stat, mark, moved, write)}
 
 
 def main():

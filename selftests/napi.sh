@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the user may ask of any NAPI: that its interrupt stays masked for a while, a
-# thread of its own, polls by a socket.
+# NAPI settings of the core: napi_defer_hard_irqs and gro_flush_timeout, threaded NAPI, busy
+# polling by sockets.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
 	fewer_polls
-	nobody_is_forgotten
-	staging_and_lines
+	no_lost_wakeup
+	staging_rate_and_delay
 	threads_under_traffic
 	down_and_up
 	unload_under_traffic
@@ -18,27 +18,26 @@ ALL_TESTS="
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-# times N: as rounds. What one CPU does while another one ends a poll takes two of them:
-# where there is one, a third is enough for the rest.
+# times N: as rounds. Races with the end of a poll need two CPUs: with one, a third is enough.
 times() { rounds $((cpus > 1 ? $1 : ($1 + 2) / 3)); }
 
-# napi FILE VALUE: a setting of both hosts.
+# napi FILE VALUE: writes a setting of both hosts.
 napi()
 {
 	echo "$2" >"$(sys 1)/class/net/s0/$1" && echo "$2" >"$(sys 2)/class/net/s0/$1"
-	check_err $? "$1 of $2"
+	check_err $? "cannot write $2 to $1"
 }
 
-# masked COUNT NS: the interrupts of both hosts stay masked until the timer has polled
-# so often in vain.
+# masked COUNT NS: the interrupts of both hosts stay masked until the timer, of NS, has
+# scheduled COUNT polls without work.
 masked()
 {
 	napi napi_defer_hard_irqs "$1"
 	napi gro_flush_timeout "$2"
 }
 
-# datagrams CPU COUNT: from host 1 to host 2, each with a doorbell of its own. None is
-# lost: the socket waits.
+# datagrams CPU COUNT: from host 1 to host 2, each with its own doorbell. The socket's send
+# buffer keeps any from being dropped.
 datagrams()
 {
 	host 1 taskset -c "$1" python3 -c "
@@ -48,7 +47,7 @@ for _ in range($2):
     s.sendto(bytes(18), ('10.0.0.2', 9))"
 }
 
-# polls COMMAND...: $polled becomes how many polls there were on the devices meanwhile.
+# polls COMMAND...: sets $polled to the number of polls of both devices during the command.
 polls()
 {
 	local filter=/sys/kernel/tracing/events/napi/napi_poll/filter
@@ -62,11 +61,10 @@ polls()
 	polled=$(grep -c napi_poll: /sys/kernel/tracing/trace)
 }
 
-# talk COUNT [BUSY]: host 1 asks host 2 so often, and each time waits for the answer: one
-# packet is under way, and nobody comes later who would find it. When it is sent has to
-# do with nothing, so that some are while another CPU ends a poll. With BUSY the
-# sockets poll.
-talk()
+# ping_pong COUNT [BUSY]: COUNT requests of host 1 and replies of host 2, one packet at a time, so
+# that no later packet would make up for a lost wakeup. Requests are sent after random times,
+# some while another CPU ends a poll. With BUSY the sockets busy poll.
+ping_pong()
 {
 	local talker="
 import os, random, socket, struct, sys, time
@@ -95,7 +93,7 @@ for i in range($1):
     until = time.perf_counter() + random.uniform(0, 2e-4)
     while time.perf_counter() < until:
         pass" 0
-	check_err $? "$1 questions, busy ${2:-0}: one had no answer"
+	check_err $? "busy poll ${2:-0}: one of $1 requests got no reply"
 }
 
 fewer_polls()
@@ -112,42 +110,42 @@ fewer_polls()
 	after=$polled
 	received 2000
 	masked 0 0
-	# What was masked before sees that when its timer has fired ten times in vain.
+	# An interrupt that is masked stays so until the timer has scheduled ten polls without work.
 	nap 500
 	polls datagrams 0 1000
 	again=$polled
 	received 3000
 	echo "polls: $before, masked $after, then $again"
-	between "polls" 900 4000 "$before"
+	between "polls before" 900 4000 "$before"
 	between "polls while masked" 2 $((before / 2)) "$after"
 	between "polls afterwards" 900 4000 "$again"
-	log_test "fewer polls while interrupts are masked"
+	log_test "napi_defer_hard_irqs: fewer polls while interrupts are masked"
 }
 
-nobody_is_forgotten()
+no_lost_wakeup()
 {
 	local count busy
 
 	RET=0
 	pair
 	host 2 ip route del unreachable 10.0.0.1/32
-	# From CPU 0 to CPU 1 when it is sent, and back when it is received.
+	# The TX poll is on CPU 1, the RX poll on CPU 0.
 	((cpus < 2)) || set_spans 1 owner_cpus "1 0"
-	# Masked for a short time: most of the talk is about the end of it.
+	# Short times, so that most packets are sent near the end of one.
 	for count in 1 2 10; do
 		masked $count 50000
 		for busy in 0 50; do
-			in_defer_scope talk "$(times 3000)" $busy
+			in_defer_scope ping_pong "$(times 3000)" $busy
 		done
 	done
 	masked 100 1000000
-	in_defer_scope talk 50
+	in_defer_scope ping_pong 50
 	host 1 ping -q -c 20 -i 0.002 -w 30 10.0.0.2 >/dev/null
-	check_err $? "ping"
-	log_test "what comes while the interrupt is unmasked is not forgotten"
+	check_err $? "ping gets no replies"
+	log_test "no lost wakeup while the interrupt is unmasked"
 }
 
-staging_and_lines()
+staging_rate_and_delay()
 {
 	local usecs came=0
 
@@ -172,10 +170,10 @@ staging_and_lines()
 	masked 0 0
 	datagrams 0 300
 	received $((came + 300))
-	log_test "staged packets, and lines with rate or delay"
+	log_test "masked interrupts with staged packets, rate and delay"
 }
 
-# both_cpus COUNT: datagrams from two CPUs, if there are two, at the same time.
+# both_cpus COUNT: datagrams from two CPUs (if there are two) at the same time.
 both_cpus()
 {
 	datagrams 0 "$1" &
@@ -205,18 +203,18 @@ threads_under_traffic()
 	masked 0 0
 	napi threaded 1
 	threads=$(pgrep -c '^napi/s0-')
-	# For the queues and the rollups.
+	# Of the queues and the rollups.
 	expect "threads" $((2 * 2 * cpus)) "$threads"
 	both_cpus 1000
 	received $((came += 2000))
 	polls datagrams 0 100
-	expect "polls by others" 0 \
+	expect "polls outside NAPI threads" 0 \
 		"$(grep napi_poll: /sys/kernel/tracing/trace | grep -vc 'napi/s0-\|<\.\.\.>')"
 	received $((came + 100))
 	host 2 ip route del unreachable 10.0.0.1/32
-	in_defer_scope talk "$(times 1000)"
-	in_defer_scope talk "$(times 1000)" 50
-	log_test "threads come and go under traffic"
+	in_defer_scope ping_pong "$(times 1000)"
+	in_defer_scope ping_pong "$(times 1000)" 50
+	log_test "threaded NAPI is enabled and disabled under traffic"
 }
 
 down_and_up()
@@ -226,13 +224,13 @@ down_and_up()
 	RET=0
 	hosts 2
 	neighbours 2
-	# As good as for ever: only down and up unmask.
+	# So long that only down and up unmask.
 	for threaded in 0 1; do
 		napi threaded $threaded
 		for i in 1 2; do
 			masked 1000000 500000000
 			host 1 ping -q -c 1 -W 10 10.0.0.2 >/dev/null
-			check_err $? "ping, masked, threaded $threaded"
+			check_err $? "ping gets no reply, masked, threaded $threaded"
 			host $i ip link set s0 down
 			host $((3 - i)) ip link set s0 down
 			masked 0 0
@@ -241,13 +239,13 @@ down_and_up()
 			host $i ip addr replace 10.0.0.$i/24 dev s0
 			neighbours 2
 			host 1 ping -q -c 3 -i 0.01 -w 10 10.0.0.2 >/dev/null
-			check_err $? "ping after down and up, threaded $threaded"
+			check_err $? "ping gets no reply after down and up, threaded $threaded"
 		done
 	done
-	log_test "down and up unmask"
+	log_test "down and up unmask interrupts"
 }
 
-# flow: from now on packets come to both hosts.
+# flow: waits until both hosts receive packets.
 flow()
 {
 	local i
@@ -255,7 +253,7 @@ flow()
 	comes() { [ "$(queues "$1" rx packets)" -ge "$2" ]; }
 	for i in 1 2; do
 		busywait 20000 comes $i $(($(queues $i rx packets) + 100))
-		check_err $? "nothing comes to host $i"
+		check_err $? "host $i receives no packets"
 	done
 }
 
@@ -286,7 +284,7 @@ unload_under_traffic()
 		load_module
 	done
 	expect "threads left" 0 "$(pgrep -c '^napi/s0-')"
-	log_test "unloading with threads, and with interrupts masked"
+	log_test "unload with NAPI threads and masked interrupts"
 }
 
 tests_run

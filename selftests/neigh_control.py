@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Random operations on neighbours, and whether the table holds what they did.
+"""Random operations on neighbours; neighbours and ARP table must agree after them.
 
 neigh_control.py OPERATIONS TABLE [SEED]
 
-Runs in the namespace of s0, whose ARP table is the file TABLE. Hosts 10.0.0.2 to
-10.0.0.5 answer, others do not. What was done is compared whenever nothing is under way
-any more, in both directions.
+Runs in the namespace of s0; TABLE is the debugfs file of its ARP table. Hosts 10.0.0.2 to
+10.0.0.5 reply, other addresses do not. Both sides are compared when no request is pending.
 """
 
 import json
@@ -17,8 +16,8 @@ import sys
 import time
 
 LIVE = [f"10.0.0.{i}" for i in range(2, 6)]
-NOBODY = [f"10.0.0.{i}" for i in range(200, 206)]
-ALL = LIVE + NOBODY
+SILENT = [f"10.0.0.{i}" for i in range(200, 206)]
+ALL = LIVE + SILENT
 
 DOUBTED = ("DELAY", "PROBE")
 
@@ -31,23 +30,23 @@ def ip(*words, check=False):
 
 
 def neighbours():
-    """IP -> (state, link address) as the kernel has them."""
+    """IP -> (state, link address) of the kernel's neighbours."""
     shown = json.loads(ip("-j", "neigh", "show", "dev", "s0", "nud", "all", check=True).stdout)
     return {n["dst"]: (n["state"][0], n.get("lladdr")) for n in shown if ":" not in n["dst"]}
 
 
 def entries(table):
-    """IP -> (state, link address) as the table has them, and whether it has news."""
+    """IP -> (state, link address) of the entries, and whether updates are pending."""
     with open(table, encoding="ascii") as lines:
         rows = [line.split() for line in lines][1:]
     return {r[0]: (r[2], r[1]) for r in rows}, any("L" in r[4] for r in rows)
 
 
 def differences(table):
-    """What the kernel and the table do not agree on."""
-    there, news = entries(table)
+    """The differences between neighbours and entries."""
+    there, pending = entries(table)
     here = neighbours()
-    found = ["the kernel is still to be told"] if news else []
+    found = ["updates of neighbours are pending"] if pending else []
     for addr in ALL:
         state, lladdr = here.get(addr, (None, None))
         entry, known = there.get(addr, (None, None))
@@ -56,7 +55,7 @@ def differences(table):
         elif state == "REACHABLE":
             good = entry == "valid" and lladdr == known
         elif state == "STALE":
-            # Said with doubt, it is verified when it is used.
+            # Verified when it is used.
             good = entry in ("valid", "unverified") and lladdr == known
         elif state in DOUBTED:
             good = entry != "valid" or lladdr == known
@@ -65,8 +64,7 @@ def differences(table):
         elif state == "INCOMPLETE":
             good = entry == "incomplete"
         else:
-            # What the kernel has no neighbour for, the table may know all the same, but
-            # it must not be asking.
+            # The table may have an entry without a neighbour, but not an incomplete one.
             good = entry in ("valid", "failed", None)
         if not good:
             found.append(f"{addr}: neighbour {state} {lladdr}, entry {entry} {known}")
@@ -85,7 +83,7 @@ def send(sock, addr):
 
 
 def operate(sock, user):
-    """One random operation. `user` is what the user has set for good."""
+    """One random operation. `user` has the permanent neighbours that the user has set."""
     addr = random.choice(ALL)
     match random.randrange(12):
         case 0 | 1:
@@ -131,9 +129,9 @@ def main():
         for _ in range(random.randrange(1, 15)):
             operate(sock, user)
             operations += 1
-        # What is under way ends soon.
+        # Pending requests end soon.
         patience = time.monotonic() + 60
-        # As long as it takes to ask five times, most often.
+        # Mostly the time of five probes.
         pause = 0.1
         while found := differences(table):
             if time.monotonic() > patience:

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `ip neigh` is the front panel: what it did is what the table holds, in both
-# directions. SEED=N repeats a run, OPERATIONS=N makes it longer.
+# `ip neigh` and the ARP table agree, in both directions. SEED=N repeats a run,
+# OPERATIONS=N sets its length.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -14,8 +14,8 @@ ALL_TESTS="
 	proxy
 	ntable
 	full
-	not_ours
-	kept
+	never_resolved
+	extern_learn
 	random
 "
 
@@ -26,26 +26,26 @@ commands()
 	RET=0
 	hosts 2
 	host 1 ip neigh add 10.0.0.7 lladdr $perm dev s0
-	expect "add" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
+	expect "entry after add" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
 	host 1 ip neigh change 10.0.0.7 lladdr 02:00:00:00:00:00:00:78 dev s0
-	expect "change" "permanent 02:00:00:00:00:00:00:78" "$(arp_entry 1 10.0.0.7)"
+	expect "entry after change" "permanent 02:00:00:00:00:00:00:78" "$(arp_entry 1 10.0.0.7)"
 	host 1 ip neigh replace 10.0.0.7 lladdr $perm dev s0 nud reachable
-	expect "replace" "valid $perm" "$(arp_entry 1 10.0.0.7)"
+	expect "entry after replace, nud reachable" "valid $perm" "$(arp_entry 1 10.0.0.7)"
 	host 1 ip neigh replace 10.0.0.7 lladdr $perm dev s0 nud noarp
-	expect "noarp" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
-	expect "get" "10.0.0.7" "$(host 1 ip -j neigh get 10.0.0.7 dev s0 | jq -r '.[0].dst')"
+	expect "entry after replace, nud noarp" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
+	expect "ip neigh get" "10.0.0.7" "$(host 1 ip -j neigh get 10.0.0.7 dev s0 | jq -r '.[0].dst')"
 	host 1 ip neigh del 10.0.0.7 dev s0
-	expect "del" "" "$(arp_entry 1 10.0.0.7)"
+	expect "entry after del" "" "$(arp_entry 1 10.0.0.7)"
 	host 1 ip neigh add 10.0.0.8 lladdr $perm dev s0 nud stale
 	host 1 ip neigh add 10.0.0.9 lladdr $perm dev s0 nud permanent
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	expect "before flush" 3 "$(get_spans 1 arp_entries)"
+	expect "entries before flush" 3 "$(get_spans 1 arp_entries)"
 	host 1 ip neigh flush dev s0
-	expect "flush" "permanent $perm" "$(arp_entry 1 10.0.0.9)"
-	expect "after flush" 1 "$(get_spans 1 arp_entries)"
+	expect "permanent entry after flush" "permanent $perm" "$(arp_entry 1 10.0.0.9)"
+	expect "entries after flush" 1 "$(get_spans 1 arp_entries)"
 	host 1 ip -s neigh show dev s0 | grep -q "used"
-	check_err $? "ip -s neigh shows nothing"
-	log_test "add, change, replace, get, del, flush"
+	check_err $? "ip -s neigh shows no times"
+	log_test "ip neigh add, change, replace, get, del, flush"
 }
 
 errors()
@@ -58,7 +58,7 @@ errors()
 	refused "Invalid link" host 1 ip neigh add 10.0.0.8 lladdr 02:00:00:00:00:01 dev s0
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
 	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.0.7)"
-	log_test "what is refused changes nothing"
+	log_test "rejected ip neigh requests change no entry"
 }
 
 monitor()
@@ -69,7 +69,7 @@ monitor()
 	start 1 ip monitor neigh >/tmp/monitor
 	defer kill_process $!
 	defer rm -f /tmp/monitor
-	# It hears something now that was not there before it began to listen.
+	# Until the monitor shows a change that was made after its start.
 	listens()
 	{
 		host 1 ip neigh replace 10.0.0.99 lladdr $perm dev s0
@@ -82,7 +82,7 @@ monitor()
 	seen() { grep -q "10.0.0.2.*lladdr $(lladdr 2) REACHABLE" /tmp/monitor &&
 		grep -q "eleted 10.0.0.2" /tmp/monitor; }
 	busywait 60000 seen
-	check_err $? "not seen: $(cat /tmp/monitor)"
+	check_err $? "not in ip monitor neigh: $(cat /tmp/monitor)"
 	log_test "ip monitor neigh"
 }
 
@@ -96,12 +96,12 @@ proxy()
 	host 2 ip link set lo2 up
 	host 2 ip route add 10.0.0.128/26 dev lo2
 	host 2 ip neigh add proxy 10.0.0.140 dev s0
-	# The kernel lets others wait up to this long for a proxy's answer.
+	# Otherwise the kernel delays replies of a proxy.
 	host 2 sysctl -qw net.ipv4.neigh.s0.proxy_delay=0
 	host 1 ping -q -c 1 -W 1 10.0.0.140 >/dev/null
-	expect "answered for another" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.140)"
+	expect "entry of a proxied address" "valid $(lladdr 2)" "$(arp_entry 1 10.0.0.140)"
 	host 1 ping -q -c 1 -W 1 10.0.0.141 >/dev/null
-	expect "not answered for" "incomplete -" "$(arp_entry 1 10.0.0.141)"
+	expect "entry of an address that is not proxied" "incomplete -" "$(arp_entry 1 10.0.0.141)"
 	log_test "proxy entries"
 }
 
@@ -110,10 +110,10 @@ ntable()
 	RET=0
 	hosts 1
 	host 1 ip ntable show dev s0 name arp_cache | grep -q "mcast_probes 1048576"
-	check_err $? "the kernel would give up before the table does"
+	check_err $? "mcast_probes is not 1048576: the kernel would fail a neighbour before the table"
 	host 1 ip ntable change name arp_cache dev s0 queue 3
-	check_err $? "ip ntable change fails"
-	log_test "ip ntable"
+	check_err $? "ip ntable change failed"
+	log_test "ip ntable show and change"
 }
 
 full()
@@ -127,7 +127,7 @@ full()
 	set_spans 1 arp_max_entries 4
 	for i in 1 2 3 4; do
 		host 1 ip neigh add "10.0.1.$i" lladdr $perm dev s0
-		check_err $? "no room for $i"
+		check_err $? "cannot add 10.0.1.$i"
 	done
 	expect "arp_refused" 0 "$(get_spans 1 arp_refused)"
 	refused "No buffer space" host 1 ip neigh add 10.0.1.5 lladdr $perm dev s0
@@ -141,14 +141,14 @@ s.sendto(b'', ('10.0.0.2', 9))"
 	expect "entries" 4 "$(get_spans 1 arp_entries)"
 	set_spans 1 arp_max_entries 2000
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer, with room again"
+	check_err $? "no reply after the limit was raised"
 	expect "entries" 5 "$(get_spans 1 arp_entries)"
 	expect "entry" "permanent $perm" "$(arp_entry 1 10.0.1.3)"
-	log_test "the table is full, and grows"
+	log_test "arp_max_entries: a full table, and a higher limit"
 }
 
-# Groups, broadcast and own addresses are never asked for: they take no room.
-not_ours()
+# Multicast, broadcast and own addresses are never resolved and have no entries.
+never_resolved()
 {
 	local ip
 
@@ -158,16 +158,16 @@ not_ours()
 	set_spans 1 arp_max_entries 1
 	for ip in 224.0.0.9 10.0.0.255 10.0.0.1; do
 		host 1 ip neigh replace $ip lladdr $perm dev s0 nud permanent
-		check_err $? "no neighbour $ip"
+		check_err $? "cannot add the neighbour $ip"
 	done
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
 	host 1 ping -q -c 1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer: others took the room"
+	check_err $? "no reply: other neighbours have taken the entry"
 	expect "entries" 1 "$(get_spans 1 arp_entries)"
-	log_test "neighbours that are never asked for take no room"
+	log_test "neighbours that are never resolved have no entries"
 }
 
-kept()
+extern_learn()
 {
 	RET=0
 	hosts 1
@@ -177,10 +177,10 @@ kept()
 	host 1 ip neigh add 10.0.0.8 lladdr $perm dev s0 nud reachable
 	nap 1000
 	expect "arp_expired" 2 "$(get_spans 1 arp_expired)"
-	expect "ip neigh, nobody's" "" "$(neigh 1 10.0.0.8)"
+	expect "neighbour without extern_learn" "" "$(neigh 1 10.0.0.8)"
 	neigh 1 10.0.0.7 | grep -q "lladdr $perm extern_learn REACHABLE"
-	check_err $? "somebody else's is gone: $(neigh 1 10.0.0.7)"
-	log_test "neighbours of somebody else"
+	check_err $? "the neighbour with extern_learn was removed: '$(neigh 1 10.0.0.7)'"
+	log_test "extern_learn neighbours outlast their entries"
 }
 
 random()
@@ -191,7 +191,7 @@ random()
 	hosts 5
 	set_spans 1 arp_retrans_ms 20
 	set_spans 1 arp_hold_ms 50
-	# In a namespace /sys is mounted anew, without debugfs.
+	# ip netns exec mounts /sys anew, without debugfs.
 	# shellcheck disable=SC2016 # the other shell's variables
 	said=$(host 1 sh -c 'mount -t debugfs none /sys/kernel/debug && exec "$0" "$@"' \
 		"$selftests/neigh_control.py" "${OPERATIONS:-$(rounds 400)}" \

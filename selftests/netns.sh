@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Segments that reach over network namespaces, and namespaces that go.
+# Segments with devices in several network namespaces; deleted namespaces; permissions.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -13,8 +13,8 @@ ALL_TESTS="
 	moved_under_traffic
 	namespace_deleted
 	namespace_deleted_under_traffic
-	first_of_segment_goes
-	nothing_crosses
+	first_device_deleted
+	mark_is_cleared
 	rights
 	rights_over_settings
 "
@@ -27,10 +27,10 @@ reach()
 created_in_another()
 {
 	RET=0
-	hosts 2 # host 2 is made with `link s0 netns`
+	hosts 2 # host 2 is created with `link s0 netns`
 	reach "$NS1" 10.0.0.2
-	check_err $? "no answer from a device created in another namespace"
-	log_test "ip link add link s0 netns PEER"
+	check_err $? "no reply from a device created in another namespace"
+	log_test "device created in another namespace"
 }
 
 moved()
@@ -46,8 +46,8 @@ moved()
 	ip -n "$NS1" link set s0 up
 	ip -n "$NS2" link set s1 up
 	reach "$NS1" 10.0.0.2
-	check_err $? "no answer from a device that was moved"
-	log_test "ip link set netns PEER"
+	check_err $? "no reply from a device that was moved"
+	log_test "device moved to another namespace"
 }
 
 link_from_another()
@@ -61,10 +61,10 @@ link_from_another()
 	ip -n "$NS2" link add s1 link s0 link-netnsid 7 type spans 2>/dev/null ||
 		ip -n "$NS2" link add s1 link "$(ip -n "$NS1" -j link show s0 | jq '.[0].ifindex')" \
 			link-netnsid 7 type spans
-	check_err $? "cannot join a segment in another namespace by its number"
+	check_err $? "cannot add a device with link-netnsid"
 	id=$(ip -n "$NS1" -j -d link show s0 | jq -r '.[0].phys_switch_id')
-	expect "segment" "$id" "$(ip -n "$NS2" -j -d link show s1 | jq -r '.[0].phys_switch_id')"
-	log_test "link in the namespace of link-netnsid"
+	expect "phys_switch_id" "$id" "$(ip -n "$NS2" -j -d link show s1 | jq -r '.[0].phys_switch_id')"
+	log_test "link-netnsid"
 }
 
 # flood FROM TO: host FROM pings host TO until the test ends.
@@ -74,7 +74,7 @@ flood()
 	defer kill_process $!
 	flows() { [ "$(queues "$1" rx packets)" -ge 100 ]; }
 	busywait 20000 flows "$1"
-	check_err $? "host $1 gets no answers"
+	check_err $? "host $1 receives no replies"
 }
 
 moved_under_traffic()
@@ -93,10 +93,10 @@ moved_under_traffic()
 			ip -n "$ns" addr add 10.0.0.2/24 dev s0
 			ip -n "$ns" link set s0 up
 			reach "$NS1" 10.0.0.2
-			check_err $? "no answer after moving under traffic"
+			check_err $? "no reply after moving under traffic"
 		done
 	done
-	log_test "moved under traffic"
+	log_test "device moved to another namespace under traffic"
 }
 
 namespace_deleted()
@@ -105,12 +105,12 @@ namespace_deleted()
 	hosts 3
 	cleanup_ns "$NS2"
 	reach "$NS1" 10.0.0.3
-	check_err $? "the others do not reach each other any more"
-	# The namespace goes in the background; its device is off the segment at last.
+	check_err $? "no reply from host 3 to host 1"
+	# The namespace and its device are deleted asynchronously.
 	gone() { host 1 ping -q -c 1 -W 1 10.0.0.2 >/dev/null && return 1; return 0; }
 	busywait 20000 gone
-	check_err $? "a device of a namespace that is gone answers"
-	log_test "namespace with a device in it is deleted"
+	check_err $? "a reply from a device of a deleted namespace"
+	log_test "namespace with a device deleted"
 }
 
 deleted_under_traffic()
@@ -119,7 +119,7 @@ deleted_under_traffic()
 	flood 2 3
 	cleanup_ns "$NS2"
 	reach "$NS1" 10.0.0.3
-	check_err $? "the others do not reach each other any more"
+	check_err $? "no reply from host 3 to host 1"
 }
 
 namespace_deleted_under_traffic()
@@ -131,54 +131,54 @@ namespace_deleted_under_traffic()
 		hosts 3
 		in_defer_scope deleted_under_traffic
 	done
-	log_test "namespace is deleted under traffic"
+	log_test "namespace with a device deleted under traffic"
 }
 
-first_of_segment_goes()
+first_device_deleted()
 {
 	RET=0
 	hosts 3
 	ip -n "$NS1" link del s0
 	reach "$NS2" 10.0.0.3
-	check_err $? "a segment ended with its first device"
+	check_err $? "no reply after the first device was deleted"
 	ip -n "$NS2" link add s9 link s0 type spans
-	check_err $? "nobody can join any more"
-	log_test "the first device of a segment goes"
+	check_err $? "cannot add a device to the segment"
+	log_test "a segment outlasts its first device"
 }
 
-# What belongs to the sender's namespace stays there.
-nothing_crosses()
+# skb->mark is cleared between namespaces.
+mark_is_cleared()
 {
 	RET=0
 	hosts 2
-	# Before the rule for local addresses.
+	# This rule has to come before the lookup of local addresses.
 	if ! host 2 ip rule add pref 5 fwmark 7 prohibit 2>/dev/null; then
-		log_test_skip "marks do not cross" "no routing rules in this kernel"
+		log_test_skip "packet marks do not cross namespaces" "no routing rules in this kernel"
 		return
 	fi
 	host 2 ip rule add pref 10 lookup local
 	host 2 ip rule del pref 0
 	reach "$NS1" 10.0.0.2
-	check_err $? "no answer"
-	# A mark would make host 2 refuse to answer, if it crossed.
+	check_err $? "no reply"
+	# Host 2 would not reply to a packet with this mark.
 	host 1 ping -q -c 2 -i 0.1 -W 5 -m 7 10.0.0.2 >/dev/null
 	check_err $? "the mark of a packet crossed the segment"
-	log_test "marks do not cross"
+	log_test "packet marks do not cross namespaces"
 }
 
-# Nobody joins a segment without rights over one of its devices.
+# Adding a device to a segment needs CAP_NET_ADMIN over the namespace of the linked device.
 rights()
 {
 	RET=0
 	unshare -Urn ip link add s0 type spans
-	check_err $? "root of a user namespace cannot have a device of its own"
+	check_err $? "root of a user namespace cannot create a device"
 
 	setup_ns NS1
 	ip -n "$NS1" link add s0 type spans
 	refused "Operation not permitted" \
 		ip netns exec "$NS1" unshare -Ur ip link add s1 link s0 type spans
 
-	# Root of a namespace of its own, in which the other one has a number.
+	# Root of another user namespace, with an nsid for the namespace of the device.
 	unshare -Urn sh -c "
 		echo \$\$ >/tmp/pid
 		while [ ! -e /tmp/go ]; do sleep 0.1; done
@@ -188,13 +188,13 @@ rights()
 	nsenter --net="/proc/$(cat /tmp/pid)/ns/net" ip netns set "$NS1" 5
 	touch /tmp/go
 	wait $!
-	check_fail $? "joined a segment of another owner"
+	check_fail $? "a device was added to the segment of another user namespace"
 	grep -q "Permission denied\|not permitted" /tmp/said
-	check_err $? "should have said that it is not permitted, but said '$(cat /tmp/said)'"
-	log_test "rights over a segment"
+	check_err $? "expected a permission error, found '$(cat /tmp/said)'"
+	log_test "permission to add a device to a segment"
 }
 
-# Root of a namespace sets what is his device's, and nothing that is the machine's.
+# Root of a user namespace may change its device's settings, but not owner_cpus.
 rights_over_settings()
 {
 	RET=0
@@ -207,20 +207,20 @@ rights_over_settings()
 		[ "$(cat stage_count)" = 7 ] || exit
 		owners=$(cat owner_cpus)
 		if echo "$owners" >owner_cpus; then
-			echo "may say which CPUs work for him"
+			echo "owner_cpus can be written"
 			exit 1
 		fi' >/tmp/said 2>&1
 	check_err $? "$(cat /tmp/said)"
 	defer rm -f /tmp/said
 	grep -q "Operation not permitted" /tmp/said
-	check_err $? "should have said that it is not permitted, but said '$(cat /tmp/said)'"
-	# Without rights over the network nobody sets anything.
+	check_err $? "expected a permission error, found '$(cat /tmp/said)'"
+	# Writing needs CAP_NET_ADMIN.
 	hosts 1
 	host 1 setpriv --bounding-set -net_admin --inh-caps -net_admin bash -c \
 		'echo 7 >/sys/class/net/s0/spans/stage_count' 2>/tmp/said
-	check_fail $? "a process without CAP_NET_ADMIN sets something"
+	check_fail $? "a process without CAP_NET_ADMIN can write stage_count"
 	expect "stage_count" 16 "$(get_spans 1 stage_count)"
-	log_test "rights over settings"
+	log_test "permission to change settings"
 }
 
 tests_run

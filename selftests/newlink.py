@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Asks the kernel for spans devices, as it is, where iproute2 would first look things up
-or has no word for them.
+"""RTM_NEWLINK and RTM_GETLINK requests for spans devices that iproute2 would check first or
+cannot express.
 
-newlink.py NAME [KEY=VALUE...]  add one: link (an index or a name), netnsid (that of link),
-                                medium, address, broadcast, mtu. What the kernel says goes
-                                to stderr.
-newlink.py -                    the same for each line of the input, with a line of answer,
-                                "ok" if the kernel says nothing
-newlink.py show NAME...         their media, as RTM_NEWLINK has them
+newlink.py NAME [KEY=VALUE...]  add a device: link (an index or a name), netnsid (that of
+                                link), medium, address, broadcast, mtu. The kernel's error
+                                goes to stderr.
+newlink.py -                    the same for each line of the input; prints "ok" or the error
+newlink.py show NAME...         print the media of devices in RTM_NEWLINK
 """
 
 import os
@@ -59,7 +58,7 @@ KEYS = {"link": (IFLA_LINK, link_index),
 
 
 def ask(kind, flags, body):
-    """The answer, without its header."""
+    """The reply, without its header."""
     body = struct.pack("BxHiII", 0, 0, 0, 0, 0) + body
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
         sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
@@ -69,7 +68,7 @@ def ask(kind, flags, body):
 
 
 def add(name, *words):
-    """What the kernel says, or nothing."""
+    """The kernel's error message, or None."""
     given = dict(word.split("=", 1) for word in words)
     info = attribute(IFLA_INFO_KIND, b"spans\0")
     if "medium" in given:
@@ -83,7 +82,7 @@ def add(name, *words):
     error = -struct.unpack_from("i", answer)[0]
     if not error:
         return None
-    # Behind the error comes the header of the request.
+    # The header of the request follows the error.
     message = attributes(answer[4 + 16:]).get(NLMSGERR_ATTR_MSG, b"")
     return f"{text(message)} ({os.strerror(error)})"
 

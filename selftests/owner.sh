@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Each queue has an owner, the CPU of its polls. Owners and queues change under
-# traffic, and nothing is lost or overtaken.
+# owner_cpus and mapping: each queue has an owner CPU, which polls it. Changes under traffic
+# neither drop nor reorder packets.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -17,12 +17,12 @@ ALL_TESTS="
 	migrations
 	bad_owners
 	mapping
-	order_while_everything_changes
+	order_during_changes
 "
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-# A list of CPUs, which the queues take in turn.
+# owner_cpus is a list of CPUs that is assigned to the queues in turn.
 owners_in_turn()
 {
 	local all=0 form
@@ -30,22 +30,22 @@ owners_in_turn()
 	RET=0
 	((cpus == 1)) || all=0-$((cpus - 1))
 	pair
-	expect "owners" "$all" "$(get_spans 1 owner_cpus)"
+	expect "owner_cpus" "$all" "$(get_spans 1 owner_cpus)"
 	for form in 0 "0*3" "0,0*2,0"; do
 		set_spans 1 owner_cpus "$form"
-		check_err $? "owners '$form' were refused"
-		expect "owners" "$form" "$(get_spans 1 owner_cpus)"
+		check_err $? "owner_cpus '$form' was rejected"
+		expect "owner_cpus" "$form" "$(get_spans 1 owner_cpus)"
 	done
 	set_spans 1 owner_cpus " 0, 0"
-	check_err $? "blanks were refused"
-	expect "owners that were written with blanks" "0,0" "$(get_spans 1 owner_cpus)"
+	check_err $? "owner_cpus with blanks was rejected"
+	expect "owner_cpus written with blanks" "0,0" "$(get_spans 1 owner_cpus)"
 	set_spans 1 owner_cpus ""
-	check_err $? "no owner was refused"
-	expect "no owners" "" "$(get_spans 1 owner_cpus)"
-	log_test "owners in turn"
+	check_err $? "empty owner_cpus was rejected"
+	expect "empty owner_cpus" "" "$(get_spans 1 owner_cpus)"
+	log_test "owner_cpus are assigned in turn"
 }
 
-# What is read can be written, however many queues there are.
+# The text that is read can be written back, for any number of queues.
 many_queues()
 {
 	local form longest
@@ -53,42 +53,42 @@ many_queues()
 	RET=0
 	setup_ns NS1
 	ip -n "$NS1" link add s0 numtxqueues 4096 numrxqueues 4096 type spans
-	check_err $? "no device of 4096 queues"
+	check_err $? "cannot add a device with 4096 queues"
 	form=$(get_spans 1 owner_cpus)
 	[ -n "$form" ]
-	check_err $? "the owners of 4096 queues cannot be read"
+	check_err $? "cannot read owner_cpus of 4096 queues"
 	set_spans 1 owner_cpus "$form"
-	check_err $? "the owners of 4096 queues cannot be written"
+	check_err $? "cannot write owner_cpus of 4096 queues"
 	form="0*2048,$((cpus - 1))*2048"
 	set_spans 1 owner_cpus "$form"
-	check_err $? "'$form' was refused"
-	expect "owners of 4096 queues" "$form" "$(get_spans 1 owner_cpus)"
-	# With the end of its line, and a null behind it, this is a page.
+	check_err $? "'$form' was rejected"
+	expect "owner_cpus of 4096 queues" "$form" "$(get_spans 1 owner_cpus)"
+	# With a newline and a NUL this is a page.
 	longest=$(printf '0,%.0s' {1..2047})
 	set_spans 1 owner_cpus "$longest"
-	check_err $? "a page less two bytes was refused"
-	expect "the longest owners" "${longest%,}" "$(get_spans 1 owner_cpus)"
+	check_err $? "a page less two bytes was rejected"
+	expect "the longest owner_cpus" "${longest%,}" "$(get_spans 1 owner_cpus)"
 	for longest in "${longest}0" "$longest$longest$longest"; do
 		printf '%s' "$longest" 2>/dev/null >"$(sys 1)/class/net/s0/spans/owner_cpus"
 		check_fail $? "${#longest} bytes were accepted"
 	done
-	log_test "owners of 4096 queues"
+	log_test "owner_cpus of 4096 queues"
 }
 
-# polls COMMAND...: $polled becomes the CPUs that poll u0 and u1 while the command runs and
-# shortly after.
+# polls COMMAND...: sets $polled to the CPUs that poll u0 and u1 while the command runs and
+# 300 ms after.
 polls()
 {
 	trace napi/napi_poll
 	"$@"
-	check_err $? "cannot do '$*'"
+	check_err $? "'$*' failed"
 	nap 300
 	untrace napi/napi_poll
 	polled=$(sed -n 's/.*\[0*\([0-9]*\)\].* for device u[01] .*/\1/p' /sys/kernel/tracing/trace |
 		sed 's/^$/0/' | sort -nu | xargs)
 }
 
-# A device of a user namespace works where its users are, on whichever queue they send.
+# Without privilege a device has no owner CPUs: queues are polled on the sending CPU.
 without_privilege()
 {
 	local last=$((cpus - 1)) queue inside polled
@@ -105,11 +105,11 @@ without_privilege()
 		exec sleep 1000' &
 	defer kill_process $!
 	busywait 20000 test -s /tmp/pid
-	check_err $? "a user namespace cannot have devices"
+	check_err $? "cannot add devices in a user namespace"
 	inside="nsenter -m -n -t $(cat /tmp/pid) taskset -c $last"
 	owners() { $inside cat /sys/class/net/u0/spans/owner_cpus; }
 	own() { $inside sh -c "echo '$1' >/sys/class/net/u0/spans/owner_cpus"; }
-	expect "owners of a device without privilege" "" "$(owners)"
+	expect "owner_cpus of a device without privilege" "" "$(owners)"
 	if ((cpus > 1)); then
 		send() { $inside "$selftests/frames.py" send u0 20 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5)"; }
 		polls send
@@ -117,25 +117,25 @@ without_privilege()
 		for ((queue = 0; queue < cpus; queue++)); do
 			$inside tc qdisc replace dev u0 clsact
 			$inside tc filter add dev u0 egress matchall action skbedit queue_mapping $queue
-			check_err $? "cannot aim at a queue"
+			check_err $? "cannot add the skbedit filter"
 			polls send
-			expect "CPUs that poll, with all on queue $queue" $last "$polled"
+			expect "CPUs that poll, all packets on queue $queue" $last "$polled"
 			$inside tc qdisc del dev u0 clsact
 		done
 		own 0
-		check_err $? "the user of the machine cannot set owners"
-		expect "owners" 0 "$(owners)"
+		check_err $? "root cannot write owner_cpus"
+		expect "owner_cpus" 0 "$(owners)"
 		polls send
 		[[ " $polled " == *" 0 "* ]]
 		check_err $? "CPU 0 does not poll, but $polled do"
 		own ""
 		polls send
-		expect "CPUs that poll, without an owner again" $last "$polled"
+		expect "CPUs that poll, owner_cpus empty again" $last "$polled"
 	fi
-	log_test "polls of a device that was made without privilege"
+	log_test "a device of a user namespace is polled on the sending CPU"
 }
 
-# A device that goes to another namespace takes its owners along, as a card does.
+# owner_cpus is kept in another namespace, as the settings of a NIC are.
 moves()
 {
 	RET=0
@@ -147,14 +147,14 @@ moves()
 	ip -n "$NS1" link set s0 netns "$NS2"
 	ip -n "$NS2" link set s0 netns "$NS1"
 	ip -n "$NS1" link set s0 up
-	expect "owners" "0*7" "$(get_spans 1 owner_cpus)"
-	log_test "a device that moves keeps its owners"
+	expect "owner_cpus" "0*7" "$(get_spans 1 owner_cpus)"
+	log_test "owner_cpus are kept when a device moves to another namespace"
 }
 
-# CPUs that are kept free of the kernel's work own no queue, unless the user says so.
+# Isolated CPUs are no owner CPUs by default.
 housekeeping()
 {
-	local others group=/tmp/cgroup what="isolated CPUs own nothing"
+	local others group=/tmp/cgroup what="isolated CPUs are no owner CPUs by default"
 
 	RET=0
 	((cpus > 1)) || { log_test_skip "$what" "one CPU"; return; }
@@ -177,42 +177,42 @@ housekeeping()
 	3) others=0,2 ;;
 	*) others=0,2-$((cpus - 1)) ;;
 	esac
-	expect "owners" $others "$(get_spans 1 owner_cpus)"
+	expect "owner_cpus" $others "$(get_spans 1 owner_cpus)"
 	set_spans 1 owner_cpus 1
-	check_err $? "the user cannot give work to an isolated CPU"
+	check_err $? "an isolated CPU cannot be written to owner_cpus"
 	log_test "$what"
 }
 
 remote_schedules()
 {
 	RET=0
-	((cpus > 1)) || { log_test_skip "doorbells for another CPU" "one CPU"; return; }
+	((cpus > 1)) || { log_test_skip "remote schedules of polls" "one CPU"; return; }
 	pair
 	send_udp 0 20
 	received 20
 	expect "remote schedules on the owner CPU" 0 "$(queues 1 tx remote_schedules)"
 	set_spans 1 owner_cpus "1 0"
-	expect "owners" "1,0" "$(get_spans 1 owner_cpus)"
+	expect "owner_cpus" "1,0" "$(get_spans 1 owner_cpus)"
 	send_udp 0 20
 	received 40
 	[ "$(queues 1 tx remote_schedules)" -ge 1 ]
-	check_err $? "no doorbell went to the other CPU"
-	log_test "doorbells for another CPU"
+	check_err $? "no poll was scheduled on the other CPU"
+	log_test "remote schedules of polls"
 }
 
-# A poll that was scheduled on a CPU which is not its owner any more when it comes to run
-# moves once. So it is when the owner changes while its CPU has bottom halves off.
+# A poll migrates once if its CPU is no longer the owner when it runs. This happens if
+# owner_cpus changes while that CPU has bottom halves off.
 migrations()
 {
-	local count sent=0 rung frame pid what="polls that find the owner elsewhere"
+	local count sent=0 rung frame pid what="migration of polls after a change of owner_cpus"
 
 	RET=0
 	((cpus > 1)) || { log_test_skip "$what" "one CPU"; return; }
 	[ -e "${SPANS_GEN:-}" ] || { log_test_skip "$what" "no module to send packets"; return; }
 	pair
 	host 1 tc qdisc replace dev s0 root noqueue
-	# A poll that is scheduled stays so for 5 ms a packet. On a busy machine the change may
-	# come too late all the same, and all is at home then.
+	# The poll stays scheduled for 5 ms a packet. On a busy machine the change may be too late
+	# nevertheless; then nothing migrates.
 	frame=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
 	# More than a ring and a subqueue hold would be lost, as there is no qdisc.
 	for count in 20 50 100 200 200 400 400 400 400 400; do
@@ -223,18 +223,18 @@ migrations()
 		pid=$!
 		rings() { [ "$(queues 1 tx flush_idle)" -gt "$1" ]; }
 		busywait 60000 rings "$rung"
-		check_err $? "the module sends nothing"
+		check_err $? "spans_gen sends no packets"
 		set_spans 1 owner_cpus "1 0"
 		wait $pid
 		received $((sent += count))
 		[ "$(queues 1 tx migrations)" = 0 ] || break
 	done
 	expect "migrations" 1 "$(queues 1 tx migrations)"
-	# At home again, or by a doorbell for another CPU, there are none.
+	# Polls on the owner CPU, local or remote, do not migrate.
 	send_udp 0 20
 	send_udp 1 20
 	received $((sent + 40))
-	expect "migrations without a change" 1 "$(queues 1 tx migrations)"
+	expect "migrations without a change of owner_cpus" 1 "$(queues 1 tx migrations)"
 	log_test "$what"
 }
 
@@ -248,10 +248,10 @@ bad_owners()
 	for bad in "0 9999" "0 x" "-1" "0-" "0-9999" "0-4294967295" "1-0" "0*0" "0*" "*2" "0*x" "0-0*2" \
 		"0*4294967296" "0;0"; do
 		set_spans 1 owner_cpus "$bad" 2>/dev/null
-		check_fail $? "owners '$bad' were accepted"
-		expect "owners after '$bad'" "$before" "$(get_spans 1 owner_cpus)"
+		check_fail $? "owner_cpus '$bad' was accepted"
+		expect "owner_cpus after '$bad'" "$before" "$(get_spans 1 owner_cpus)"
 	done
-	log_test "owners that cannot be"
+	log_test "invalid owner_cpus are rejected"
 }
 
 mapping()
@@ -260,7 +260,7 @@ mapping()
 
 	RET=0
 	if [ ! -e /sys/class/net/lo/queues/tx-0/xps_cpus ]; then
-		log_test_skip "mappings" "no XPS in this kernel"
+		log_test_skip "mapping of CPUs to TX queues" "no XPS in this kernel"
 		return
 	fi
 	setup_ns NS1 NS2
@@ -281,13 +281,12 @@ mapping()
 	host 1 ethtool -L s0 combined 1
 	check_err $? "ethtool -L"
 	host 1 ethtool -L s0 combined 4 2>/dev/null
-	check_fail $? "more channels than queues"
-	log_test "mappings"
+	check_fail $? "more channels than queues were accepted"
+	log_test "mapping of CPUs to TX queues"
 }
 
-# Numbered packets of one CPU and class, on the one subqueue that is used, while
-# everything is changed that can be.
-order_while_everything_changes()
+# Numbered packets of one CPU and class on one subqueue, during random changes of settings.
+order_during_changes()
 {
 	local i changes setting
 
@@ -315,7 +314,7 @@ print(count)" >/tmp/order 2>&1
 	receiver=$!
 	defer rm -f /tmp/listening /tmp/order
 	busywait 60000 test -e /tmp/listening
-	# Until it is told to end.
+	# Until SIGTERM.
 	start 1 taskset -c 0 python3 -c "
 import signal, socket, time
 ended = []
@@ -342,7 +341,7 @@ print(i)" >/tmp/sent
 		1) echo $((RANDOM % 3 * 500)) >"$setting/stage_usecs" ;;
 		2) echo $((RANDOM % 3 * 3000)) >"$setting/stage_bytes" ;;
 		3) host 1 ethtool -G s0 tx $((16 << RANDOM % 6)) 2>/dev/null ;;
-		# Or none.
+		# The list may be empty.
 		4) for ((j = RANDOM % 4; j < 3; j++)); do echo $((RANDOM % cpus)); done |
 			xargs >"$setting/owner_cpus" ;;
 		5) echo $((RANDOM % 3 * 200)) >"$setting/rate_mbit" ;;
@@ -354,12 +353,12 @@ print(i)" >/tmp/sent
 	kill $sender
 	wait $sender
 	wait $receiver
-	check_err $? "packets overtook each other: $(cat /tmp/order)"
+	check_err $? "packets were reordered: $(cat /tmp/order)"
 	[ "$(cat /tmp/sent)" -ge $((changes * 10)) ]
-	check_err $? "only $(cat /tmp/sent) packets meanwhile: this test tested little"
-	expect "dropped by qdiscs" 0 "$(host 1 tc -s -j qdisc show dev s0 | jq '[.[].drops] | add')"
-	expect "packets that were not lost" "$(cat /tmp/sent)" "$(cat /tmp/order)"
-	log_test "order while everything changes"
+	check_err $? "only $(cat /tmp/sent) packets were sent: this test tested little"
+	expect "drops of qdiscs" 0 "$(host 1 tc -s -j qdisc show dev s0 | jq '[.[].drops] | add')"
+	expect "packets received" "$(cat /tmp/sent)" "$(cat /tmp/order)"
+	log_test "packet order during random changes of settings"
 }
 
 tests_run

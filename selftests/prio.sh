@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Two classes in a subqueue: who leaves first, and who has to go when it is full.
+# The classes prio and norm of a subqueue: order of sending, and eviction when it is full.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -9,11 +9,11 @@ source "$(dirname "$0")/lib.sh"
 ALL_TESTS="
 	prio_overtakes
 	norm_is_not_starved
-	prio_takes_the_place_of_norm
-	prio_does_not_take_more_than_half
+	prio_evicts_norm
+	prio_evicts_at_most_half
 "
 
-# A ring of 16 slots that does not move until all is sent.
+# setup: a TX ring of 16 slots, and a receiver that writes the numbers to /tmp/received.
 setup()
 {
 	pair
@@ -28,14 +28,14 @@ s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
 s.bind(('', 9))
 open('/tmp/listening', 'w').close()
 while True:
-    print(s.recv(9000)[:8].decode().strip(), flush=True)" >/tmp/heard
+    print(s.recv(9000)[:8].decode().strip(), flush=True)" >/tmp/received
 	defer kill_process $!
-	defer rm -f /tmp/listening /tmp/heard
+	defer rm -f /tmp/listening /tmp/received
 	busywait 60000 test -e /tmp/listening
 }
 
-# send CLASS COUNT ...: packets in one go from one CPU, numbered by class, into a
-# ring that hangs; then it goes on.
+# send CLASS COUNT ...: packets of one CPU, numbered by class, into a stalled ring, which
+# is released after that.
 send()
 {
 	stall 1 0
@@ -53,23 +53,23 @@ for name, count in zip(words[::2], words[1::2]):
     for _ in range(int(count)):
         sockets[name].send(f'{name[0]}{numbers[name]}'.encode().ljust(69))
         numbers[name] += 1" "$@"
-	expect "the ring that hung" 0 "$(stall 1)"
+	expect "stalled ring" 0 "$(stall 1)"
 	stall 1 -1
 }
 
-# heard COUNT: so many were heard, or will be soon.
-heard()
+# delivered COUNT: waits until COUNT packets were received.
+delivered()
 {
-	arrived() { [ "$(wc -l </tmp/heard)" -ge "$1" ]; }
+	arrived() { [ "$(wc -l </tmp/received)" -ge "$1" ]; }
 	busywait 20000 arrived "$1"
-	check_err $? "only $(wc -l </tmp/heard) of $1 were heard"
+	check_err $? "only $(wc -l </tmp/received) of $1 packets were received"
 }
 
-# in_order CLASS: those of one class came in order.
+# in_order CLASS: packets of one class must have arrived in order.
 in_order()
 {
-	grep "^$1" /tmp/heard | tr -d "$1" | sort -nc
-	check_err $? "packets of one class overtook each other"
+	grep "^$1" /tmp/received | tr -d "$1" | sort -nc
+	check_err $? "packets of class $1 were reordered"
 }
 
 prio_overtakes()
@@ -77,13 +77,13 @@ prio_overtakes()
 	RET=0
 	setup
 	send norm 60 prio 5
-	heard 65
-	# What was in the ring by then cannot be overtaken, nor what was taken out of the
-	# subqueue to see that there is no slot.
-	expect "where the last one of prio came" 22 "$(grep -n '^p4$' /tmp/heard | cut -d: -f1)"
+	delivered 65
+	# Packets in the ring cannot be overtaken, nor the one that was dequeued before the ring
+	# was found full.
+	expect "position of the last prio packet" 22 "$(grep -n '^p4$' /tmp/received | cut -d: -f1)"
 	in_order n
 	in_order p
-	log_test "prio overtakes norm, and neither itself"
+	log_test "prio packets overtake norm, each class stays in order"
 }
 
 norm_is_not_starved()
@@ -93,50 +93,50 @@ norm_is_not_starved()
 	RET=0
 	setup
 	send norm 30 prio 100
-	heard 130
-	# Between the first prio packet and the last, one of norm comes after each 16.
-	waited=$(sed -n '/^p0$/,/^p99$/p' /tmp/heard | grep -c '^n')
-	expect "norm between 100 of prio" 6 "$waited"
+	delivered 130
+	# After each 16 prio packets comes one of norm.
+	waited=$(sed -n '/^p0$/,/^p99$/p' /tmp/received | grep -c '^n')
+	expect "norm packets among 100 of prio" 6 "$waited"
 	in_order n
 	in_order p
 	log_test "norm is not starved"
 }
 
-prio_takes_the_place_of_norm()
+prio_evicts_norm()
 {
 	RET=0
 	setup
 	set_spans 1 queue_len 20
 	send norm 50 prio 5
 	# 16 in the ring, 20 in the subqueue.
-	heard 36
-	drained() { [ "$(ends 1 tx)" = 55 ]; }
+	delivered 36
+	drained() { [ "$(accounted 1 tx)" = 55 ]; }
 	busywait 20000 drained
-	expect "all ends of 55 packets" 55 "$(ends 1 tx)"
-	expect "victims" 5 "$(queues 1 tx drop_prio_evict)"
-	expect "no room" 14 "$(queues 1 tx drop_full)"
-	expect "prio that was heard" 5 "$(grep -c '^p' /tmp/heard)"
-	# The oldest in the subqueue went.
-	grep -q '^n15$' /tmp/heard
-	check_err $? "a packet in the ring was lost"
+	expect "sent or dropped of 55 packets" 55 "$(accounted 1 tx)"
+	expect "drop_prio_evict" 5 "$(queues 1 tx drop_prio_evict)"
+	expect "drop_full" 14 "$(queues 1 tx drop_full)"
+	expect "prio packets received" 5 "$(grep -c '^p' /tmp/received)"
+	# The oldest packets of the subqueue were evicted, not those in the ring.
+	grep -q '^n15$' /tmp/received
+	check_err $? "a packet in the ring was dropped"
 	in_order n
-	log_test "in a full subqueue prio takes the place of the oldest of norm"
+	log_test "in a full subqueue prio evicts the oldest norm packets"
 }
 
-prio_does_not_take_more_than_half()
+prio_evicts_at_most_half()
 {
 	RET=0
 	setup
 	set_spans 1 queue_len 20
 	send norm 50 prio 30
-	drained() { [ "$(ends 1 tx)" = 80 ]; }
+	drained() { [ "$(accounted 1 tx)" = 80 ]; }
 	busywait 20000 drained
-	expect "all ends of 80 packets" 80 "$(ends 1 tx)"
-	expect "victims" 10 "$(queues 1 tx drop_prio_evict)"
-	expect "no room" $((14 + 20)) "$(queues 1 tx drop_full)"
-	heard 36
-	expect "of norm" 26 "$(grep -c '^n' /tmp/heard)"
-	log_test "prio evicts no more than half"
+	expect "sent or dropped of 80 packets" 80 "$(accounted 1 tx)"
+	expect "drop_prio_evict" 10 "$(queues 1 tx drop_prio_evict)"
+	expect "drop_full" $((14 + 20)) "$(queues 1 tx drop_full)"
+	delivered 36
+	expect "norm packets received" 26 "$(grep -c '^n' /tmp/received)"
+	log_test "prio evicts at most half of a subqueue"
 }
 
 tests_run

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# One transmit subqueue per CPU, and what is counted of each.
+# TX and RX queues: one per CPU, XPS, and the statistics of each.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
-	own_queue_of_each_cpu
+	one_queue_per_cpu
 	more_cpus_than_queues
-	more_queues_here_than_there
+	more_queues_than_receiver
 	fewer_rx_than_tx
 	xps_can_be_changed
 	queue_stats_add_up
@@ -18,10 +18,10 @@ ALL_TESTS="
 
 cpus=$(getconf _NPROCESSORS_ONLN)
 
-# xps: whether this kernel lets the user say which CPU sends on which queue.
+# xps: whether this kernel has XPS.
 xps() { [ -e /sys/class/net/lo/queues/tx-0/xps_cpus ]; }
 
-# tx I QUEUE: packets that a transmit queue has sent.
+# tx I QUEUE, rx I QUEUE: packets of one queue.
 tx()
 {
 	host "$1" ethtool -S s0 | sed -n "s/^ *tx_queue_$2_packets: //p"
@@ -32,7 +32,7 @@ rx()
 	host "$1" ethtool -S s0 | sed -n "s/^ *rx_queue_$2_packets: //p"
 }
 
-# udp CPU COUNT: datagrams from host 1 to host 2, all from one CPU.
+# udp CPU COUNT: datagrams from one CPU of host 1 to host 2.
 udp()
 {
 	host 1 taskset -c "$1" python3 -c "
@@ -48,8 +48,7 @@ setup()
 	prepare
 }
 
-# Two devices that are on a segment become hosts 1 and 2, of which the second
-# does not answer.
+# prepare: configures two devices on a segment as hosts 1 and 2; host 2 has no route back.
 prepare()
 {
 	local i
@@ -63,7 +62,7 @@ prepare()
 	host 2 ip route replace unreachable 10.0.0.1/32
 }
 
-own_queue_of_each_cpu()
+one_queue_per_cpu()
 {
 	local cpu other
 
@@ -98,11 +97,11 @@ more_cpus_than_queues()
 	done
 	received $((cpus * 20))
 	expect "packets on the only queue" $((cpus * 20)) "$(tx 1 0)"
-	log_test "CPUs share queues when there are fewer"
+	log_test "CPUs share queues when there are fewer queues"
 }
 
-# send_on_last TX RX: host 1 sends on the last of eight queues only, host 2 has so
-# many.
+# send_on_last TX RX: host 1 sends only on the last of eight queues; host 2 has TX transmit and
+# RX receive queues.
 send_on_last()
 {
 	local i
@@ -118,7 +117,7 @@ send_on_last()
 	host 1 sh -c "echo $(printf '%x' $(((1 << cpus) - 1))) >/sys/class/net/s0/queues/tx-7/xps_cpus"
 }
 
-more_queues_here_than_there()
+more_queues_than_receiver()
 {
 	local what="a sender with more queues than the receiver"
 
@@ -128,12 +127,12 @@ more_queues_here_than_there()
 	udp 0 20
 	received 20
 	expect "packets on queue 7" 20 "$(tx 1 7)"
-	# Number 7 there is number 1 of three here.
+	# 7 modulo 3.
 	expect "packets on receive queue 1" 20 "$(rx 2 1)"
 	log_test "$what"
 }
 
-# A receive queue that a device does not have must not be named to the stack.
+# The recorded RX queue of an skb must exist on the receiver.
 fewer_rx_than_tx()
 {
 	local name what="a receiver with fewer receive queues than transmit queues"
@@ -153,7 +152,7 @@ fewer_rx_than_tx()
 xps_can_be_changed()
 {
 	RET=0
-	((cpus > 1)) || { log_test_skip "xps_cpus is obeyed" "one CPU"; return; }
+	((cpus > 1)) || { log_test_skip "xps_cpus can be changed" "one CPU"; return; }
 	setup
 	host 1 sh -c 'echo 0 >/sys/class/net/s0/queues/tx-0/xps_cpus'
 	host 1 sh -c 'echo 3 >/sys/class/net/s0/queues/tx-1/xps_cpus'
@@ -161,7 +160,7 @@ xps_can_be_changed()
 	received 30
 	expect "packets on queue 0" 0 "$(tx 1 0)"
 	expect "packets on queue 1" 30 "$(tx 1 1)"
-	log_test "xps_cpus is obeyed"
+	log_test "xps_cpus can be changed"
 }
 
 up_keeps_xps()
@@ -188,16 +187,16 @@ queue_stats_add_up()
 		expect "rx $name" "$(stat 2 rx $name)" "$(queues 2 rx $name)"
 	done
 	[ "$(stat 1 tx packets)" -ge 200 ]
-	check_err $? "200 pings are not counted"
+	check_err $? "fewer than 200 packets are counted"
 	[ "$(queues 1 tx doorbells)" -ge 1 ]
-	check_err $? "no doorbell was counted"
+	check_err $? "no doorbell is counted"
 
 	ipv6=off hosts 2
 	host 1 "$selftests/frames.py" send s0 10 \
 		"$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 0011223344)"
-	expect "bytes of ten frames of 33 sent" 330 "$(stat 1 tx bytes)"
-	expect "bytes of ten frames of 33 received" 330 "$(stat 2 rx bytes)"
-	log_test "statistics of the queues add up to those of the device"
+	expect "tx bytes of ten frames of 33 bytes" 330 "$(stat 1 tx bytes)"
+	expect "rx bytes of ten frames of 33 bytes" 330 "$(stat 2 rx bytes)"
+	log_test "queue statistics add up to the device statistics"
 }
 
 tests_run

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `ethtool --reset` empties rings and subqueues, ends what makes a ring hang, and all
-# goes on; every packet is accounted for. (For receive rings see backpressure.sh, for
-# resets under traffic conservation.sh.)
+# `ethtool --reset` purges rings and subqueues and ends a stall; each packet is accounted for.
+# (For RX rings see backpressure.sh, for resets under traffic conservation.sh.)
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -15,44 +14,44 @@ ALL_TESTS="
 	hangs_at_byte_queue_limits
 	hangs_without_qdisc
 	staged
-	under_way
-	others
+	on_the_line
+	other_members
 "
 
 reset() { host "$1" ethtool --reset s0 "${2:-all}" >/dev/null; }
 
-# ended COUNT: so many packets of host 1 come to an end, of which host 2 got all that
-# were not dropped by the reset.
+# ended COUNT: host 1 must send or drop COUNT packets, and host 2 must receive all but those
+# dropped by the reset.
 ended()
 {
-	all() { [ "$(ends 1 tx)" = "$1" ]; }
+	all() { [ "$(accounted 1 tx)" = "$1" ]; }
 	busywait 20000 all "$1"
-	expect "all ends" "$1" "$(ends 1 tx)"
+	expect "packets sent or dropped" "$1" "$(accounted 1 tx)"
 	received $(($1 - $(queues 1 tx drop_purge)))
-	expect "dropped" "$(queues 1 tx drop_purge)" "$(stat 1 tx dropped)"
-	expect "watchdog" 0 "$(queues 1 tx timeouts)"
+	expect "tx dropped" "$(queues 1 tx drop_purge)" "$(stat 1 tx dropped)"
+	expect "timeouts" 0 "$(queues 1 tx timeouts)"
 }
 
-# flags COMPONENT: what was reset, and what was not.
+# flags COMPONENT...: the components that were reset, and those that were not.
 flags() { host 1 ethtool --reset s0 "$@" | sed -n 's/^Components.*reset: *//p' | xargs; }
 
 components()
 {
 	RET=0
 	pair
-	expect "all" "0xffff 0xffff0000" "$(flags all)"
-	expect "what is ours alone" 0xffff "$(flags dedicated)"
-	expect "rings" 0x4 "$(flags dma)"
-	expect "what is shared" "0x0 0x40000" "$(flags dma-shared)"
-	expect "what there is not" "0x0 0x40" "$(flags phy)"
-	expect "rings, of some" "0x4 0x40" "$(flags dma phy)"
+	expect "flags of all" "0xffff 0xffff0000" "$(flags all)"
+	expect "flags of dedicated" 0xffff "$(flags dedicated)"
+	expect "flags of dma" 0x4 "$(flags dma)"
+	expect "flags of dma-shared" "0x0 0x40000" "$(flags dma-shared)"
+	expect "flags of phy" "0x0 0x40" "$(flags phy)"
+	expect "flags of dma and phy" "0x4 0x40" "$(flags dma phy)"
 	stall 1 0
 	flags dma-shared >/dev/null
 	flags phy >/dev/null
-	expect "the ring that hangs" 0 "$(stall 1)"
+	expect "stalled ring" 0 "$(stall 1)"
 	flags dma >/dev/null
-	expect "the ring that hangs, after its reset" -1 "$(stall 1)"
-	log_test "components"
+	expect "stalled ring after a reset of dma" -1 "$(stall 1)"
+	log_test "components of ethtool --reset"
 }
 
 down()
@@ -61,17 +60,17 @@ down()
 	pair
 	host 1 ip link set s0 down
 	refused "Network is down" host 1 ethtool --reset s0 all
-	log_test "a device that is down"
+	log_test "reset of a device that is down is rejected"
 }
 
 hangs_with_qdisc()
 {
 	RET=0
 	pair
-	# More than the ring holds, so that the queue is stopped, too.
+	# More packets than slots, so that the queue is stopped, too.
 	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
 		>/dev/null
-	# They learn of that when something is completed.
+	# The limits are applied by the first completion.
 	send_udp 0 1
 	received 1
 	stall 1 0
@@ -79,12 +78,12 @@ hangs_with_qdisc()
 	[ "$(queues 1 tx stop)" -ge 1 ]
 	check_err $? "the queue was not stopped: this test tested less than it should"
 	reset 1
-	expect "the ring that hangs" -1 "$(stall 1)"
-	# The ring and a little more; the others were in the qdisc.
-	between "lost" 256 300 "$(queues 1 tx drop_purge)"
+	expect "stalled ring after the reset" -1 "$(stall 1)"
+	# The ring and the subqueue; the other packets were in the qdisc.
+	between "drop_purge" 256 300 "$(queues 1 tx drop_purge)"
 	ended 401
 	expect "stops and wakes" "$(queues 1 tx stop)" "$(queues 1 tx wake)"
-	log_test "a ring that hangs and is full, with a qdisc"
+	log_test "reset of a stalled, full ring with a qdisc"
 }
 
 hangs_at_byte_queue_limits()
@@ -94,9 +93,9 @@ hangs_at_byte_queue_limits()
 	stall 1 0
 	send_udp 0 50
 	reset 1
-	between "lost" 1 49 "$(queues 1 tx drop_purge)"
+	between "drop_purge" 1 49 "$(queues 1 tx drop_purge)"
 	ended 50
-	log_test "a queue that byte queue limits have stopped"
+	log_test "reset of a queue that is stopped by byte queue limits"
 }
 
 hangs_without_qdisc()
@@ -107,10 +106,10 @@ hangs_without_qdisc()
 	stall 1 0
 	send_udp 0 5
 	reset 1 dedicated
-	expect "lost" 5 "$(queues 1 tx drop_purge)"
+	expect "drop_purge" 5 "$(queues 1 tx drop_purge)"
 	send_udp 0 3
 	ended 8
-	log_test "a ring that hangs with few packets, without a qdisc"
+	log_test "reset of a stalled ring with few packets, without a qdisc"
 }
 
 staged()
@@ -118,38 +117,38 @@ staged()
 	RET=0
 	pair
 	host 1 tc qdisc replace dev s0 root noqueue
-	# The first one is alone, and does not wait.
+	# The delay keeps the first packet, which is not staged, in the ring.
 	set_spans 1 delay_usecs 1000000
 	set_spans 1 stage_count 64
 	set_spans 1 stage_usecs 1000000
 	send_udp 0 10
 	reset 1
-	expect "lost" 10 "$(queues 1 tx drop_purge)"
+	expect "drop_purge" 10 "$(queues 1 tx drop_purge)"
 	set_spans 1 delay_usecs 0
 	send_udp 0 10
 	ended 20
-	log_test "packets that are staged"
+	log_test "reset with staged packets"
 }
 
-under_way()
+on_the_line()
 {
 	RET=0
 	pair
 	host 1 tc qdisc replace dev s0 root noqueue
 	host 1 ip link set s0 mtu 65535
 	host 2 ip link set s0 mtu 65535
-	# Two minutes of it.
+	# Two minutes at this rate.
 	set_spans 1 rate_mbit 1
 	send_udp 0 250 60000
 	reset 1
-	between "lost" 1 250 "$(queues 1 tx drop_purge)"
-	# These are not waited for as long as that.
+	between "drop_purge" 1 250 "$(queues 1 tx drop_purge)"
+	# The reset has freed the line for these packets.
 	send_udp 0 10
 	ended 260
-	log_test "packets on a slow line"
+	log_test "reset with packets on a slow line"
 }
 
-others()
+other_members()
 {
 	local pid i
 
@@ -160,12 +159,12 @@ others()
 	pid=$!
 	for ((i = 0; i < 20; i++)); do reset 1; done
 	wait $pid
-	check_err $? "no answer"
+	check_err $? "no reply"
 	for i in 2 3; do
-		expect "lost by host $i" 0 "$(($(stat $i tx dropped) + $(stat $i rx dropped)))"
+		expect "tx and rx dropped of host $i" 0 "$(($(stat $i tx dropped) + $(stat $i rx dropped)))"
 		expect "sent by host $i" 20 "$(stat $i tx packets)"
 	done
-	log_test "others on the segment"
+	log_test "a reset does not affect other members"
 }
 
 tests_run

@@ -1,8 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Routing between media: five hosts in a row, between them links of 8, 6, 7 and 1 bytes of
-# address with MTUs of 9180, 1500, 256 and 9180.
+# Routing between media: path MTU, fragments, GSO and TCP over four links.
+#
+#   host 1 ------- host 2 ------- host 3 ------- host 4 ------- host 5
+#      e0   spans  s0  e0 ethernet s0  e0  ax25  s0  e0 arcnet  s0
+#      MTU: 9180           1500            256          9180
+#   10.0.1.1   10.0.1.2, 10.0.2.1, ...                      10.0.4.2
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -12,7 +16,7 @@ ALL_TESTS="
 	path_mtu
 	fragments
 	tcp
-	tcp_of_a_small_path
+	tcp_path_mtu
 "
 
 media=(spans ethernet ax25 arcnet)
@@ -20,7 +24,7 @@ mtus=(9180 1500 256 9180)
 bytes=$((1 << 20))
 if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then bytes=$((1 << 18)); fi
 
-# row: link I is 10.0.I.0/24 with hosts I (device e0) and I + 1 (device s0).
+# row: link I is 10.0.I.0/24 with host I (device e0) and host I + 1 (device s0).
 row()
 {
 	local i next from to medium
@@ -33,13 +37,13 @@ row()
 			link add s0 link e0 netns ${!next} mtu ${mtus[i - 1]} address $(lladdr $((i + 1))) type spans
 			addr add 10.0.$i.1/24 dev e0
 		END
-		check_err $? "cannot make link $i"
+		check_err $? "cannot add link $i"
 		ip -n "${!next}" addr add 10.0.$i.2/24 dev s0
 	done
 	for i in 1 2 3 4 5; do
 		write $i net/ipv6/conf/all/disable_ipv6 1 net/ipv4/ip_forward 1
 		[ -z "$ns_settings" ] || write $i $ns_settings
-		# Those who come up first would say it to nobody.
+		# The peer of a link may not be up yet.
 		((i == 5)) || write $i net/ipv4/conf/e0/arp_notify 0
 		((i == 1)) || write $i net/ipv4/conf/s0/arp_notify 0
 		{
@@ -57,11 +61,11 @@ row()
 	done
 	across() { host 1 ping -q -c 1 -W 5 10.0.4.2 >/dev/null; }
 	busywait 20000 across
-	check_err $? "no way from one end to the other"
+	check_err $? "no reply from host 5 to host 1"
 }
 
-# small_path: hosts at the ends believe in paths as narrow as this one. By default they take
-# what is below 552 bytes for an attack, and leave it to routers to cut.
+# small_path: lets hosts 1 and 5 accept a path MTU of 256. By default the minimum is 552
+# (min_pmtu), and routers have to fragment.
 small_path()
 {
 	write 1 net/ipv4/route/min_pmtu 200
@@ -71,14 +75,14 @@ small_path()
 # ip_counter I NAME
 ip_counter() { host "$1" nstat -asz -j "$2" | jq ".kernel.$2"; }
 
-# sound: no device lost anything, nor found anything wrong.
+# sound: no device has counted an error or a drop.
 sound()
 {
 	local i dev
 
 	for i in 1 2 3 4 5; do
 		for dev in "$(sys $i)"/class/net/[es]0; do
-			expect "errors and losses of ${dev##*/} of host $i" "0 0 0 0" \
+			expect "errors and drops of ${dev##*/} of host $i" "0 0 0 0" \
 				"$(cd "$dev/statistics" &&
 					cat rx_errors tx_errors rx_missed_errors tx_dropped | xargs)"
 		done
@@ -93,13 +97,13 @@ both_ways()
 	row
 	for size in 56 228; do
 		host 1 ping -q -c 3 -i 0.1 -W 5 -M "do" -s $size 10.0.4.2 >/dev/null
-		check_err $? "$size bytes: host 5 does not answer host 1"
+		check_err $? "$size bytes: no reply from host 5 to host 1"
 		host 5 ping -q -c 3 -i 0.1 -W 5 -M "do" -s $size 10.0.1.1 >/dev/null
-		check_err $? "$size bytes: host 1 does not answer host 5"
+		check_err $? "$size bytes: no reply from host 1 to host 5"
 	done
-	expect "hops" 61 "$(host 1 ping -c 1 -W 5 10.0.4.2 | sed -n 's/.*ttl=\([0-9]*\).*/\1/p')"
+	expect "TTL" 61 "$(host 1 ping -c 1 -W 5 10.0.4.2 | sed -n 's/.*ttl=\([0-9]*\).*/\1/p')"
 	sound
-	log_test "packets that fit all links"
+	log_test "packets up to the smallest MTU of the path"
 }
 
 path_mtu()
@@ -109,41 +113,41 @@ path_mtu()
 	small_path
 	refused "Frag needed and DF set (mtu = 1500)" \
 		host 1 ping -c 1 -W 5 -M "do" -s 9152 10.0.4.2
-	expect "path MTU, behind the first router" 1500 \
+	expect "path MTU after the error of host 2" 1500 \
 		"$(host 1 ip -j route get 10.0.4.2 | jq '.[0].metrics[0].mtu')"
 	refused "Frag needed and DF set (mtu = 256)" \
 		host 1 ping -c 1 -W 5 -M "do" -s 1472 10.0.4.2
-	expect "path MTU, behind the second one" 256 \
+	expect "path MTU after the error of host 3" 256 \
 		"$(host 1 ip -j route get 10.0.4.2 | jq '.[0].metrics[0].mtu')"
 	refused "Message too long" host 1 ping -c 1 -W 5 -M "do" -s 229 10.0.4.2
 	host 1 ping -q -c 1 -W 5 -M "do" -s 228 10.0.4.2 >/dev/null
-	check_err $? "no answer to what fits"
+	check_err $? "no reply to a packet of the path MTU"
 	refused "Frag needed and DF set (mtu = 256)" \
 		host 5 ping -c 1 -W 5 -M "do" -s 9152 10.0.1.1
 	sound
-	log_test "path MTU"
+	log_test "path MTU discovery by ICMP"
 }
 
-# 8008 bytes behind the IP header are 35 fragments of 232 and fewer.
+# 8008 bytes behind the IP header are 35 fragments of at most 232.
 fragments()
 {
 	RET=0
 	row
 	host 1 ping -q -c 2 -i 0.1 -W 5 -M "dont" -s 8000 10.0.4.2 >/dev/null
-	check_err $? "no answer"
-	# Host 2 makes six of each, of 1480 and fewer, and host 3 makes seven of each but the last.
+	check_err $? "no reply"
+	# Host 2 makes six fragments of at most 1480; host 3 makes seven of each but the last.
 	expect "fragments by host 2" $((2 * 6)) "$(ip_counter 2 IpFragCreates)"
 	expect "fragments by host 3" $((2 * (5 * 7 + 3))) "$(ip_counter 3 IpFragCreates)"
-	expect "packets that host 5 put together" 2 "$(ip_counter 5 IpReasmOKs)"
-	# On the way back nobody but host 4 has to.
+	expect "packets reassembled by host 5" 2 "$(ip_counter 5 IpReasmOKs)"
+	# On the way back only host 4 fragments.
 	expect "fragments by host 4" $((2 * 35)) "$(ip_counter 4 IpFragCreates)"
-	expect "packets that host 1 put together" 2 "$(ip_counter 1 IpReasmOKs)"
+	expect "packets reassembled by host 1" 2 "$(ip_counter 1 IpReasmOKs)"
 	sound
 	log_test "fragments"
 }
 
-# stream FROM TO: what is sent whole (GSO, 9140 bytes in a segment) is more than the path
-# takes, and TCP begins again with less.
+# stream FROM TO ADDRESS: TCP begins with GSO segments of 9140 bytes, which are too long for the
+# path, and has to send them again.
 stream()
 {
 	local from=NS$1 to=NS$2
@@ -159,12 +163,12 @@ tcp()
 	stream 1 5 10.0.4.2
 	stream 5 1 10.0.1.1
 	[ "$(ip_counter 2 IpFragFails)" -ge 1 ]
-	check_err $? "nothing was too long: this test tested nothing"
+	check_err $? "no packet was too long: this test tested nothing"
 	sound
-	log_test "TCP, whose ends take the path to be wider than it is"
+	log_test "TCP with fragmentation by routers"
 }
 
-tcp_of_a_small_path()
+tcp_path_mtu()
 {
 	local i
 
@@ -174,12 +178,12 @@ tcp_of_a_small_path()
 	stream 1 5 10.0.4.2
 	stream 5 1 10.0.1.1
 	[ "$(ip_counter 3 IpFragFails)" -ge 1 ]
-	check_err $? "nothing was too long for host 3: this test tested nothing"
+	check_err $? "no packet was too long for host 3: this test tested nothing"
 	for i in 2 3 4; do
 		expect "fragments by host $i" 0 "$(ip_counter $i IpFragCreates)"
 	done
 	sound
-	log_test "TCP that finds the path MTU"
+	log_test "TCP with path MTU discovery"
 }
 
 tests_run

@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A segment is a wire: who hears what, and where everything that is sent ends.
+# Forwarding on a segment: unicast, broadcast, shared addresses, isolation of segments, and
+# conservation: each sent frame is received or counted as dropped.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 ALL_TESTS="
 	bytes_on_the_wire
-	unicast_reaches_only_its_owner
-	broadcast_reaches_all_others
-	shared_address_reaches_both
-	nobody_there
-	down_is_not_there
-	segments_are_apart
+	unicast
+	broadcast
+	shared_address
+	unknown_address
+	member_down
+	isolation
 	switchid
 	full
 	conservation
@@ -21,23 +22,23 @@ ALL_TESTS="
 
 start_station
 
-# listen I...: note what arrives at these hosts from now on, until the test ends.
+# listen I...: captures the frames that these hosts receive until the test ends.
 listen()
 {
 	local i
 
 	for i in "$@"; do
-		hear "$i" frames
+		capture "$i" frames
 	done
 }
 
-# arrived WHERE I COUNT: so many frames must arrive there, and no more.
+# arrived WHERE I COUNT: host I must receive COUNT frames, and no more.
 arrived()
 {
-	came() { [ "$(heard "$1" | wc -l)" -ge "$2" ]; }
+	came() { [ "$(captured "$1" | wc -l)" -ge "$2" ]; }
 	busywait 60000 came "$2" "$3"
 	nap 50
-	expect "frames $1" "$3" "$(heard "$2" | wc -l)"
+	expect "frames $1" "$3" "$(captured "$2" | wc -l)"
 }
 
 send()
@@ -56,31 +57,31 @@ bytes_on_the_wire()
 	listen 2
 	host 1 ping -q -c 1 10.0.0.2 >/dev/null
 	# Broadcast, source, IEEE 802.6 and LLC/SNAP constants, ARP; hardware type
-	# 0x4040, IP, lengths 8 and 4, request, and who asks for whom.
+	# 0x4040, IP, lengths 8 and 4, request, sender and target.
 	arp=ffffffffffffffff020000000000000100000000aaaa030000000806
 	arp+=404008000804000102000000000000010a000001
-	expect "ARP request" "$arp" "$(heard 2 | sed -n 1p | cut -c 1-96)"
-	expect "target of the ARP request" 0a000002 "$(heard 2 | sed -n 1p | cut -c 113-120)"
+	expect "ARP request" "$arp" "$(captured 2 | sed -n 1p | cut -c 1-96)"
+	expect "target of the ARP request" 0a000002 "$(captured 2 | sed -n 1p | cut -c 113-120)"
 	expect "header of the IP packet" \
 		0200000000000002020000000000000100000000aaaa030000000800 \
-		"$(heard 2 | sed -n 2p | cut -c 1-56)"
-	log_test "bytes on the wire"
+		"$(captured 2 | sed -n 2p | cut -c 1-56)"
+	log_test "link header and ARP request byte for byte"
 }
 
-unicast_reaches_only_its_owner()
+unicast()
 {
 	RET=0
 	hosts 4
 	quiet 4
 	listen 2 3 4
 	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
-	arrived "at the owner" 3 10
-	arrived "at another" 2 0
-	arrived "at another" 4 0
-	log_test "unicast reaches only its owner"
+	arrived "at the member with the address" 3 10
+	arrived "at another member" 2 0
+	arrived "at another member" 4 0
+	log_test "unicast reaches only the member with the address"
 }
 
-broadcast_reaches_all_others()
+broadcast()
 {
 	RET=0
 	hosts 4
@@ -91,10 +92,10 @@ broadcast_reaches_all_others()
 	arrived "at host 3" 3 10
 	arrived "at host 4" 4 10
 	arrived "at the sender" 2 0
-	log_test "broadcast reaches all but the sender"
+	log_test "broadcast reaches all members but the sender"
 }
 
-shared_address_reaches_both()
+shared_address()
 {
 	RET=0
 	hosts 4
@@ -102,17 +103,17 @@ shared_address_reaches_both()
 	host 4 ip link set s0 address "$(lladdr 3)"
 	listen 2 3 4
 	send 1 10 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)"
-	arrived "at the first" 3 10
-	arrived "at the second" 4 10
-	arrived "at another" 2 0
-	# To one's own address: the other one who has it hears.
+	arrived "at the first member with the address" 3 10
+	arrived "at the second member with the address" 4 10
+	arrived "at another member" 2 0
+	# To the sender's own address: the other member with that address receives it.
 	send 3 5 "$(frame "$(lladdr 3)" "$(lladdr 3)" 88b5)"
-	arrived "to oneself at the other" 4 15
-	arrived "to oneself" 3 10
-	log_test "two with one address both hear"
+	arrived "to the sender's address, at the other member" 4 15
+	arrived "to the sender's address, at the sender" 3 10
+	log_test "two members with one address both receive its frames"
 }
 
-nobody_there()
+unknown_address()
 {
 	local reasons
 
@@ -120,32 +121,32 @@ nobody_there()
 	hosts 2
 	quiet 2
 	dropped NO_TX_TARGET send 1 10 "$(frame "$(lladdr 99)" "$(lladdr 1)" 88b5)"
-	expect "kernel's reason" 10 "$reasons"
+	expect "drop reason NO_TX_TARGET" 10 "$reasons"
 	expect "drop_no_target" 10 "$(queues 1 tx drop_no_target)"
 	expect "tx dropped" 10 "$(stat 1 tx dropped)"
 	expect "tx packets" 0 "$(stat 1 tx packets)"
-	expect "rx packets of the other" 0 "$(stat 2 rx packets)"
-	log_test "a frame to nobody is dropped and counted"
+	expect "rx packets of host 2" 0 "$(stat 2 rx packets)"
+	log_test "a frame to an unknown address is dropped and counted"
 }
 
-down_is_not_there()
+member_down()
 {
 	RET=0
 	hosts 2
 	quiet 2
-	# Another device, so that there is a carrier, which hears what is for all.
+	# Another member, which gives host 1 its carrier and receives the broadcast.
 	host 2 ip link add s1 link s0 type spans
 	host 2 ip link set s1 up
 	host 2 ip link set s0 down
 	send 1 10 "$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5)" \
 		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
 	eventually "drop_no_target" 10 queues 1 tx drop_no_target
-	eventually "what others hear" 10 stat 1 tx packets
+	eventually "broadcasts sent" 10 stat 1 tx packets
 	expect "rx packets" 0 "$(stat 2 rx packets)"
-	log_test "a device that is down hears nothing"
+	log_test "a device that is down receives nothing"
 }
 
-# Two hosts, and a third one on a segment of its own.
+# Hosts 1 and 2 on one segment, host 3 on another one.
 another_segment()
 {
 	hosts 2
@@ -156,7 +157,7 @@ another_segment()
 	quiet 3
 }
 
-segments_are_apart()
+isolation()
 {
 	RET=0
 	another_segment
@@ -164,7 +165,7 @@ segments_are_apart()
 	send 1 5 "$(frame "$(lladdr 3)" "$(lladdr 1)" 88b5)" \
 		"$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
 	arrived "on another segment" 3 0
-	log_test "segments are apart"
+	log_test "no frame crosses from one segment to another"
 }
 
 switchid()
@@ -176,11 +177,11 @@ switchid()
 	id() { host "$1" ip -j -d link show s0 | jq -r '.[0].phys_switch_id'; }
 	first=$(id 1)
 	[[ $first =~ ^[0-9a-f]{16}$ ]]
-	check_err $? "'$first' is no segment number"
+	check_err $? "phys_switch_id '$first' is not 16 hex digits"
 	expect "on the same segment" "$first" "$(id 2)"
 	[ "$(id 3)" != "$first" ]
-	check_err $? "on another segment, too, it is $first"
-	log_test "ip -d link shows who shares a segment"
+	check_err $? "another segment has the phys_switch_id $first, too"
+	log_test "phys_switch_id is that of the segment"
 }
 
 full()
@@ -189,7 +190,7 @@ full()
 
 	RET=0
 	if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then
-		log_test_skip "a segment has 1024 devices up" "too slow"
+		log_test_skip "a segment has at most 1024 members" "too slow"
 		return
 	fi
 	setup_ns NS1
@@ -205,14 +206,14 @@ full()
 	refused "No space left on device" host 1 ip link set s1024 up
 	host 1 ip link set s7 down
 	host 1 ip link set s1024 up
-	check_err $? "cannot take the place of one that went"
+	check_err $? "no room after a member went down"
 	send 1 1 "$(frame ff:ff:ff:ff:ff:ff:ff:ff "$(lladdr 1)" 88b5)"
-	expect "at the last one" 1 \
+	expect "broadcasts received by the last member" 1 \
 		"$(host 1 ip -j -s link show s1024 | jq '.[0].stats64.rx.packets')"
-	log_test "a segment has 1024 devices up"
+	log_test "a segment has at most 1024 members"
 }
 
-# sum COUNTER...: of the three hosts.
+# sum COUNTER...: a counter summed over the three hosts.
 sum()
 {
 	local i sum=0
@@ -221,7 +222,6 @@ sum()
 	echo $sum
 }
 
-# Every packet that was sent is either delivered or counted as dropped.
 conservation()
 {
 	local i next sent lost=$((3 * 20))
@@ -238,14 +238,14 @@ conservation()
 			"$(frame "$next" "$(lladdr "$i")" 88b5 | sed 's/aaaa03/aaab03/')"
 		host "$i" ping -q -f -c 50 "10.0.0.$((i % 3 + 1))" >/dev/null
 	done
-	# Each host sent four kinds of frames, 50 pings and 50 answers.
+	# Each host sent four kinds of frames, 50 echo requests and 50 replies.
 	sent=$((3 * (4 * 20 + 100)))
-	eventually "sent" $sent sum ends tx
-	expect "lost as nobody has the address" $lost "$(sum queues tx drop_no_target)"
-	# A broadcast is heard by two.
-	eventually "delivered or counted by those who heard" $((sent - lost + 3 * 20)) sum ends rx
+	eventually "sent" $sent sum accounted tx
+	expect "dropped: no member has the address" $lost "$(sum queues tx drop_no_target)"
+	# A broadcast is received by two members.
+	eventually "received, or dropped and counted by a receiver" $((sent - lost + 3 * 20)) sum accounted rx
 	expect "malformed" $((3 * 20)) "$(sum queues rx error_malformed)"
-	log_test "what is sent is delivered or counted"
+	log_test "each sent frame is received or counted as dropped"
 }
 
 tests_run

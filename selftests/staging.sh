@@ -1,12 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets that wait for company: how many share a doorbell, and that none waits for
-# company that does not come.
+# Staging: the number of doorbells for packets of one section with bottom halves off, and the
+# end of staging without further packets.
 #
-# What matters is what one CPU sends with bottom halves off. A test module sends
-# just so many packets in one such section; where it cannot be had, the kernel's
-# own segmentation does: a UDP socket sends one buffer in pieces.
+# The test module spans_gen sends a given number of packets in one such section.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -15,10 +13,10 @@ ALL_TESTS="
 	lone_packets
 	exact
 	bytes
-	elsewhere
-	waiting
+	remote_owner
+	stage_timer
 	settings
-	same_by_ethtool
+	ethtool_coalesce
 "
 
 setup()
@@ -27,13 +25,13 @@ setup()
 	host 1 tc qdisc replace dev s0 root noqueue
 }
 
-# flushes I: the sum of all reasons to ring.
+# flushes I: the sum of the counters of all reasons for a doorbell.
 flushes()
 {
 	host "$1" ethtool -S s0 | awk '/tx_queue_[0-9]*_flush_/ { sum += $2 } END { print sum + 0 }'
 }
 
-# delta COMMAND...: how many doorbells host 1 rang meanwhile.
+# delta COMMAND...: the number of doorbells of host 1 during the command.
 delta()
 {
 	local before
@@ -53,13 +51,13 @@ for _ in range($1):
     s.sendto(bytes(${2:-18}), ('10.0.0.2', 9))"
 }
 
-# section K N [PARAMETER...]: N packets, K in each section with bottom halves off.
+# section K N [PARAMETER...]: sends N packets, K in each section with bottom halves off.
 section()
 {
 	local frame
 
 	frame=$(frame "$(lladdr 2)" "$(lladdr 1)" 88b5 00112233445566778899)
-	# It says "try again" when all went well, so that it does not stay loaded.
+	# The module fails with EAGAIN on success, so that it does not stay loaded.
 	host 1 taskset -c 0 insmod "$SPANS_GEN" dev=s0 header=28 frame="$frame" k="$1" n="$2" "${@:3}" 2>/dev/null
 	return 0
 }
@@ -69,13 +67,13 @@ lone_packets()
 	RET=0
 	setup
 	expect "doorbells for 20 lone packets" 20 "$(delta datagrams 20)"
-	expect "sent because the device was idle" 20 "$(queues 1 tx flush_idle)"
+	expect "flush_idle" 20 "$(queues 1 tx flush_idle)"
 	set_spans 1 stage_count 0
 	expect "doorbells for 20 packets without staging" 20 "$(delta datagrams 20)"
-	expect "because none may wait" 20 "$(queues 1 tx flush_count)"
+	expect "flush_count" 20 "$(queues 1 tx flush_count)"
 	expect "packets that arrived" 40 "$(queues 2 rx packets)"
-	expect "reasons" "$(queues 1 tx doorbells)" "$(flushes 1)"
-	log_test "a lone packet does not wait"
+	expect "sum of flush counters" "$(queues 1 tx doorbells)" "$(flushes 1)"
+	log_test "a lone packet is not staged"
 }
 
 exact()
@@ -84,7 +82,7 @@ exact()
 
 	RET=0
 	if [ ! -e "${SPANS_GEN:-}" ]; then
-		log_test_skip "doorbells are as many as the rule says" "no packet generator"
+		log_test_skip "number of doorbells by stage_count" "no packet generator"
 		return
 	fi
 	setup
@@ -99,30 +97,30 @@ exact()
 	done
 	arrived() { [ "$(queues 2 rx packets)" = $((5 * 10 * (1 + 4 + 17 + 64))) ]; }
 	busywait 60000 arrived
-	check_err $? "not all arrived: $(queues 2 rx packets)"
-	expect "reasons" "$(queues 1 tx doorbells)" "$(flushes 1)"
-	log_test "doorbells are as many as the rule says"
+	check_err $? "packets were lost: $(queues 2 rx packets) received"
+	expect "sum of flush counters" "$(queues 1 tx doorbells)" "$(flushes 1)"
+	log_test "number of doorbells by stage_count"
 }
 
 bytes()
 {
 	RET=0
 	setup
-	# Nobody waits for the time: only the bytes end the wait.
+	# The stage timer is too long to matter.
 	set_spans 1 stage_usecs 1000000
 	set_spans 1 stage_count 256
 	set_spans 1 stage_bytes 1000
-	# 18 bytes and 56 of headers: the fourteenth is the one.
+	# With 56 bytes of headers the fourteenth packet exceeds 1000 bytes.
 	expect "doorbells" 1 "$(delta datagrams 14)"
-	expect "because of bytes" 1 "$(queues 1 tx flush_bytes)"
+	expect "flush_bytes" 1 "$(queues 1 tx flush_bytes)"
 	set_spans 1 stage_bytes 0
 	expect "doorbells for full frames" 3 "$(delta datagrams 3 9152)"
-	expect "because of bytes" 4 "$(queues 1 tx flush_bytes)"
+	expect "flush_bytes" 4 "$(queues 1 tx flush_bytes)"
 	expect "packets that arrived" 17 "$(queues 2 rx packets)"
-	log_test "full frames do not wait"
+	log_test "stage_bytes limits a stage"
 }
 
-waiting()
+stage_timer()
 {
 	local try
 
@@ -132,58 +130,58 @@ waiting()
 	datagrams 5
 	arrived() { [ "$(queues 2 rx packets)" = 5 ]; }
 	busywait 20000 arrived
-	check_err $? "packets that waited for company never left"
+	check_err $? "staged packets were not sent"
 	expect "doorbells" 1 "$(queues 1 tx doorbells)"
-	expect "because of the time" 1 "$(queues 1 tx flush_time)"
-	# What waits does not wait any longer than the new setting says, if that comes within
-	# the second that is the longest wait there is.
+	expect "flush_time" 1 "$(queues 1 tx flush_time)"
+	# A new stage_usecs is applied to staged packets, if it is written before the old one, a
+	# second, is over.
 	for ((try = 1; try <= 5; try++)); do
 		set_spans 1 stage_usecs 1000000
 		datagrams 1
 		set_spans 1 stage_usecs 0
 		arrived() { [ "$(queues 2 rx packets)" = $((5 + try)) ]; }
 		busywait 20000 arrived
-		check_err $? "what waited was forgotten"
+		check_err $? "a staged packet was not sent after a change of stage_usecs"
 		[ "$(queues 1 tx flush_forced)" = 1 ] && break
 	done
-	expect "because of a new setting" 1 "$(queues 1 tx flush_forced)"
-	log_test "company is waited for as long as the user says"
+	expect "flush_forced" 1 "$(queues 1 tx flush_forced)"
+	log_test "stage_usecs limits the time in a stage"
 }
 
-# Nothing stays behind in a stage when the poll is due on another CPU, nor in a ring
-# that fills the budget of a poll.
-elsewhere()
+# No packet is left in a stage when the poll is scheduled on another CPU, nor in a ring
+# with more frames than the budget of a poll.
+remote_owner()
 {
 	local sent
 
 	RET=0
 	if [ ! -e "${SPANS_GEN:-}" ]; then
-		log_test_skip "nothing stays behind" "no module to send packets"
+		log_test_skip "no packet is left in a stage or a ring" "no module to send packets"
 		return
 	fi
 	setup
 	set_spans 1 stage_bytes 1048576
 	section 64 128
-	arrived() { [ "$(ends 2 rx)" = "$1" ]; }
+	arrived() { [ "$(accounted 2 rx)" = "$1" ]; }
 	busywait 20000 arrived 128
-	expect "at home" 128 "$(ends 2 rx)"
+	expect "received, polled on the sending CPU" 128 "$(accounted 2 rx)"
 	if (($(getconf _NPROCESSORS_ONLN) > 1)); then
 		set_spans 1 owner_cpus "1 0"
-		# If the other CPU is done with the first when the second comes, which is up to the
-		# machine, that waits for the end of the round.
+		# Only if the other CPU has finished the first packet before the second one is sent, the
+		# second one is staged until the end of the softirq round.
 		for ((sent = 130; sent <= 328; sent += 2)); do
 			section 2 2 gap=5000
 			busywait 20000 arrived $sent
-			expect "for another CPU" $sent "$(ends 2 rx)"
+			expect "received, polled on another CPU" $sent "$(accounted 2 rx)"
 			[ "$(queues 1 tx flush_rollup)" = 0 ] || break
 		done
 		[ "$(queues 1 tx flush_rollup)" -ge 1 ]
-		check_err $? "none waited for the end of the round: this test tested little"
+		check_err $? "no flush by a rollup: this test tested little"
 	fi
-	log_test "nothing stays behind"
+	log_test "no packet is left in a stage or a ring"
 }
 
-# Each file: what it is at first, what it takes, what it refuses.
+# Default, accepted and rejected values of each file.
 settings()
 {
 	local said
@@ -227,11 +225,11 @@ settings()
 		            print(name, "is", read(name), "after", value)
 	END
 	)
-	expect "what went wrong" "" "$said"
-	log_test "settings out of range are refused and change nothing"
+	expect "errors" "" "$said"
+	log_test "settings out of range are rejected and change nothing"
 }
 
-same_by_ethtool()
+ethtool_coalesce()
 {
 	RET=0
 	setup
@@ -242,10 +240,10 @@ same_by_ethtool()
 	expect "stage_usecs" 30 "$(get_spans 1 stage_usecs)"
 	set_spans 1 stage_count 7
 	[[ $(host 1 ethtool -c s0) =~ tx-aggr-max-frames:[[:space:]]*7 ]]
-	check_err $? "ethtool -c does not show what sysfs has set"
+	check_err $? "ethtool -c does not show the value that was written in sysfs"
 	refused "at most 256 frames" host 1 ethtool -C s0 tx-aggr-max-frames 257 tx-aggr-max-bytes 1
-	expect "stage_bytes after a refusal" 700 "$(get_spans 1 stage_bytes)"
-	log_test "ethtool and sysfs set the same"
+	expect "stage_bytes after an error" 700 "$(get_spans 1 stage_bytes)"
+	log_test "ethtool -C and sysfs change the same settings"
 }
 
 tests_run

@@ -1,30 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What hosts send and hear, as a script asks for it.
+"""Sends and captures packets on hosts, for the scripts.
 
-Starting python for each packet would be most of what a test costs where all is emulated.
-So this is started once, and reads lines of a namespace and a command, and answers each
-with a line, "ok" and what there is to say, or "error". What has been heard by then has
-been written.
+One process for a whole script, as starting python for each packet is slow on emulated
+machines. Each input line is a namespace and a command; the reply is a line, "ok" and the
+result, or "error". Captured packets are written before the reply.
 
-NS arp COUNT [KEY=VALUE...]   send ARP COUNT times: op (1 asks, 2 answers), spa, tpa, sha,
+NS arp COUNT [KEY=VALUE...]   send ARP COUNT times: op (1 request, 2 reply), spa, tpa, sha,
                               tha, dst, src, hrd, pro, hln, pln
-NS flood FIRST COUNT TARGET   COUNT stations ask for TARGET, the first is number FIRST
+NS flood FIRST COUNT TARGET   requests for TARGET from COUNT forged senders, from number FIRST
 NS frames COUNT HEX...        send each frame COUNT times
 NS udp ADDRESS...             send a datagram to each
-NS ask ADDRESS SECONDS        send one; tell the error that comes back and after how
-                              many ms, or "nothing"
-NS hear arp FILE              the ARP that arrives goes to FILE, a packet a line:
-                              when (ms), op, dst, src, sha, spa, tha, tpa
-NS hear frames FILE           the frames that arrive go there, in hex
-NS hear kinds FILE            a frame a line: for whom it is (host, broadcast, multicast,
-                              otherhost), or outgoing, and the frame in hex
-NS join WHAT...               become a member: promisc, allmulti, a link address, or an IP
-                              group
-NS leave WHAT...              be it once less
-NS cpu N                      all that follows is sent from this CPU
-NS sync                       nothing
-NS deaf                       hear no more, and be a member of nothing, on all hosts
+NS ask ADDRESS SECONDS        send one; print the error, or "answer" or "nothing", and the
+                              time until then in ms
+NS capture arp FILE           capture ARP to FILE, a packet a line: time (ms), op, dst, src,
+                              sha, spa, tha, tpa
+NS capture frames FILE        capture received frames to FILE, in hex
+NS capture kinds FILE         capture all frames to FILE: packet type (host, broadcast,
+                              multicast, otherhost, outgoing), and the frame in hex
+NS join WHAT...               join promisc, allmulti, a multicast link address or an IP group
+NS leave WHAT...              drop one reference of each
+NS cpu N                      send all further packets from this CPU
+NS sync                       only write the captured packets
+NS end_capture                end all captures and memberships of all hosts
 """
 
 import errno
@@ -47,8 +45,8 @@ SOL_PACKET, PACKET_ADD_MEMBERSHIP = 263, 1
 PACKET_MR_MULTICAST, PACKET_MR_PROMISC, PACKET_MR_ALLMULTI = 0, 1, 2
 PORT = 4242
 
-# Bytes of a link address -> hardware type, who is everybody, what is in a link header
-# between the addresses and the EtherType.
+# Length of a link address -> hardware type, broadcast address, bytes of a link header between
+# the addresses and the EtherType.
 MEDIA = {8: ("4040", "ff" * 8, "00000000aaaa03000000"), 6: ("0001", "ff" * 6, ""),
          7: ("4047", "a2a6a840404000", "03ff"), 1: ("4041", "00", "")}
 
@@ -56,7 +54,7 @@ HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
 def inside(netns, *what):
-    """A socket of a namespace. Nobody stays there, who would be taken down with it."""
+    """A socket of a namespace. This process leaves it, or it would be killed with it."""
     there = os.open(f"/run/netns/{netns}", os.O_RDONLY)
     os.setns(there)
     try:
@@ -86,9 +84,9 @@ def link(text):
 
 def packet(own, **given):
     size = len(link(own))
-    hrd, everybody, constant = MEDIA[size]
+    hrd, broadcast, constant = MEDIA[size]
     what = {"op": 1, "spa": "0.0.0.0", "tpa": "0.0.0.0", "sha": own, "tha": "00" * size,
-            "dst": everybody, "src": own, "hrd": hrd, "pro": "0800", "hln": size, "pln": 4}
+            "dst": broadcast, "src": own, "hrd": hrd, "pro": "0800", "hln": size, "pln": 4}
     what.update(given)
     return (link(what["dst"]) + link(what["src"]) + bytes.fromhex(constant + "0806")
             + bytes.fromhex(what["hrd"] + what["pro"])
@@ -109,10 +107,10 @@ def flood(netns, first, count, target):
     with wire(netns) as sock:
         data = bytearray(packet("06:00:00:00:00:00:00:00", tpa=target))
         for i in range(int(first), int(first) + int(count)):
-            # A virtual clock stands while anything runs, so others would never look.
+            # On a virtual clock other processes only go on during these pauses.
             if i % 64 == 0:
                 time.sleep(0.004)
-            # The last bytes of where it comes from, twice, and of the IP address.
+            # The last bytes of the source address, of sha and of spa.
             data[12:16] = data[40:44] = i.to_bytes(4)
             data[44:48] = (0x0a400000 + i).to_bytes(4)
             sock.send(data)
@@ -177,22 +175,22 @@ def kinds_line(_size, kind, data, _extra):
 LINES = {"arp": arp_line, "frames": frames_line, "kinds": kinds_line}
 KINDS = "host", "broadcast", "multicast", "otherhost", "outgoing"
 
-# Socket -> the file it goes to, and how a packet is written.
-ears = {}
+# Socket -> output file, kind of capture, and the function that formats a packet.
+captures = {}
 
 
-def hear(netns, what, path):
+def capture(netns, what, path):
     sock = wire(netns)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
     size = len(sock.getsockname()[4])
-    # The script may empty the file.
-    ears[sock] = (open(path, "a", encoding="ascii"), what, functools.partial(LINES[what], size))
+    # Appended to, as the script may truncate the file.
+    captures[sock] = (open(path, "a", encoding="ascii"), what, functools.partial(LINES[what], size))
 
 
-def listen():
-    """Writes what has been heard."""
-    for sock, (out, what, write) in ears.items():
+def write_captures():
+    """Writes the captured packets."""
+    for sock, (out, what, write) in captures.items():
         try:
             while True:
                 data, extra, _, (_, _, kind, _, _) = sock.recvmsg(65536, 64, socket.MSG_DONTWAIT)
@@ -202,11 +200,11 @@ def listen():
                     print(line, file=out)
         except BlockingIOError:
             out.flush()
-        except OSError:  # the device went down, which is told once
+        except OSError:  # the device went down, which is reported once
             pass
 
 
-# Namespace, what -> the sockets that are members of that.
+# Namespace, group or mode -> sockets with this membership.
 members = {}
 
 
@@ -216,7 +214,7 @@ def join(netns, *whats):
 
 
 def member(netns, what):
-    """A socket that is one."""
+    """A socket with a membership."""
     if "." in what:
         sock = inside(netns, socket.AF_INET, socket.SOCK_DGRAM)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack(
@@ -232,7 +230,7 @@ def member(netns, what):
 
 
 def index(sock):
-    """The index of s0 where the socket is."""
+    """The ifindex of s0 in the socket's namespace."""
     return struct.unpack("16si", fcntl.ioctl(sock, SIOCGIFINDEX, struct.pack("16si", b"s0", 0)))[1]
 
 
@@ -249,19 +247,19 @@ def sync(_netns):
     pass
 
 
-def deaf(_netns):
-    for sock, (out, _, _) in ears.items():
+def end_capture(_netns):
+    for sock, (out, _, _) in captures.items():
         sock.close()
         out.close()
-    ears.clear()
+    captures.clear()
     for socks in members.values():
         for sock in socks:
             sock.close()
     members.clear()
 
 
-COMMANDS = {f.__name__: f for f in (arp, flood, frames, udp, ask, hear, join, leave, cpu, sync,
-                                      deaf)}
+COMMANDS = {f.__name__: f for f in (arp, flood, frames, udp, ask, capture, join, leave, cpu,
+                                  sync, end_capture)}
 
 
 def main():
@@ -269,7 +267,7 @@ def main():
         netns, command, *words = line.split()
         try:
             said = COMMANDS[command](netns, *words) or ""
-            listen()
+            write_captures()
             print("ok", said, flush=True)
         except OSError as error:
             print("error", error, flush=True)

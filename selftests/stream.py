@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """stream.py FROM TO ADDRESS BYTES [HEADER]
 
-A TCP stream from one namespace to ADDRESS in another, compared byte by byte, with
-checksums of both ends. With HEADER, the length of a link header, somebody at the
-receiver's s0 watches its frames as a packet socket shows them.
+A TCP stream from one namespace to ADDRESS in another, compared byte by byte and by checksums.
+With HEADER, the length of a link header, a packet socket on the receiver's s0 captures its
+frames.
 
 Prints "bytes N", and with HEADER
-"frames N"    that he saw, of this stream: as many as there was time for
-"longest N"   of them, in bytes, with link header
-"unfilled N"  whose checksum the kernel says is still to be filled in
-"wrong N"     whose TCP checksum is wrong, whatever the kernel says
+"frames N"    number of captured frames of the stream, at most 1000
+"longest N"   the longest one in bytes with link header
+"unfilled N"  frames with TP_STATUS_CSUMNOTREADY
+"wrong N"     frames with a wrong TCP checksum
 """
 
 import hashlib
@@ -24,7 +24,7 @@ import sys
 
 PORT = 5001
 CHUNK = 1 << 18
-# A prime, so that what is lost or comes twice leaves all behind it in the wrong place.
+# A prime, so that lost or repeated data shifts all that follows.
 PERIOD = 1048573
 FRAMES = 1000
 
@@ -32,7 +32,7 @@ ETH_P_ALL, PACKET_OUTGOING = 3, 4
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_CSUMNOTREADY = 263, 8, 1 << 3
 SO_RCVBUFFORCE = 33
 
-# As in station.py: nobody stays in a namespace.
+# As in station.py: the process leaves the namespace.
 HOME = os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
@@ -52,7 +52,7 @@ def pattern():
 
 
 def send(sock, address, count, data):
-    # Who gets no further for so long does not get anywhere.
+    # Fails when there is no progress for this time.
     sock.settimeout(60)
     sock.connect((address, PORT))
     digest = hashlib.sha256()
@@ -64,9 +64,9 @@ def send(sock, address, count, data):
         digest.update(chunk)
         done += len(chunk)
     sock.shutdown(socket.SHUT_WR)
-    # The other end says what it has, last.
+    # Last, the other end sends its checksum.
     if sock.recv(digest.digest_size, socket.MSG_WAITALL) != digest.digest():
-        sys.exit("the checksum of what arrived is another one")
+        sys.exit("the receiver's checksum differs")
 
 
 def receive(door, count, data):
@@ -90,8 +90,8 @@ def receive(door, count, data):
 
 
 def right(packet, length):
-    """Whether the checksum of a TCP segment is. What is congruent modulo 65535 has the
-    same sum in ones' complement."""
+    """Whether the checksum of a TCP segment is right. Numbers that are congruent modulo 65535
+    have the same ones' complement sum."""
     start = (packet[0] & 15) * 4
     pseudo = packet[12:20] + struct.pack(">HH", 6, length - start)
     segment = packet[start:length] + bytes(length % 2)
@@ -103,7 +103,7 @@ def watch(sock, header):
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     while frames < FRAMES:
-        # What waits is still looked at.
+        # Queued frames are still checked.
         if not select.select([sock], [], [], 0.1)[0]:
             if ended:
                 break
@@ -142,7 +142,7 @@ def child(work, *arguments):
 
 def stream(here, there, address, count):
     data = pattern()
-    # Neither end has the other one's socket, which would not be closed with it.
+    # Each child only inherits its own socket, so that the child's end closes it.
     with inside(there, socket.AF_INET, socket.SOCK_STREAM) as door:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind((address, PORT))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A TCP stream arrives bit by bit as it was sent, whoever cuts it into frames and
-# whoever fills in their checksums; and a receiver sees frames as its features say.
+# Offloads: a TCP stream arrives unchanged wherever it is segmented and its checksums are
+# computed, and a receiver sees frames as its features say.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -13,33 +13,33 @@ ALL_TESTS="
 	ethernet_1500
 	ethernet_9000
 "
-# One stream goes on for longer.
+# The first stream is longer ($more).
 bytes=$((64 << 20)) more=$((1 << 30))
-# A kernel that has such checkers takes ten times as long for the same.
+# A debug kernel takes ten times as long.
 if [ -e /sys/kernel/debug/kmemleak ]; then bytes=$((2 << 20)) more=$((64 << 20)); fi
 if ((${SPANS_SCALE:-1} > 1)); then
 	ALL_TESTS="spans_1500 ethernet_9000" bytes=$((2 << 20)) more=$((64 << 20))
 fi
 if [ "${KSFT_MACHINE_SLOW:-no}" = yes ]; then bytes=$((1 << 20)) more=$((4 << 20)); fi
 
-# Nobody says anything else, nor did before the other one was up.
+# No other traffic, nor before both hosts are up.
 # shellcheck disable=SC2034 # for lib.sh
 ipv6=off
 
-# features I WORD...: ethtool -K, which says nothing when something stays as it is.
+# features I WORD...: ethtool -K.
 features()
 {
 	local i=$1
 
 	shift
 	host "$i" ethtool -K s0 "$@" >/dev/null
-	check_err $? "host $i: no '$*'"
+	check_err $? "host $i: ethtool -K $* failed"
 }
 
 # feature I NAME: on or off.
 feature() { host "$1" ethtool -k s0 | sed -n "s/^[[:space:]]*$2: \([a-z]*\).*/\1/p"; }
 
-# stream [BYTES]: sets what the watcher says: seen[frames], ...
+# stream [BYTES]: sets seen[frames], ... to the output of stream.py.
 stream()
 {
 	local bytes=${1:-$bytes} said name value
@@ -49,10 +49,10 @@ stream()
 	seen=()
 	while read -r name value; do seen[$name]=$value; done <<<"$said"
 	expect "bytes" "$bytes" "${seen[bytes]:-$said}"
-	between "frames seen" 10 1000 "${seen[frames]}"
+	between "captured frames" 10 1000 "${seen[frames]}"
 }
 
-# What is on a wire.
+# in_frames: the receiver saw no packet longer than the MTU.
 in_frames()
 {
 	between "longest frame" 1000 $((mtu + header)) "${seen[longest]}"
@@ -61,7 +61,7 @@ in_frames()
 whole()
 {
 	[ "${seen[longest]:-0}" -gt $((mtu + header)) ]
-	check_err $? "no frame crossed whole: the longest one has ${seen[longest]:-0} bytes"
+	check_err $? "no GSO packet at the receiver: the longest frame has ${seen[longest]:-0} bytes"
 }
 
 checked()
@@ -91,28 +91,28 @@ streams()
 	stream "$more"
 	more=$bytes
 	whole
-	log_test "$what all as it is"
+	log_test "$what default features"
 
 	RET=0
 	host 1 ip link set s0 gso_max_size $((2 * mtu + 200))
 	check_err $? "no gso_max_size"
 	stream
 	whole
-	between "longest frame, whole" $((mtu + header + 1)) $((2 * mtu + 200)) "${seen[longest]}"
+	between "longest frame with gso_max_size" $((mtu + header + 1)) $((2 * mtu + 200)) "${seen[longest]}"
 	host 1 ip link set s0 gso_max_size 65536 gso_max_segs 3
 	check_err $? "no gso_max_segs"
 	stream
-	between "longest frame, of three" $((2 * mtu)) $((3 * mtu + header)) "${seen[longest]}"
+	between "longest frame with gso_max_segs 3" $((2 * mtu)) $((3 * mtu + header)) "${seen[longest]}"
 	host 1 ip link set s0 gso_max_segs 65535
-	check_err $? "gso_max_segs stay"
-	log_test "$what whole up to gso_max_size and gso_max_segs"
+	check_err $? "cannot reset gso_max_segs"
+	log_test "$what gso_max_size and gso_max_segs"
 
 	RET=0
 	features 1 tso off gso off
 	stream
 	in_frames
 	features 1 tso on gso on
-	log_test "$what the sender segments"
+	log_test "$what sender without TSO and GSO"
 
 	RET=0
 	features 1 tx-checksum-ip-generic off
@@ -120,43 +120,43 @@ streams()
 	in_frames
 	checked
 	features 1 tx-checksum-ip-generic on tso on gso on
-	log_test "$what the sender fills in checksums"
+	log_test "$what sender without checksum offload"
 
 	RET=0
 	features 2 rx-gro-hw off
 	stream
 	in_frames
-	log_test "$what segmented on arrival"
+	log_test "$what receiver without rx-gro-hw"
 
 	RET=0
 	features 2 rx-gro-hw on rx off
-	# The kernel wants no merged frames whose checksums nobody knows.
+	# rx-gro-hw depends on rx.
 	expect "rx-gro-hw without rx" off "$(feature 2 rx-gro-hw)"
 	stream
 	in_frames
 	checked
-	log_test "$what checksums filled in on arrival"
+	log_test "$what receiver without rx checksum offload"
 
 	RET=0
 	features 2 gro on
 	stream
-	log_test "$what checksums filled in on arrival, and merged"
+	log_test "$what receiver with GRO, without rx checksum offload"
 
 	RET=0
 	features 2 rx on rx-gro-hw off
 	stream
-	log_test "$what segmented on arrival, and merged"
+	log_test "$what receiver with GRO, without rx-gro-hw"
 
 	RET=0
 	features 2 rx-gro-hw on
 	stream
 	whole
-	log_test "$what whole, and merged"
+	log_test "$what receiver with GRO and rx-gro-hw"
 
 	RET=0
-	expect "errors" "0 0" "$(stat 2 rx errors) $(stat 1 tx errors)"
-	expect "dropped on the way" "0 0" "$(stat 1 tx dropped) $(stat 2 rx missed_errors)"
-	log_test "$what nothing was lost"
+	expect "rx and tx errors" "0 0" "$(stat 2 rx errors) $(stat 1 tx errors)"
+	expect "tx dropped, rx missed_errors" "0 0" "$(stat 1 tx dropped) $(stat 2 rx missed_errors)"
+	log_test "$what no errors and no drops"
 }
 
 spans_1500() { medium=spans streams 1500; }

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""stuck_reader.py FILE: read a file into memory whose page faults are never
-answered (userfaultfd), and so never return. Prints "stuck" once the read waits; status 4 where the
-kernel has no userfaultfd."""
+"""stuck_reader.py FILE: reads a file into memory with page faults that are never resolved
+(userfaultfd). Prints "stuck" once the read waits; status 4 without userfaultfd."""
 import ctypes
 import fcntl
 import mmap
@@ -26,9 +25,9 @@ fcntl.ioctl(fault, UFFDIO_REGISTER,
             struct.pack("QQQQ", address, mmap.PAGESIZE, UFFDIO_REGISTER_MODE_MISSING, 0))
 file = os.open(sys.argv[1], os.O_RDONLY)
 threading.Thread(target=libc.read, args=(file, ctypes.c_void_p(address), 100), daemon=True).start()
-# The page fault's message says that the reader is in it.
+# A message arrives when the reader is in the page fault.
 os.read(fault, 32)
 print("stuck", flush=True)
-# A fault that is tried again says so again.
+# A repeated fault sends another message.
 while True:
     os.read(fault, 32)

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a subqueue and its ring hold, when it leaves, and where it ends if it does
-# not.
+# Capacity of a subqueue and its TX ring, rate and delay, loss of the carrier.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -29,7 +28,7 @@ setup()
 	set_spans 1 stage_count 0
 }
 
-# Byte queue limits allow everything, after a first packet on queue 0.
+# no_bql: raises the byte queue limits, which are applied by the first completion.
 no_bql()
 {
 	host 1 sh -c 'echo 100000000 | tee /sys/class/net/s0/queues/tx-*/byte_queue_limits/limit_min' \
@@ -38,17 +37,17 @@ no_bql()
 	all_end 1
 }
 
-# all_end COUNT: so many packets come to an end, and those that were sent arrive.
+# all_end COUNT: COUNT packets must be sent or dropped, and those sent must arrive.
 all_end()
 {
-	ended() { [ "$(ends 1 tx) $(ends 2 rx)" = "$1 $(queues 1 tx packets)" ]; }
+	ended() { [ "$(accounted 1 tx) $(accounted 2 rx)" = "$1 $(queues 1 tx packets)" ]; }
 	busywait 20000 ended "$1"
-	expect "all ends of $1 packets" "$1" "$(ends 1 tx)"
-	expect "what was sent arrived" "$(queues 1 tx packets)" "$(ends 2 rx)"
+	expect "sent or dropped of $1 packets" "$1" "$(accounted 1 tx)"
+	expect "sent packets that arrived" "$(queues 1 tx packets)" "$(accounted 2 rx)"
 }
 
-# What fits beside 16 in the ring: queue_len, and what CPUs may have staged. (A ring
-# hangs only while packets are sent: in five seconds it would be reset.)
+# The capacity is 16 slots of the ring, queue_len, and the stages of all CPUs. (The ring is
+# stalled only while packets are sent: after five seconds it would be reset.)
 packets()
 {
 	local len count holds
@@ -62,16 +61,16 @@ packets()
 			holds=$((len + cpus * count))
 			stall 1 0
 			send_udp 0 $((16 + holds + 9))
-			# A limit that falls loses nothing that is there.
+			# A lower limit drops no queued packets.
 			set_spans 1 queue_len 1
 			stall 1 -1
 			all_end $((16 + holds + 9))
-			expect "$len and stages of $count: no room" 9 "$(queues 1 tx drop_full)"
-			expect "$len and stages of $count: queue_max" $holds "$(queues 1 tx queue_max)"
-			expect "$len and stages of $count: sent" $((16 + holds)) "$(queues 1 tx packets)"
+			expect "queue_len $len, stage_count $count: drop_full" 9 "$(queues 1 tx drop_full)"
+			expect "queue_len $len, stage_count $count: queue_max" $holds "$(queues 1 tx queue_max)"
+			expect "queue_len $len, stage_count $count: sent" $((16 + holds)) "$(queues 1 tx packets)"
 		done
 	done
-	log_test "how many packets a subqueue holds"
+	log_test "queue_len limits the packets of a subqueue"
 }
 
 bytes()
@@ -82,19 +81,19 @@ bytes()
 	for bytes in 129 1 128 1280; do
 		setup
 		set_spans 1 queue_bytes $bytes
-		# Frames of 128 bytes, of which one may exceed the limit.
+		# Frames of 128 bytes; the last one may exceed the limit.
 		holds=$(((bytes + 127) / 128))
 		stall 1 0
 		send_udp 0 $((16 + holds + 9)) 72
 		stall 1 -1
 		all_end $((16 + holds + 9))
-		expect "$bytes bytes: no room" 9 "$(queues 1 tx drop_full)"
+		expect "queue_bytes $bytes: drop_full" 9 "$(queues 1 tx drop_full)"
 	done
-	log_test "how many bytes a subqueue holds"
+	log_test "queue_bytes limits the bytes of a subqueue"
 }
 
-# Without a limit in bytes it is 2048 for each packet that there is room for, where frames
-# are shorter. They are not when these packets come, as no shorter ones could fill that.
+# queue_bytes=0 means 2048 bytes for each packet of queue_len, or the frame length if that is
+# more. The MTU is lowered after the packets are queued, as shorter ones could not fill the limit.
 bytes_by_default()
 {
 	local count frame took
@@ -111,7 +110,7 @@ bytes_by_default()
 		send_udp 0 1
 		stall 1 -1
 		all_end $((16 + count + 1))
-		expect "$count frames of $frame bytes: room for another one" "$took" \
+		expect "$count frames of $frame bytes: further packets that fit" "$took" \
 			$((1 - $(queues 1 tx drop_full)))
 	done <<-END
 		4 5119 1
@@ -119,7 +118,7 @@ bytes_by_default()
 		5 4095 1
 		5 4096 0
 	END
-	log_test "how many bytes a subqueue holds by default"
+	log_test "default limit of the bytes of a subqueue"
 }
 
 slots()
@@ -129,17 +128,17 @@ slots()
 	host 1 ethtool -G s0 tx 64
 	stall 1 0
 	send_udp 0 100
-	# A ring that gets smaller keeps what it has.
+	# A smaller ring keeps its frames.
 	host 1 ethtool -G s0 tx 16
 	stall 1 -1
 	all_end 100
 	expect "ring_max" 64 "$(queues 1 tx ring_max)"
 	expect "queue_max" 36 "$(queues 1 tx queue_max)"
 	expect "sent" 100 "$(queues 1 tx packets)"
-	log_test "how many frames a ring holds"
+	log_test "number of slots of a TX ring"
 }
 
-# took COUNT BYTES: how long it takes until so many datagrams are sent, in us.
+# took COUNT BYTES: the time in us until COUNT datagrams are completed.
 took()
 {
 	host 1 python3 -I -S -c "
@@ -157,8 +156,8 @@ while int(open('/sys/class/net/s0/statistics/tx_packets').read()) < $1:
 print(int((time.monotonic() - began) * 1e6))"
 }
 
-# takes WHAT WANTED FOUND: not less, and no more than it takes to look where time does
-# not pass meanwhile. Elsewhere a machine that is busy may take much longer, but not for ever.
+# takes WHAT WANTED FOUND: checks a time. On a virtual clock it may exceed WANTED by the
+# polling interval; on a real one a busy machine may take much longer.
 takes()
 {
 	(($3 >= $2 * 98 / 100))
@@ -179,12 +178,12 @@ rate()
 	set_spans 1 queue_len 1000
 	# 100 frames of 1000 bytes.
 	takes "2 Mbit/s" 400000 "$(took 100 944)"
-	# Those that wait do not keep a rate that was.
+	# Waiting frames do not keep the old rate.
 	set_spans 1 rate_mbit 1
 	send_udp 0 100 944
 	set_spans 1 rate_mbit 0
 	all_end 200
-	log_test "the rate of a line"
+	log_test "rate_mbit"
 }
 
 delay()
@@ -195,10 +194,10 @@ delay()
 	set_spans 1 queue_len 1000
 	takes "a lone packet" 100000 "$(took 1 18)"
 	all_end 1
-	# Frames keep their slots on the way: 16 at a time.
+	# Frames keep their slots during the delay: 16 at a time.
 	takes "four rings" 400000 "$(took 65 18)"
 	all_end 66
-	log_test "the delay of a line"
+	log_test "delay_usecs"
 }
 
 carrier()
@@ -214,26 +213,26 @@ carrier()
 	send_udp 0 100
 	host 1 ip link set s0 carrier off
 	check_err $? "carrier off"
-	expect "lost with the carrier" 100 "$(queues 1 tx drop_no_carrier)"
+	expect "drop_no_carrier" 100 "$(queues 1 tx drop_no_carrier)"
 	stall 1 -1
-	# Who sends to it: it does not hear.
+	# Host 1 does not receive frames without a carrier.
 	host 2 ping -q -c 3 -i 0.1 -W 1 10.0.0.1 >/dev/null
-	check_fail $? "a device without a carrier answers"
-	expect "what it did not hear" 3 "$(queues 1 rx drop_not_ready)"
-	expect "what it heard" 0 "$(queues 1 rx packets)"
-	# Neither does one that goes down and up meanwhile.
+	check_fail $? "a reply from a device without a carrier"
+	expect "drop_not_ready of host 1" 3 "$(queues 1 rx drop_not_ready)"
+	expect "packets received by host 1" 0 "$(queues 1 rx packets)"
+	# Nor after down and up.
 	host 1 ip link set s0 down
 	host 1 ip link set s0 up
 	neighbours 2
 	host 2 ping -q -c 2 -i 0.1 -W 1 10.0.0.1 >/dev/null
-	check_fail $? "a device without a carrier answers after it was down"
+	check_fail $? "a reply from a device without a carrier after it was down"
 	host 1 ip link set s0 carrier on
 	host 1 ping -q -c 2 -i 0.1 -W 5 10.0.0.2 >/dev/null
-	check_err $? "no answer with the carrier back"
-	log_test "a line that is cut"
+	check_err $? "no reply with the carrier back"
+	log_test "a device that is forced off neither sends nor receives"
 }
 
-# A queue that was stopped for a qdisc goes on when that is gone.
+# A stopped queue is woken when its qdisc is replaced by noqueue.
 stopped_without_a_qdisc()
 {
 	RET=0
@@ -249,15 +248,15 @@ stopped_without_a_qdisc()
 	host 1 tc qdisc replace dev s0 root noqueue
 	woken() { [ "$(queues 1 tx wake)" = "$(queues 1 tx stop)" ]; }
 	busywait 20000 woken
-	check_err $? "the queue stays stopped for a qdisc that is gone"
-	# It does not take a reset.
+	check_err $? "the queue stays stopped after its qdisc was removed"
+
 	expect "resets" 0 "$(queues 1 tx timeouts)"
 	stall 1 -1
-	log_test "a queue that was stopped goes on without its qdisc"
+	log_test "a stopped queue is woken when its qdisc is removed"
 }
 
-# Below mq, a qdisc gives several packets under the lock of one queue; a filter may
-# have sent some of them to another one.
+# A qdisc below mq dequeues several packets under the xmit lock of one queue; a filter may have
+# mapped some of them to another queue.
 mapped_elsewhere()
 {
 	local requeues what="packets that a filter maps elsewhere"
@@ -271,11 +270,11 @@ mapped_elsewhere()
 	host 1 tc filter add dev s0 parent 10: protocol ip u32 match ip dport 8 0xffff \
 		action skbedit queue_mapping 1
 	check_err $? "no filter"
-	# Only the first of both is to be stopped: nobody tells this qdisc when the other
-	# one goes on.
+	# Only the first queue may be stopped: this qdisc is not scheduled when the other queue is
+	# woken.
 	host 1 ethtool -G s0 tx 256
 	set_spans 1 queue_len 1
-	# Byte queue limits say how many packets a qdisc gives at a time.
+	# The bulk dequeue of a qdisc is bounded by byte queue limits.
 	no_bql
 	stall 1 0
 	host 1 taskset -c 0 python3 -c "
@@ -286,14 +285,13 @@ for i in range(700):
     s.sendto(bytes(18), ('10.0.0.2', 8 + i % 2))"
 	stall 1 -1
 	all_end 701
-	expect "lost" 0 "$(stat 1 tx dropped)"
-	expect "on queue 1" 350 \
+	expect "tx dropped" 0 "$(stat 1 tx dropped)"
+	expect "packets on queue 1" 350 \
 		"$(host 1 ethtool -S s0 | awk '/tx_queue_1_packets/ { print $2 }')"
 	requeues=$(host 1 tc -s -j qdisc show dev s0 | jq '[.[] | select(.handle == "10:").requeues] | add')
-	# Each that comes under the wrong lock is given back; a queue that is full gives
-	# back one or two.
+	# Each packet under the wrong lock is requeued; a full queue requeues one or two.
 	[ "$requeues" -ge 20 ]
-	check_err $? "only $requeues packets were given back"
+	check_err $? "only $requeues packets were requeued"
 	log_test "$what"
 }
 

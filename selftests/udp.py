@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Datagrams, and whether they arrive.
+"""Sends and counts datagrams.
 
-udp.py send ADDRESS INTERVAL SECONDS  send one each INTERVAL (seconds) until then or
-                                      SIGTERM; print how many, and how many errors
-udp.py hear FILE                      write to FILE how many came, again and again
-udp.py ask ADDRESS...                 send one to each, and print how many hosts said within a
-                                      second that nothing listens there
+udp.py send ADDRESS INTERVAL SECONDS  send one each INTERVAL (seconds) for SECONDS or until
+                                      SIGTERM; print the numbers of datagrams and errors
+udp.py receive FILE                   write the number of received datagrams to FILE
+udp.py ask ADDRESS...                 send one to each; print from how many hosts an ICMP port
+                                      unreachable came within a second
 """
 
 import signal
@@ -42,18 +42,18 @@ def send(address, interval, seconds):
     print(sent, errors)
 
 
-def hear(path):
+def receive(path):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.bind(("0.0.0.0", PORT))
-    heard = 0
+    received = 0
     with open(path, "w", encoding="ascii") as out:
         while True:
             out.seek(0)
-            out.write(f"{heard}\n")
+            out.write(f"{received}\n")
             out.flush()
             sock.recv(2048)
-            heard += 1
+            received += 1
 
 
 def ask(*addresses):
@@ -73,4 +73,4 @@ def ask(*addresses):
 
 
 if __name__ == "__main__":
-    {"send": send, "hear": hear, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "receive": receive, "ask": ask}[sys.argv[1]](*sys.argv[2:])

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# rmmod, whatever the devices are doing.
+# rmmod in all states of devices, under traffic and with open files.
 
 # shellcheck source=selftests/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,21 +11,21 @@ ALL_TESTS="
 	devices_everywhere
 	under_traffic
 	while_devices_come_and_go
-	what_is_open
+	packet_socket
 	open_debugfs_files
-	gone_under_an_open_file
+	removed_under_an_open_file
 	stuck_in_a_page_fault
 	open_attributes
 	traced
 "
 
-# The module must go, and everything of it.
+# unload: rmmod must succeed.
 unload()
 {
 	rmmod spans
 	check_err $? "cannot unload"
 	[ ! -d /sys/module/spans ]
-	check_err $? "the module is still there"
+	check_err $? "/sys/module/spans still exists"
 }
 
 unused()
@@ -53,7 +53,7 @@ devices_everywhere()
 	left=$( (ip -o link; host 1 ip -o link; host 2 ip -o link; host 3 ip -o link) | grep -c ' s[0-9]')
 	expect "devices left" 0 "$left"
 	load_module
-	log_test "devices in several namespaces, up and down"
+	log_test "unload with devices in several namespaces, up and down"
 }
 
 under_traffic()
@@ -70,17 +70,17 @@ under_traffic()
 		pids+=($!)
 		start 3 "$selftests/flood.py" udp 10.0.0.255
 		pids+=($!)
-		# Each hears an answer, or a question, and the broadcast.
+		# Each host receives echo requests or replies, and the broadcast.
 		for host in 1 2 3; do
 			busywait 20000 flows $host
-			check_err $? "nothing comes to host $host"
+			check_err $? "host $host receives no packets"
 		done
 		unload
 		kill "${pids[@]}"
 		wait "${pids[@]}" 2>/dev/null
 		load_module
 	done
-	log_test "under traffic"
+	log_test "unload under traffic"
 }
 
 while_devices_come_and_go()
@@ -92,7 +92,7 @@ while_devices_come_and_go()
 	defer rm -f /tmp/times
 	(
 		while :; do
-			# Rounds that rmmod cuts fail, and do not count.
+			# A round that fails because of rmmod is not counted.
 			ip -force -batch - <<-END && echo >>/tmp/times
 				link add s0 type spans
 				link set s0 up
@@ -108,17 +108,17 @@ while_devices_come_and_go()
 	for _ in 1 2 3 4 5; do
 		: >/tmp/times
 		busywait 20000 come_and_go
-		check_err $? "they do not come and go: this test tested nothing"
+		check_err $? "no devices were created: this test tested nothing"
 		rmmod spans
 		check_err $? "cannot unload"
 		modprobe spans 2>/dev/null || insmod "$SPANS_KO" 2>/dev/null
 	done
 	{ kill $pid; wait $pid; } 2>/dev/null
 	[ -d /sys/module/spans ] || load_module
-	log_test "while devices come and go"
+	log_test "unload while devices are created and deleted"
 }
 
-what_is_open()
+packet_socket()
 {
 	RET=0
 	hosts 2
@@ -133,16 +133,16 @@ time.sleep(600)'
 	host 1 ping -q -c 1 10.0.0.2 >/dev/null
 	unload
 	load_module
-	log_test "with a packet socket and neighbours"
+	log_test "unload with a packet socket and neighbours"
 }
 
-# The files of debugfs on host 1.
+# debugfs_files: those of host 1.
 debugfs_files()
 {
 	echo "/sys/kernel/debug/spans-$(<"$(sys 1)/class/net/s0/phys_port_id")"/{arp,stall}
 }
 
-# read_from FD: what becomes of a read, a line at most.
+# read_from FD: reads a line; prints the error, if any.
 read_from() { head -n 1 <&"$1" 2>&1 >/dev/null; }
 
 open_debugfs_files()
@@ -153,18 +153,18 @@ open_debugfs_files()
 	hosts 2
 	for file in $(debugfs_files); do
 		exec {fd}<"$file"
-		expect "a read" "" "$(read_from $fd)"
+		expect "error of a read" "" "$(read_from $fd)"
 		refused "in use" rmmod spans
 		ip -n "$NS1" link show s0 >/dev/null
-		check_err $? "the device is gone, though rmmod was refused"
+		check_err $? "the device was deleted, though rmmod failed"
 		exec {fd}<&-
 	done
 	unload
 	load_module
-	log_test "an open file of debugfs holds the module"
+	log_test "an open debugfs file holds the module"
 }
 
-gone_under_an_open_file()
+removed_under_an_open_file()
 {
 	local file fd fds read how
 
@@ -176,22 +176,22 @@ gone_under_an_open_file()
 			exec {fd}<"$file"
 			fds+=("$fd")
 		done
-		# What has been read once is the reader's.
+		# The text of a file that was read once stays with its reader.
 		exec {read}<"$file"
-		expect "a read" "" "$(read_from "$read")"
+		expect "error of a read" "" "$(read_from "$read")"
 		if [ "$how" = namespace ]; then
 			ip netns del "$NS1"
 		else
 			# shellcheck disable=SC2086 # several words
 			host 1 $how
 		fi
-		# A namespace goes later. A read before that takes in all, and there is only the end then.
+		# A namespace is deleted asynchronously. A read before that would store the whole text.
 		removed() { [ ! -e "$file" ]; }
 		busywait 20000 removed
-		check_err $? "$how: a file is still there"
+		check_err $? "$how: a debugfs file still exists"
 		for fd in "${fds[@]}"; do
 			gone "$fd"
-			check_err $? "$how: a file can still be read"
+			check_err $? "$how: a removed debugfs file can still be read"
 		done
 		read_from "$read" >/dev/null
 		refused "in use" rmmod spans
@@ -199,20 +199,20 @@ gone_under_an_open_file()
 		unload
 		load_module
 	done
-	log_test "devices and namespaces go under open files"
+	log_test "devices and namespaces are deleted with open debugfs files"
 }
 
-# A file that was removed cannot be read, nor be opened again.
+# gone FD: whether reading fails with EIO, as of a removed file.
 gone() { [[ $(read_from "$1") == *"Input/output error"* ]]; }
 
 stuck_in_a_page_fault()
 {
-	local what="a reader that never returns holds up no device" pid file
+	local what="a reader stuck in a page fault does not block ip link" pid file
 
 	RET=0
 	hosts 2
 	for file in $(debugfs_files) "$(sys 1)/class/net/s0/spans/stage_count"; do
-		# The reader opens it later: it must not say what the last one said.
+		# The reader truncates this later than the next test of its contents.
 		: >"$own_files/stuck"
 		"$selftests/stuck_reader.py" "$file" >"$own_files/stuck" 2>&1 &
 		pid=$!
@@ -227,7 +227,7 @@ stuck_in_a_page_fault()
 		timeout 20 ip -n "$NS1" link set s0 down
 		check_err $? "$file: the device cannot go down"
 		timeout 20 ip -n "$NS1" link set s0 up
-		check_err $? "$file: the device cannot come up"
+		check_err $? "$file: the device cannot go up"
 		kill -KILL $pid
 		wait $pid 2>/dev/null
 	done
@@ -250,12 +250,12 @@ open_attributes()
 		head -n 1 <&"$fd" >/dev/null 2>&1
 	done
 	((${#fds[@]} > 20))
-	check_err $? "only ${#fds[@]} files: this test tested little"
+	check_err $? "only ${#fds[@]} open files: this test tested little"
 	unload
 	for fd in "${fds[@]}"; do head -n 1 <&"$fd" >/dev/null 2>&1; done
 	for fd in "${fds[@]}"; do exec {fd}<&-; done
 	load_module
-	log_test "open attributes do not hold the module, and end with it"
+	log_test "open sysfs and tracefs files do not hold the module"
 }
 
 traced()
@@ -273,7 +273,7 @@ traced()
 	unload
 	exec {pipe}<&-
 	load_module
-	log_test "while its tracepoints are enabled and the trace is read"
+	log_test "unload with tracepoints enabled and a reader of the trace"
 }
 
 tests_run
