@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [NAME=VALUE...]: what does a packet cost, in instructions, and what the
-# ARP table? Prints a table of each. Runs in the build root.
+# bench.sh [NAME=VALUE...]: measures the cost of packets and of ARP table operations in
+# instructions. Prints a table of each. Runs in the build root.
 #
-# The guest is Debian's kernel on one emulated CPU whose clock counts instructions
-# (qemu -icount), so that the answer does not depend on this machine or on what
-# else it does. All devices are measured in one boot; a second boot must agree.
-#   BOOTS=1             a quick look
+# The guest is Debian's kernel on one emulated CPU with a clock that counts instructions
+# (qemu -icount), so that the result does not depend on the machine or its load. All
+# devices are measured in one boot; a second boot must give the same results.
+#   BOOTS=1             without the second boot
 #   K=1,64 STAGES=0,16  only these
 #   ROWS=dummy,spans    only these devices; "arp" is the ARP table
 #   PROFILE=spans       instructions of each function instead, for one device (and
@@ -19,7 +19,7 @@
 
 rows='dummy ifb veth spans spans-nobody spans-mq pktgen-dummy pktgen-ifb pktgen-veth pktgen-spans pktgen-spans-nobody arp'
 
-# of_these WORDS NAME LIST: each of a list with commas is one of some words.
+# of_these WORDS NAME LIST: each item of a comma separated list must be one of WORDS.
 of_these() {
 	local word
 	for word in ${3//,/ }; do
@@ -28,12 +28,12 @@ of_these() {
 	[ -n "${3//,/}" ] || die "bench: $2= is empty"
 }
 
-# numbers NAME LIST LEAST: each of a list with commas is a whole number.
+# numbers NAME LIST LEAST: each item of a comma separated list must be an integer >= LEAST.
 numbers() {
 	local word
-	[[ $2 =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] || die "bench: $1=$2: this takes whole numbers, with commas between them"
+	[[ $2 =~ ^[0-9]{1,9}(,[0-9]{1,9})*$ ]] || die "bench: $1=$2: expected comma separated integers"
 	for word in ${2//,/ }; do
-		((10#$word >= $3)) || die "bench: $1=$2: the least is $3"
+		((10#$word >= $3)) || die "bench: $1=$2: the minimum is $3"
 	done
 }
 
@@ -100,7 +100,7 @@ if [ -n "$profile" ]; then
 	exit
 fi
 
-# As Debian's kernel compiles Rust.
+# rustc's options of Debian's kernel.
 flags=(--edition=2021 -Copt-level=2 -Ccodegen-units=1 -Coverflow-checks=y -Cpanic=abort
 	-Cno-redzone=y "-Ctarget-feature=-sse,-sse2,-sse3,-ssse3,-sse4.1,-sse4.2,-avx,-avx2")
 logic=$results/libspans_logic.rlib
@@ -112,7 +112,7 @@ for ((boot = 1; boot <= boots; boot++)); do
 	say "==> boot $boot of $boots"
 	boot "$results/boot-$boot"
 	[ "$(grep -cE '^(result|arp) ' "$results/boot-$boot")" = "$(grep -cE '^(result|arp) ' "$results/boot-1")" ] ||
-		die "the boots have not measured the same"
+		die "the boots have different results"
 done
 
 # result NAME STAGE K NS DOORBELLS N
@@ -155,7 +155,7 @@ awk '
 		first[key] = $4
 		next
 	}
-	# What is next to nothing is measured less well.
+	# Small costs have a larger relative error.
 	($4 - first[key]) ^ 2 > (0.005 * $4 + 0.5) ^ 2 {
 		printf "bench: %s: %.1f in one boot, %.1f in another\n", key, first[key], $4 >"/dev/stderr"
 		bad = 1

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh KERNEL IMAGE MODULES RUN LOG APPEND: boot a guest on the build root, read only, and
-# return when it is gone. scripts/vm.py decides the arguments and judges the result.
+# boot.sh KERNEL IMAGE MODULES RUN LOG APPEND: boots a guest on the build root, read only, and
+# returns when it has ended. Called by scripts/vm.py.
 #
-# Standard output is the guest's, LOG gets the kernel's messages, RUN/status the word of
-# scripts/guest/init.sh. The environment has CPUS, MEM (MiB), TIMEOUT (seconds, 0 for none),
-# CLOCK (real, virtual or icount), and INTERACTIVE when standard input is the guest's, too.
+# Standard output is the guest's, LOG gets the kernel's messages, RUN/status the status from
+# scripts/guest/init.sh. The environment has CPUS, MEM (MiB), TIMEOUT (seconds, 0: none), CLOCK
+# (real, virtual or icount), and INTERACTIVE if standard input is the guest's, too.
 # Runs in the build root, in a mount namespace of its own.
 
 # shellcheck source=scripts/lib.sh
@@ -16,11 +16,11 @@ kernel=$1 image=$2 modules=$3 run=$4 log=$5 append=$6
 
 mkdir -p /usr/lib/modules
 mount --bind "$modules" /usr/lib/modules
-# The root is shared by all guests and by the programs that run here.
+# The root is shared by all guests and by the programs in the build root.
 mount -o remount,bind,ro /
 
-# Whether /dev/kvm really runs a kernel. Some machines have the device, and a
-# guest hangs in it: only a boot tells. The answer holds until the machine is booted.
+# kvm_works: whether /dev/kvm can boot a kernel. On some machines a guest hangs. The answer is
+# kept until the machine is rebooted.
 kvm_works() {
 	local boot answer
 	boot=$(</proc/sys/kernel/random/boot_id)
@@ -34,15 +34,15 @@ kvm_works() {
 					-append "console=ttyS0 panic=-1" </dev/null >/dev/null || :
 			} 2>/dev/null
 		fi
-		# It panics for want of a root file system, which proves that it ran.
+		# The panic for want of a root file system proves that it runs.
 		if grep -q 'Kernel panic' "$run/probe"; then echo yes; else echo no; fi >"$answer"
 	fi
 	grep -q yes "$answer"
 }
 
 boot_qemu() {
-	# Emulated page tables have one level less without la57, and a kernel that believes
-	# string instructions fast, which are emulated byte by byte, takes longer.
+	# la57=off saves a level of emulated page tables. String instructions are emulated byte by
+	# byte, so the kernel must not prefer them (erms, fsrm, ...).
 	local emulated='max,la57=off,erms=off,fsrm=off,fsrs=off,fzrm=off'
 	local accel=(-accel 'tcg,thread=multi' -cpu "$emulated") socket=$run/virtiofs cache_mode=always
 	if [ "$CLOCK" = icount ]; then
@@ -52,18 +52,18 @@ boot_qemu() {
 	elif kvm_works; then
 		accel=(-accel kvm -cpu host)
 	elif [ "$CLOCK" = virtual ]; then
-		# Nanoseconds of an instruction, as a power of two. What a debug kernel does
-		# beside its work is to take no longer than the work.
+		# Nanoseconds of an instruction, as a power of two; less on a debug kernel for its
+		# checks.
 		local shift=1
 		if [ "$kernel" = debug ]; then shift=0; fi
 		accel=(-accel 'tcg,thread=single' -cpu "$emulated" -icount "shift=$shift")
 	fi
-	# All but waiting takes longer. Nothing speculates there.
+	# Emulated: computing takes longer, and there is no speculation to mitigate.
 	if [[ ${accel[1]} != kvm ]]; then
 		echo 'export SPANS_SCALE=3' >>"$run/settings"
 		append+=" mitigations=off"
 	fi
-	# A file that is edited outside changes in a shell inside.
+	# In a shell, files that change on the host change in the guest.
 	if [ -n "${INTERACTIVE:-}" ]; then cache_mode=auto; fi
 	rm -f "$socket"
 	/usr/libexec/virtiofsd --socket-path="$socket" --shared-dir=/ --sandbox=none --readonly \
@@ -86,10 +86,10 @@ boot_qemu() {
 boot_uml() {
 	local input=null machine=(seccomp=on "ncpus=$CPUS")
 	if [ -n "${INTERACTIVE:-}" ]; then input=fd:0; fi
-	# Several CPUs need seccomp. A kernel with one can do with ptrace, which takes longer.
+	# Several CPUs need seccomp. A kernel with one can use ptrace, which is slower.
 	if [ "$kernel" = uml-debug ]; then machine=(seccomp=auto); fi
-	# Time passes when nothing runs, and then jumps to the next timer. Without inf-cpu the
-	# alarms of the machine below move it, too, as the guest computes.
+	# Time passes only while the guest is idle, and jumps to the next timer. Without inf-cpu it
+	# would also advance by the host's alarms while the guest computes.
 	if [ "$CLOCK" = virtual ]; then machine+=(time-travel=inf-cpu); fi
 	HOME=$run exec timeout --foreground --kill-after=10 "$TIMEOUT" "$image" "${machine[@]}" "mem=${MEM}M" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro con=null con0=null,fd:2 \

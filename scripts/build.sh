@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build.sh TIER [NAME [SOURCE]]: build spans.ko and test modules for a test kernel, into
-# build/NAME (default: TIER), from SOURCE (default: this checkout), together with
-# a tree of all modules of that kernel in which modprobe finds it.
-# Runs in the build root.
+# build.sh TIER [NAME [SOURCE]]: builds spans.ko and the test modules for a test kernel in
+# build/NAME (default: TIER) from SOURCE (default: this checkout), with a module tree of that
+# kernel for modprobe. Runs in the build root.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,12 +20,11 @@ uml) options=(ARCH=um CC=x86_64-linux-gnu-gcc-14) ;;
 uml-debug) options=(ARCH=um LLVM=-19) ;;
 *) options=(LLVM=-19) ;;
 esac
-# Type information needs the kernel's vmlinux, which is not there: for each module the
-# build would say that it is skipped.
+# Without vmlinux there is no BTF; this suppresses a message for each module.
 options+=(CONFIG_DEBUG_INFO_BTF_MODULES=)
 if [ -n "${CLIPPY:-}" ]; then options+=("CLIPPY=$CLIPPY"); fi
 
-# Two runs may want to build the same.
+# Concurrent runs may build the same.
 mkdir -p "$dir"
 exec {lock}>"$dir/.lock"
 flock "$lock"
@@ -40,7 +38,7 @@ fi
 mkdir -p "$dir/kbuild"
 make -C "$kernel/build" M="$src" MO="$dir/kbuild" "${options[@]}" -j"$(nproc)" --no-print-directory modules
 
-# What the tests need beside it.
+# Test modules.
 if [ -d "$src/selftests/test_modules" ]; then
 	mkdir -p "$dir/test_modules"
 	make -C "$kernel/build" M="$src/selftests/test_modules" MO="$dir/test_modules" \

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [quick]: what can be seen without running anything: form, lints, and the
-# promises that the tree makes about itself. Prints TAP.
+# check.sh [quick]: static checks: formatting, lints, and properties of the tree such as where
+# unsafe code may be. Prints TAP.
 #
-# quick leaves out the one test that builds a module anew. Runs in the build root.
+# quick omits the test that builds another module. Runs in the build root.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,8 +19,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 texts=()
 
-# check TEXT COMMAND...: one test. It runs beside the others, as many at a time as there
-# are CPUs.
+# check TEXT COMMAND...: starts a test in the background, at most one for each CPU at a time.
 check() {
 	local number=$((${#texts[@]} + 1))
 	while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n || :; done
@@ -33,7 +32,7 @@ check() {
 	} >"$results/$number" 2>&1 &
 }
 
-# verdicts: of all tests, in their order. What a test prints comes as a comment.
+# verdicts: prints the results in the order of the tests, with their output as comments.
 verdicts() {
 	local number=0 failed=0 text
 	wait
@@ -51,7 +50,7 @@ verdicts() {
 	return $failed
 }
 
-# A file that was deleted is in git's index until the next commit.
+# files PATTERN...: the existing files of git. A deleted file stays in the index until a commit.
 files() {
 	git -c safe.directory="$top" ls-files --cached --others --exclude-standard -- "$@" |
 		while read -r file; do if [ -e "$file" ]; then echo "$file"; fi; done
@@ -64,12 +63,11 @@ mapfile -t shell < <(files '*.sh' .ci/run)
 mapfile -t python < <(files '*.py')
 if [ ${#rust[@]} = 0 ] || [ ${#shell[@]} = 0 ] || [ ${#python[@]} = 0 ]; then die "git lists no files here"; fi
 
-# --- form ------------------------------------------------------------------------
+# --- formatting and lints ------------------------------------------------------------------------
 
 formatted() { rustfmt --check --edition 2021 "${rust[@]}" | head -n 40; }
 
-# Most files are as they were when they were last seen to be right. What they include is
-# part of that.
+# Results are cached by the contents of a file and of the files that it includes.
 shellchecked() {
 	local seen=$out/shellcheck file stamp common todo=()
 	mkdir -p "$seen"
@@ -92,9 +90,8 @@ for name in sys.argv[1:]:
 ' "${python[@]}"
 }
 
-# Not a kernel tree, so no MAINTAINERS, and no "new file" either. Helpers are
-# named after what they wrap, and one file includes the others. Trace events are written
-# as in the kernel, which checkpatch has no rule for.
+# Ignored types: this is no kernel tree with MAINTAINERS, helpers are declared in the file that
+# includes them, and trace events are formatted as in the kernel.
 checkpatch() {
 	local script ignored=FILE_PATH_CHANGES,SPDX_LICENSE_TAG,NEW_TYPEDEFS,AVOID_EXTERNS
 	script=$(readlink -f "$kernel/build/source")/scripts/checkpatch.pl
@@ -128,15 +125,15 @@ selftests_listed() {
 	return "$missing"
 }
 
-# The table of the documentation is what runs.
+# The table in testing.rst must be that of plan.toml.
 plan_documented() {
 	diff <(scripts/test.py table) <(sed '1,/^\.\. plan$/d; /^\.\. end of plan$/,$d; /^$/d' Documentation/testing.rst)
 }
 
-# --- promises ----------------------------------------------------------------------
+# --- properties ----------------------------------------------------------------------
 
-# How much unsafe code there is, and that none is where it may not be. That each
-# piece argues is clippy's to see (undocumented_unsafe_blocks).
+# Counts unsafe code, which must be in rust/net. SAFETY comments are checked by clippy
+# (undocumented_unsafe_blocks).
 unsafe_census() {
 	awk '
 	{ sub(/\/\/.*/, "") }
@@ -165,15 +162,14 @@ forbidden() {
 	grep -q '^#!\[deny(unsafe_code)\]' rust/spans_main.rs || { echo "the module does not deny unsafe code"; return 1; }
 }
 
-# No index, slice or unwrap in the module can fail: the compiler has seen that it
-# does not. (Sums that overflow are CONFIG_RUST_OVERFLOW_CHECKS' affair: there are
-# such checks in the kernel crate's own containers.)
+# No index, slice or unwrap in the module can panic: the compiler has removed all such calls.
+# (Overflow checks by CONFIG_RUST_OVERFLOW_CHECKS remain, also in the kernel crate.)
 no_panics() {
 	[ -s "$out/clippy/spans.ko" ] || { echo "there is no module"; return 1; }
 	! nm -u "$out/clippy/spans.ko" | grep -E 'panicking|_failed|_fail$' | grep -vE '_overflow$|__stack_chk_fail$'
 }
 
-# A driver that loses a packet must not link.
+# A driver that drops an `SkBuff` without a reason must not link.
 lost_packets_do_not_link() {
 	local copy=$out/lost-source
 	rm -rf "$copy"
@@ -181,7 +177,7 @@ lost_packets_do_not_link() {
 	cp -r Kbuild rust include "$copy/"
 	sed -i 's/lost\.push_back(skb);/drop(skb);/' "$copy/rust/spans/segment/forward.rs"
 	if cmp -s rust/spans/segment/forward.rs "$copy/rust/spans/segment/forward.rs"; then
-		echo "this test has to learn where packets are dropped now"
+		echo "lost.push_back(skb) is not in forward.rs any more: adapt this test"
 		return 1
 	fi
 	if "$top/scripts/build.sh" stock lost "$copy" >"$copy.log" 2>&1; then
@@ -191,25 +187,25 @@ lost_packets_do_not_link() {
 	grep -q 'rust_build_error' "$copy.log" || { tail -n 20 "$copy.log"; return 1; }
 }
 
-# A kernel with CFI would end at the first packet.
+# A kernel with CFI would crash at the first packet.
 cfi_refused() {
 	local said sentence='spans: this kernel checks indirect calls (CONFIG_CFI)' tree=$out/cfi-tree
 	if said=$(make -C "$kernel/build" M="$top" MO="$out/cfi" CONFIG_CFI=y modules 2>&1) ||
 	   [[ $said != *"$sentence"* ]]; then
-		echo "it was not: ${said: -500}"
+		echo "the build was not refused: ${said: -500}"
 		return 1
 	fi
 	mkdir -p "$tree/include/config"
 	printf 'CONFIG_RUST=y\nCONFIG_CFI=y\n' >"$tree/include/config/auto.conf"
 	echo 7.2.0 >"$tree/include/config/kernel.release"
 	if said=$(scripts/rust-is-available.sh "$tree" 2>&1) || [[ $said != *"(CONFIG_CFI)"* ]]; then
-		echo "not as KDIR: $said"
+		echo "KDIR was not refused: $said"
 		return 1
 	fi
 }
 
-# A warning of clippy, rustc or gcc is an error: the object is not made, so that the next run
-# sees it again.
+# A warning of clippy, rustc or gcc is an error, so that the object is compiled again, with the
+# warning, in the next run.
 no_warnings() {
 	local log=$out/clippy.log rc=0 said
 	CLIPPY=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror "$top/scripts/build.sh" stock clippy >"$log" 2>&1 || rc=$?
@@ -236,11 +232,11 @@ check "shellcheck" shellchecked
 check "rustfmt" formatted
 check "python compiles" compiled
 check "checkpatch on the C parts" checkpatch
-check "every file names its licence" licensed
-check "every selftest is run" selftests_listed
-check "the documentation has the plan" plan_documented
-check "unsafe code is where it may be" unsafe_census
-check "unsafe code is forbidden where it may not be" forbidden
+check "every file has an SPDX licence line" licensed
+check "every selftest is in selftests/Makefile" selftests_listed
+check "testing.rst has the table of plan.toml" plan_documented
+check "unsafe code is only in rust/net" unsafe_census
+check "rust/logic and the module forbid unsafe code" forbidden
 wait
-check "no index, slice or unwrap in the module can fail" no_panics
+check "no index, slice or unwrap in the module can panic" no_panics
 verdicts

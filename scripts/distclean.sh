@@ -7,13 +7,13 @@
 . "$(dirname "$0")/lib.sh"
 
 [ -d "$cache" ] || exit 0
-# Only what this tree has made is removed, whatever SPANS_CACHE says.
-[ -e "$cache/.in-use" ] || die "$cache is not a cache of this: it has no .in-use"
+# SPANS_CACHE may name a folder of other files, which has no .in-use.
+[ -e "$cache/.in-use" ] || die "$cache is not a cache of spans: it has no .in-use"
 exec 8>"$cache/.in-use" || die "$cache belongs to another user"
 flock -n 8 || die "another run is using $cache"
-# In the root that an ordinary user made, files belong to other ids of that user's.
+# An ordinary user's root has files of the user's subordinate ids.
 as_owner=()
 if [ "$(id -u)" != 0 ]; then as_owner=(unshare --user --map-root-user --map-auto); fi
-# Nothing is ever mounted in it outside a run, but a mount point must not be followed.
+# A mount point must not be followed, though there is none outside of a run.
 "${as_owner[@]}" rm -rf --one-file-system "$cache"
 say "removed $cache"

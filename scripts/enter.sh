@@ -1,23 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# enter.sh [COMMAND...]: run a command, or a shell, in the build root, which is made
-# first if it is missing: Debian trixie with the compilers of Debian's kernel and qemu.
-# enter.sh --ready only looks whether results can be written.
+# enter.sh [COMMAND...]: runs a command, or a shell, in the build root, which it creates if
+# missing: Debian trixie with the compilers of Debian's kernel and qemu.
+# enter.sh --ready only checks whether results can be written.
 #
-# This is the only script that runs on the machine itself; all others run
-# inside. The root lies in the cache. The checkout, the cache and the results are
-# mounted into it under their own names, in a mount and process namespace that ends
-# with the command, or when this script gets INT, TERM, HUP or QUIT: nothing stays
-# mounted or running, whatever happens. An ordinary user gets a user namespace, too.
+# This script, distclean.sh and rust-is-available.sh run on the host, the others in the root,
+# which lies in the cache. The checkout, the cache and the results are mounted under their
+# paths, in mount and PID namespaces that end with the command, or when this script gets INT,
+# TERM, HUP or QUIT: no mount and no process is left. An ordinary user gets a user namespace.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 suite=trixie
 root=$cache/root-$(key "$top/scripts/root.packages")
-# The machine's own Debian mirror. Release files tell mirrors of Debian from
-# other repositories, so apt must have been updated once.
+# mirror: the host's Debian mirror. apt needs package lists to tell it from other
+# repositories.
 mirror() {
 	# shellcheck disable=SC2016 # apt's variable, not the shell's
 	apt-get indextargets --format '$(REPO_URI)' \
@@ -25,7 +24,7 @@ mirror() {
 		sort -u | head -n 1
 }
 
-# The machine's settings that decide whether a mirror can be reached.
+# apt_options: the host's settings for reaching a mirror.
 apt_options() {
 	apt-config dump --format '%F "%v";%n' 2>/dev/null |
 		grep -E '^Acquire::(https?|Check-Valid-Until|Check-Date|Retries)' |
@@ -42,7 +41,7 @@ bootstrap() {
 	uri=$(mirror)
 	packages=$(grep -v '^#' "$top/scripts/root.packages" | xargs | tr ' ' ,)
 	mapfile -t options < <(apt_options)
-	# The package lists stay: kernels are looked up in them later.
+	# The package lists are kept for kernel.sh.
 	mmdebstrap --variant=apt --include="$packages" "${options[@]}" \
 		--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
 		--aptopt='APT::Sandbox::User "root"' --skip=cleanup/apt/lists,cleanup/tmp \
@@ -54,7 +53,7 @@ make_root() {
 	step "making the build root (Debian $suite, about one minute)" bootstrap "$1"
 }
 
-# What making the root needs of the machine. Only this touches the machine itself.
+# prepare_machine: installs mmdebstrap; the only change of the host.
 prepare_machine() {
 	command -v apt-get >/dev/null || die "the build root is made with apt and mmdebstrap: this machine has no apt-get"
 	need_space 10 "the build root with a kernel source"
@@ -66,8 +65,8 @@ prepare_machine() {
 	[ -n "$(mirror)" ] || die "this machine's apt configuration names no Debian mirror"
 }
 
-# A checkout that cannot be written gets a layer above it for what cargo and others
-# leave beside their sources; it ends with the namespace.
+# mount_checkout DIR: a read-only checkout gets an overlay, for files that cargo and others write
+# beside their sources; it ends with the namespace.
 mount_checkout() {
 	local layer=$root/run/checkout
 	if [ ! -w "$1" ]; then
@@ -85,35 +84,35 @@ inside() {
 	mount -t proc proc "$root/proc"
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-	# The memory of User Mode Linux: a container's is often too small.
+	# The memory of User Mode Linux; a container's /dev/shm is often too small.
 	mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 	mount -t tmpfs -o mode=755 run "$root/run"
-	# A script that the root has itself is run from there.
+	# A folder that the root has itself is not mounted.
 	[ -d "${SPANS_BIND:=}" ] || SPANS_BIND=
 	case $SPANS_BIND in / | /bin | /sbin | /lib* | /etc* | /usr | /usr/[!l]* | /usr/lib*) SPANS_BIND= ;; esac
-	# A worktree's history lies in another checkout.
+	# The git folder of a worktree lies in another checkout.
 	git=$(git -c safe.directory="$top" -C "$top" rev-parse --path-format=absolute --git-common-dir 2>/dev/null) || git=
 	[[ $git != "$top"/* ]] || git=
-	# Sorted, so that no folder hides another one that lies in it.
+	# Sorted, so that no mount hides one below it.
 	while read -r dir; do
 		mkdir -p "$root$dir"
 		if [ "$dir" = "$top" ]; then mount_checkout "$dir"; else mount --bind "$dir" "$root$dir"; fi
 	done < <(printf '%s\n' ${SPANS_BIND:+"$SPANS_BIND"} ${git:+"$git"} "$cache" "$top" "$out" | sort -u)
-	# Names and certificates as this machine has them, for packages and crates.
+	# The host's resolver and certificates, for packages and crates.
 	for dir in /etc/resolv.conf /etc/ssl/certs; do
 		[ -e "$dir" ] || continue
 		[ -e "$root$dir" ] || touch "$root$dir"
 		mount --bind "$dir" "$root$dir"
 	done
 	mkdir -p "$cache/cargo"
-	# Commands ignore INT, so that they die without a word; a shell hands it on.
+	# Commands inherit an ignored INT; a shell needs the default.
 	if [ $# = 0 ]; then set -- --default-signal=INT,QUIT bash; fi
 	exec env -i PATH=/usr/sbin:/usr/bin HOME=/root TERM="${TERM:-dumb}" SPANS_CACHE="$cache" OUT="$out" \
 		CARGO_HOME="$cache/cargo" PYTHONDONTWRITEBYTECODE=1 "${settings[@]}" \
 		chroot "$root" env --chdir="$top" "$@"
 }
 
-# What a person may set for the scripts that run inside.
+# The user's settings for scripts in the root.
 settings=()
 for name in KERNEL_VERSION KERNEL_RELEASE CPUS MEM TIMEOUT CLOCK FRESH KMEMLEAK; do
 	[ -z "${!name:-}" ] || settings+=("$name=${!name}")
@@ -144,8 +143,8 @@ fi
 exec 8>"$cache/.in-use"
 flock -s 8
 
-# unshare takes the first process of the namespace along when it is killed, and that one
-# all others, before it is gone itself. A guest's shell has the terminal in raw mode.
+# Killing unshare kills the first process of the PID namespace, and that all others, before it
+# has exited itself. A guest's shell has the terminal in raw mode.
 terminal=
 if [ -t 0 ]; then terminal=$(stty -g); fi
 end() {
@@ -159,7 +158,7 @@ end() {
 		[[ $(ps -o stat= -p "${first:-$job}") == [!Z]* ]] || break
 		sleep 0.05
 	done
-	# In the background the terminal is another program's.
+	# A background process must not change the terminal.
 	if [ -n "$terminal" ] && [[ $(ps -o stat= -p $$) == *+* ]]; then stty "$terminal" || :; fi
 	exit $((128 + $1))
 }

@@ -1,25 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fuzz.sh SECONDS: look for so long for input that breaks the parsers of ARP and CLS,
-# or the ARP table. Prints TAP. Runs in the build root.
+# fuzz.sh SECONDS: fuzzes the parsers of ARP and CLS and the ARP table with libFuzzer. Prints
+# TAP. Runs in the build root.
 #
-# What was found to reach new code stays in build/fuzz, so that the next run goes on
-# from there; and so does an input that breaks something, which the next run tries
-# first.
+# The corpus stays in build/fuzz for the next run, and so do failing inputs, which the next run
+# tries first.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$top"
 
 seconds=${1:-60}
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz.sh: '$seconds' is no number of seconds"
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz.sh: '$seconds' is not a number of seconds"
 dir=$out/fuzz
 target=x86_64-unknown-linux-gnu
 
-# As cargo-fuzz does it, which asks for a nightly rustc only for the sake of the
-# sanitizers: they look for what safe code cannot do. libFuzzer itself is C++ that
-# libfuzzer-sys brings along, and the pass that counts edges is LLVM's.
+# The options of cargo-fuzz, which needs a nightly rustc only for the sanitizers; safe code does
+# not need these. libfuzzer-sys contains libFuzzer; edges are counted by an LLVM pass.
 build() {
 	CC=clang-19 CXX=clang++-19 RUSTFLAGS="-C linker=clang-19 -C codegen-units=1 \
 		-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
@@ -30,7 +28,7 @@ build() {
 		--manifest-path rust/logic/fuzz/Cargo.toml --target-dir "$dir/cargo"
 }
 
-# A request in a frame to everybody, from which the parsers' way is shorter.
+# frame: a broadcast ARP request, as a seed of the corpus.
 frame() {
 	printf '\377\377\377\377\377\377\377\377\2\0\0\0\0\0\0\2\0\0\0\0\252\252\3\0\0\0\10\6'
 	printf '\100\100\10\0\10\4\0\1\2\0\0\0\0\0\0\2\12\0\0\2\0\0\0\0\0\0\0\0\12\0\0\1'
@@ -40,12 +38,12 @@ frame() {
 number=0
 failed=0
 
-# found NAME [ACTION]: what broke a target.
+# found NAME [ACTION]: the failing inputs of a target.
 found() {
 	find "$dir" -maxdepth 1 -type f \( -name "$1.crash-*" -o -name "$1.timeout-*" -o -name "$1.oom-*" \) "${@:2}"
 }
 
-# fuzz NAME SECONDS LENGTH: one target.
+# fuzz NAME SECONDS LENGTH: fuzzes a target.
 fuzz() {
 	local name=$1 run=$dir/cargo/$target/release/$1 log=$dir/$1.log crash rc=0
 	number=$((number + 1))
@@ -60,14 +58,14 @@ fuzz() {
 	failed=1
 	crash=$(found "$name")
 	if [ -n "$crash" ]; then
-		# Shorter, if that is found soon.
+		# Minimise the input, for at most ten seconds.
 		"$run" -minimize_crash=1 -max_total_time=10 -artifact_prefix="$dir/$name.shorter-" \
 			-exact_artifact_path="$dir/$name.short" "$crash" >>"$log" 2>&1 || :
 		[ ! -s "$dir/$name.short" ] || mv "$dir/$name.short" "$crash"
 		SHOW=1 "$run" -timeout=10 "$crash" 2>&1 |
 			grep -vE "^(INFO|WARNING|Running:|NOTE|==|MS:|SUMMARY|$run| +Combine)|^$" |
 			head -n 60 | sed 's/^/# /' || :
-		echo "# to see it again: scripts/enter.sh env SHOW=1 $run $crash"
+		echo "# to reproduce: scripts/enter.sh env SHOW=1 $run $crash"
 	else
 		tail -n 20 "$log" | sed 's/^/# /'
 	fi
@@ -78,7 +76,7 @@ mkdir -p "$dir"/corpus/{parsers,sequences}
 step "building the fuzz targets" build
 frame >"$dir/corpus/parsers/frame"
 echo "TAP version 13"
-# There is little to be found in the parsers, and soon.
+# The parsers need less time than the table.
 fuzz parsers $(((seconds + 4) / 5)) 100
 fuzz sequences $((seconds - seconds / 5)) 603
 echo "1..$number"

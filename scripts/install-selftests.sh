@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# install-selftests.sh DIR: install the kselftests into DIR beside the kernel's own
-# libraries, as if they were tools/testing/selftests/drivers/net/spans of its source, so
-# that the kernel's run_kselftest.sh runs them. Runs in the build root.
+# install-selftests.sh DIR: installs the selftests and the kernel's kselftest libraries in DIR,
+# as tools/testing/selftests/drivers/net/spans of its source, for run_kselftest.sh. Runs in the
+# build root.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh TIER: prepare a test kernel and print its folder, in which there is
-#   release   what `uname -r` says in it
+# kernel.sh TIER: prepares a test kernel and prints its folder, which contains
+#   release   the output of `uname -r`
 #   build/    the tree to build modules against (KDIR)
-#   image     what qemu boots, or the executable of User Mode Linux
-#   modules/  its own modules, as below /usr/lib/modules/<release>
+#   image     the image for qemu, or the executable of User Mode Linux
+#   modules/  its modules, as in /usr/lib/modules/<release>
 #
 # Tiers: stock = Debian's unmodified kernel; uml-debug, uml, debug = built from Debian's
 # linux-source of the same version with scripts/configs. Runs in the build root.
 #
-# KERNEL_VERSION=7.3 takes another series, KERNEL_RELEASE=$(uname -r) exactly
-# the packages of one running kernel.
+# KERNEL_VERSION=7.3 takes another series, KERNEL_RELEASE=$(uname -r) the packages of the
+# running kernel.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -33,8 +33,8 @@ versions() { apt-cache madison "$1" | awk -F ' *[|] *' '{ print $2 }'; }
 
 has() { versions "$1" | grep -qxF "$2"; }
 
-# Of one release, the packages at the version that all of them have, or nothing.
-# The signed image is a package of its own that can lag behind the others.
+# package_set RELEASE: the packages of a release at a version that all of them have, or nothing.
+# The signed image is a separate package that can lag behind the others.
 package_set() {
 	local rel=$1 source=linux-source-$series version package image
 	while read -r version; do
@@ -50,8 +50,8 @@ package_set() {
 	done < <(versions "linux-headers-$rel")
 }
 
-# The newest set that fits together. Backports drop old versions, so nothing
-# about it is written in this tree; the choice is kept in the cache.
+# choose FILE: writes the newest complete set to FILE, in the cache. It is not fixed in this tree,
+# as backports drop old versions.
 choose() {
 	local file=$1 rel set
 	step "asking the mirror for kernel packages" apt-get update
@@ -73,7 +73,7 @@ choose() {
 	die "the mirror has no matching set of headers, modules, image and source for ${release:-Linux $series ($flavour)}"
 }
 
-# download DIR PACKAGE=VERSION...: fetch and unpack.
+# download DIR PACKAGE=VERSION...: downloads and unpacks packages.
 download() {
 	local dir=$1 deb
 	shift
@@ -85,8 +85,8 @@ download() {
 	done
 }
 
-# fetch DIR PATTERN: the chosen packages whose names match. What was chosen may
-# have left the mirror since: then choose again, and say so.
+# fetch DIR PATTERN: downloads the chosen packages that match. If the mirror has dropped them
+# since, the choice is removed and the next run chooses again.
 fetch() {
 	local dir=$1 pattern=$2 packages
 	mapfile -t packages < <(grep -E "^$pattern" "$choice")
@@ -114,9 +114,8 @@ make_source() {
 
 rustc_of() { sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"$/\1/p' "$1"; }
 
-# Debian's headers hold no Rust metadata. It is made anew from the same source,
-# configuration and compiler, which gives the same symbol names, and compared
-# with what the kernel exports.
+# Debian's headers have no Rust metadata. The same source, configuration and compiler give the
+# same symbol names, which are compared with the exports of the kernel.
 make_metadata() {
 	local dir=$1 headers=$1/packages/usr/src/linux-headers-$release
 	mkdir -p "$dir/build"
@@ -127,7 +126,7 @@ make_metadata() {
 	cp "$headers/Module.symvers" "$dir/build/"
 }
 
-# Every Rust symbol that the kernel exports must have come out again.
+# Each Rust symbol that the kernel exports must be in the new metadata.
 check_metadata() {
 	local dir=$1 headers=$1/packages/usr/src/linux-headers-$release missing total
 	total=$(awk '$2 ~ /^_R/ { n++ } END { print n+0 }' "$headers/Module.symvers")
@@ -135,7 +134,7 @@ check_metadata() {
 		<(grep -ohE '_R[A-Za-z0-9_]+' "$dir"/build/rust/exports_*_generated.h | sort -u) | wc -l)
 	[ "$total" -gt 0 ] || die "$release exports no Rust symbol: it was built without CONFIG_RUST"
 	[ "$missing" = 0 ] ||
-		die "$missing of $total Rust symbols of $release do not come out again: it was compiled by $(rustc_of "$headers/.config"), the build root has $(rustc --version)"
+		die "$missing of $total Rust symbols of $release are missing in the metadata: it was compiled by $(rustc_of "$headers/.config"), the build root has $(rustc --version)"
 	say "    all $total Rust symbols of $release are there"
 }
 
@@ -163,12 +162,12 @@ configure_and_build() {
 	make -C "$source" O="$dir/build" "$@" KCONFIG_ALLCONFIG="$file" allnoconfig
 	while read -r line; do
 		grep -qxF "$line" "$dir/build/.config" && continue
-		# An option that is off may be left out altogether.
+		# A disabled option may be missing.
 		[[ $line == '# '* ]] && ! grep -q "^$(cut -d ' ' -f 2 <<<"$line")=" "$dir/build/.config" && continue
 		lost+=" $line"
 	done < <(grep -E '^(CONFIG_|# CONFIG_.* is not set)' "$file")
 	if [ -n "$lost" ]; then
-		echo "these options did not survive, something they depend on is missing:$lost"
+		echo "these options were dropped, a dependency is missing:$lost"
 		return 1
 	fi
 	make -C "$source" O="$dir/build" "$@" -j"$(nproc)"
@@ -176,24 +175,24 @@ configure_and_build() {
 	mv "$dir/installed/lib/modules" "$dir/modules"
 }
 
-# Copies of the source that share all files but a few with it.
+# mended_source DIR: a copy of the source, by hard links, with two changed files.
 #
 # clang compiles User Mode Linux with the large code model and puts zeroed data into .lbss,
-# which the linker script leaves behind _end. Lockdep takes static lock keys there for dynamic
-# ones, and switches itself off at boot.
+# which the linker script leaves behind _end. Lockdep treats static lock keys there as dynamic
+# ones and turns itself off at boot.
 #
-# KASAN and lockdep save the stack very often, and User Mode Linux looks for return addresses
-# among all words of it: each that is no kernel text was looked for in the modules, under RCU,
-# whose lock lockdep follows. That was two thirds of all time. Only words that point to where
-# modules are need it.
+# KASAN and lockdep save stack traces very often, and User Mode Linux tests each word of the stack
+# for a return address: each that is no kernel text was looked up in the modules, under RCU, which
+# lockdep tracks. That took two thirds of the run time. Only words in the address range of modules
+# need the lookup.
 mended_source() {
 	local script=arch/um/kernel/dyn.lds.S trace=arch/um/kernel/stacktrace.c
 	cp -al "$source/." "$1"
 	sed -i 's/^   \*(\.bss \.bss\.\* .*)$/&\n   *(.lbss .lbss.*)/' "$1/$script"
 	sed -i 's/if (__kernel_text_address(addr))/if (addr < MODULES_VADDR ? core_kernel_text(addr) : __kernel_text_address(addr))/' \
 		"$1/$trace"
-	grep -q lbss "$1/$script" || die "$script of this kernel is not as expected: lockdep would be off"
-	grep -q MODULES_VADDR "$1/$trace" || die "$trace of this kernel is not as expected: all would be slow"
+	grep -q lbss "$1/$script" || die "$script of this kernel has changed: lockdep would be off"
+	grep -q MODULES_VADDR "$1/$trace" || die "$trace of this kernel has changed: stack traces would be slow"
 }
 
 # The CPUs of a guest are threads. One that spins for a lock whose holder does not run makes no
@@ -240,7 +239,7 @@ make_built() {
 
 case $tier in
 stock | uml-debug | uml | debug) ;;
-*) die "there is no kernel '$tier': it is stock, uml-debug, uml or debug" ;;
+*) die "unknown kernel '$tier': expected stock, uml-debug, uml or debug" ;;
 esac
 
 mkdir -p "$cache/kernels"
@@ -254,7 +253,7 @@ version=$(sed -n 's/^linux-source-.*=//p' "$choice")
 source=$cache/kernels/source-${version//[^[:alnum:].+-]/_}
 make_once "$source" make_source
 
-# What a kernel tree is made of.
+# ingredients: the versions that a kernel tree depends on.
 ingredients() {
 	echo "$version"
 	rustc --version

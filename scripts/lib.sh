@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced by every script: where things are kept, how errors are told, how long
-# steps show that they are alive, how two runs keep out of each other's way.
+# Sourced by every script: paths, error messages, progress of long steps, locks between
+# concurrent runs.
 
 set -euo pipefail
 shopt -s inherit_errexit
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$(realpath -ms -- "${SPANS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spans}")
-# Everything made from this checkout; `make clean` removes it.
+# All files built from this checkout; `make clean` removes them.
 out=$(realpath -ms -- "${OUT:-$top/build}")
 
 export LC_ALL=C.UTF-8
@@ -21,7 +21,7 @@ die() {
 	exit 1
 }
 
-# fit DIR...: Kbuild can handle the names of these folders.
+# fit DIR...: checks that Kbuild can handle the names of these folders.
 fit() {
 	local dir
 	for dir; do
@@ -30,8 +30,7 @@ fit() {
 	done
 }
 
-# ready: what is built has a place. A folder of results is marked: `make clean` removes
-# no other.
+# ready: creates the folder for results and marks it: `make clean` removes no other one.
 ready() {
 	fit "$top" "$out"
 	if [ "$out" != "$top/build" ] && [ ! -e "$out/.spans-results" ] && [ -n "$(ls -A "$out" 2>/dev/null)" ]; then
@@ -41,7 +40,7 @@ ready() {
 		die "$out cannot be written (OUT= names another folder for results)"
 }
 
-# need_space GIB WHAT: stop before a step that would fill the disk.
+# need_space GIB WHAT: fails if the disk has less space.
 need_space() {
 	local avail
 	mkdir -p "$cache" || die "cannot create the cache folder $cache"
@@ -50,10 +49,9 @@ need_space() {
 		die "$2 needs $1 GiB in $cache, but only $avail MiB are free (SPANS_CACHE= names another folder)"
 }
 
-# step TEXT COMMAND...: run a long command with its output in a log, say every
-# ten seconds how far it is, and show the end of the log when it fails. The
-# command runs in a subshell with errexit, so `step` itself must not be called
-# as a condition.
+# step TEXT COMMAND...: runs a long command with its output in a log, prints progress every ten
+# seconds, and the end of the log on failure. The command runs in a subshell with errexit, so
+# `step` itself must not be called as a condition.
 step() {
 	local text=$1 log rc=0 began=$SECONDS pid
 	shift
@@ -80,9 +78,8 @@ step() {
 	say "    done in $((SECONDS - began)) s"
 }
 
-# make_once DIR COMMAND...: have COMMAND fill DIR, once, however many runs ask
-# at the same time. A folder without its stamp was left by a run that was
-# killed: it is cleared away and made again.
+# make_once DIR COMMAND...: lets COMMAND fill DIR, once for all concurrent runs. A folder without
+# its stamp was left by a killed run: it is removed and filled again.
 make_once() {
 	local dir=$1 lock
 	shift
@@ -102,5 +99,5 @@ make_once() {
 	exec {lock}>&-
 }
 
-# key FILE...: a short name for the contents of files.
+# key FILE...: a short hash of the contents of files.
 key() { cat "$@" | sha256sum | cut -c 1-8; }

@@ -1,29 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""mutants.py [NAME...]: are the tests able to fail?
+"""mutants.py [NAME...]: tests that the tests can fail.
 
-A test that cannot fail is a defect. Each file in selftests/mutants is a change that breaks
-something, with the tests that must notice, in the form of a mail:
+Each file in selftests/mutants is a change that breaks the code, with the tests that must fail,
+in the form of a mail:
 
-    Subject: the watchdog looks once
+    Subject: the watchdog only checks once
     Test: selftests/watchdog.sh hangs_with_qdisc    a script and its tests, or
     Test: cargo --test=invariants inv_51            host tests of rust/logic: options of cargo
                                                     and parts of names; of several, each must fail
     Kernel: uml-debug virtual                       kernel and clock, not for host tests
 
-and the change behind it. Each is applied to a copy of the tree in build/mutants, that is built,
-and the tests are run, which must pass without the change and fail with it. A mutant that is
-not noticed has survived; a kernel that complains, dies or hangs has noticed. A change that is
-stale (does not apply any more), does not compile, or has tests that fail without it says
-nothing: all of that fails the command, too.
+followed by the change, which is applied to a copy of the tree in build/mutants. The tests must
+pass without the change and fail with it; a kernel that complains, dies or hangs is a failure, too.
+A mutant has survived if its tests pass. A stale change, which does not apply any more, one that
+does not compile, and tests that fail without the change fail the command, too.
 
 NAME is a mutant, or the beginning of several up to a "_", mostly a script. Results are kept in
-build/mutants/results.json for as long as the change, the driver and the tests are the same;
-FRESH=1 forgets them.
+build/mutants/results.json while the change, the driver and the tests are the same; FRESH=1
+ignores them.
 
-mutants.py --logic: cargo-mutants changes each function of rust/logic in each way that it
-knows, which the host tests must notice, without loom's models and with random sequences of a
-hundred cases. It goes on where it was stopped. Runs in the build root.
+mutants.py --logic: runs cargo-mutants on rust/logic with the host tests, without loom and with
+random sequences of 100 cases. It can be stopped and resumed. Runs in the build root.
 """
 import fcntl
 import hashlib
@@ -68,7 +66,7 @@ class Test:
         return " ".join(self.words).removeprefix("selftests/")
 
     def key(self, patch=""):
-        """Names all that decides how it ends."""
+        """A hash of all inputs of the result."""
         parts = ["rust/logic/**"]
         if self.kernel:
             parts = ["Kbuild", "rust/**", "include/**", self.words[0], "selftests/lib.sh",
@@ -80,7 +78,7 @@ class Test:
         return digest.hexdigest()
 
     def run(self, log, timeout):
-        """Its status, or None if it does not build."""
+        """Returns the status, or None if the build fails."""
         if not self.kernel:
             return self.run_on_host(log, timeout)
         build = f"mutants-{self.kernel}"
@@ -122,17 +120,18 @@ class Mutant:
         return cls(path.stem, dict(fields)["Subject"], tests, text)
 
     def apply(self, log):
-        """Changes the copy. Answers how to change it back, or None if it cannot be changed."""
+        """Applies the change to the copy. Returns a function that reverts it, or None if it is
+        stale."""
         files = [SOURCE / name for name in re.findall(r"^\+\+\+ b/(\S+)", self.patch, re.M)]
         before = {file: file.read_bytes() for file in files if file.exists()}
-        # The copy lies in a checkout, in which git would look for other files.
+        # The copy lies in a checkout: git must not use that repository.
         environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(WORK))
         if call(["git", "-C", SOURCE, "apply", PATCHES / f"{self.name}.patch"], log, environment):
             return None
         return lambda: [file.write_bytes(text) for file, text in before.items()]
 
     def judge(self, results, baseline):
-        """Answers in a word what becomes of it, with details and seconds."""
+        """Returns the verdict in a word, with details and seconds."""
         log, said, total = WORK / f"log/{self.name}.log", [], 0
         log.write_text("")
         for test in self.tests:
@@ -156,12 +155,12 @@ class Mutant:
 
 
 def copy_tree():
-    """Files that differ become new, as make compares times."""
+    """Copies changed files with a new time, for make."""
     SOURCE.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["rsync", "-rlpcR", "--delete", "--exclude=/selftests/mutants",
                            "--exclude=target", "--exclude=__pycache__", "Kbuild", "include", "rust",
                            "selftests", f"{SOURCE}/"], cwd=TOP).returncode
-    if done not in (0, 24):  # an editor's files come and go
+    if done not in (0, 24):  # 24: a file vanished, for example an editor's
         sys.exit(f"spans: {TOP} cannot be copied to {SOURCE}")
 
 
@@ -171,7 +170,7 @@ class Results:
         self.known = {} if fresh else json.loads(RESULTS.read_text())
 
     def get(self, key, compute, keep=lambda status: True):
-        """What is known, or comes of it: a status and seconds."""
+        """The stored or computed result: status and seconds."""
         if key not in self.known:
             began = time.monotonic()
             status = compute()
@@ -194,7 +193,7 @@ def mutants(names):
     copy_tree()
     results, baseline, found = Results(), {}, {}
     print(f"TAP version 13\n1..{len(chosen)}", flush=True)
-    # First: all of them need the tree as it is, which takes one build.
+    # First without a change, which takes only one build.
     log = WORK / "log/without-any-change.log"
     log.write_text("")
     tests = list(dict.fromkeys(test for it in chosen for test in it.tests))
@@ -228,7 +227,7 @@ def logic():
         state.touch()
     tests = [f"--test={name}" for name in
              ("invariants", "sequences", "arp_rows", "arp_bugs", "arp_sequences")]
-    # In place, so that the crates that the tests need are compiled once; cargo keeps the CPUs busy.
+    # In place, so that the crates of the tests are compiled once; cargo keeps the CPUs busy.
     for shard in range(SHARDS):
         if (folder / f"done-{shard}").exists():
             continue

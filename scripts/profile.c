@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of qemu that counts every instruction of the guest between two
- * marks, by block of code. spans_gen sets the marks; scripts/bench.sh makes
- * functions of the blocks.
+ * A qemu plugin that counts each instruction of the guest between two marks,
+  * by translation block. spans_gen sets the marks; scripts/bench.sh sums the
+  * blocks by function.
  *
- * Nothing is sampled, so it also sees what runs with interrupts off, and the
- * guest does not know. Debian ships neither plugins nor their header: what is
- * needed of it is declared here.
+ * It does not sample, so code with interrupts off is counted, too, and the
+  * guest is not affected. Debian does not package the plugin header: the
+  * declarations used are repeated here.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *data,
 			     size_t len);
 
-/* The interface as in trixie's qemu 10.0. */
+/* From qemu-plugin.h of trixie's qemu 10.0. */
 __attribute__((visibility("default"))) int qemu_plugin_version = 4;
 
 struct block {
@@ -61,7 +61,7 @@ static void begin(unsigned int cpu, void *data)
 	counting = true;
 }
 
-/* ADDRESS INSTRUCTIONS RUNS; the last section that ended is what stays. */
+/* ADDRESS INSTRUCTIONS RUNS of the last section that ended. */
 static void end(unsigned int cpu, void *data)
 {
 	struct block *block;
@@ -73,7 +73,7 @@ static void end(unsigned int cpu, void *data)
 		perror(path);
 		exit(1);
 	}
-	/* spans_gen is gone when symbols are read: a page from here on is its. */
+	/* The page of spans_gen, which is unloaded when symbols are read. */
 	fprintf(file, "%016lx # spans_gen\n", (mark & ~0xffful));
 	for (block = blocks; block; block = block->next)
 		if (block->runs)
@@ -100,7 +100,7 @@ static void translated(unsigned long id, struct qemu_plugin_tb *tb)
 
 		if (qemu_plugin_insn_data(insn, code, 3) != 3)
 			continue;
-		/* xchg %bx,%bx and xchg %cx,%cx, which no compiler makes */
+		/* xchg %bx,%bx and xchg %cx,%cx, which no compiler emits */
 		if (!memcmp(code, "\x66\x87\xdb", 3)) {
 			mark = qemu_plugin_tb_vaddr(tb);
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, 0, NULL);

@@ -1,12 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# rust-is-available.sh KDIR: can a Rust module be built against this kernel
-# tree, with the compilers in PATH? Exits 0, or says in one sentence what is
-# missing. (The kernel's own script of this name asks whether the kernel itself
-# could be built.)
-# rust-is-available.sh --running: prints the tree of the kernel that runs if it will do,
-# or nothing.
+# rust-is-available.sh KDIR: checks whether a Rust module can be built against this kernel tree
+# with the compilers in PATH. Exits 0, or prints the missing requirement. (The kernel's script
+# of this name checks for building the kernel itself.)
+# rust-is-available.sh --running: prints the tree of the running kernel if it is suitable.
 
 set -euo pipefail
 

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """test.py quick|test|full [SCRIPT...], test.py selftest KERNEL [SCRIPT[:TEST,...]...]
 
-Decides which tests run on which kernels (scripts/plan.toml), runs one more at once than there
-are cores, and judges them. Runs in the build root. Results are TAP; the last line counts them.
+Runs the tests of scripts/plan.toml, one more at a time than there are cores. Runs in the build
+root. Prints TAP; the last line has the totals.
 
   quick     host tests without loom and fuzzing, form and lints, and on uml-debug the scripts
             of the touched area, or the named ones
-  test      the gate: everything that can be judged in minutes
-  full      everything on everything; started again, it goes on where it ended, unless the
-            tree has changed or FRESH=1
+  test      all tests that take minutes
+  full      all tests on all kernels; a second run resumes the first one, unless the tree has
+            changed or FRESH=1
   selftest  whole scripts, or some of their tests, on one kernel
 """
 import fcntl
@@ -32,18 +32,18 @@ from vm import CACHE, COMPLAINED, DIED, KERNELS, OUT, TOP, Guest, die, say
 SCRIPTS = TOP / "scripts"
 KSELFTEST = OUT / "kselftest"
 RESULTS = OUT / "test"
-# A guest on a busy machine may take its time; one that takes longer hangs.
+# Seconds after which a guest counts as hung, on a busy machine, too.
 TIMEOUTS = {"uml-debug": 1200, "uml": 1200, "stock": 2400, "debug": 10800}
-# A boot takes a while: scripts share guests of so many seconds.
+# Scripts share guests of so many seconds, to save boots.
 SHARED = {"stock": 200, "uml-debug": 60, "uml": 60, "debug": 0}
-# Until a job has been seen: its seconds.
+# The expected seconds of a job that has not run before.
 GUESS = {"uml-debug": 12, "uml": 8, "stock": 30, "debug": 300, "kernel uml-debug": 420,
          "kernel uml": 300, "kernel stock": 150, "kernel debug": 1200, "logic": 90, "fuzz 30": 60, "fuzz 600": 630, "check": 60, "vm uml": 40,
          "vm stock": 120}
-# A command of the host that takes longer than this hangs.
+# Seconds after which a command counts as hung.
 LONGEST = 7200
 
-# kselftest, and our own: "ok 3 - text", "not ok 1 selftests: drivers/net/spans: ping.sh # exit=1"
+# "ok 3 - text", or kselftest's "not ok 1 selftests: drivers/net/spans: ping.sh # exit=1"
 TAP = re.compile(r"(ok|not ok) \d+ *(?:- )?(.*)")
 KSFT = re.compile(r"(?:selftests: )?drivers/net/spans: (\w+)\.sh(.*)")
 CARGO = re.compile(r"test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)")
@@ -61,10 +61,10 @@ class Result:
 
 
 class Job:
-    """Something that takes a while and has results: run() yields them as they come."""
+    """A unit of work; run() yields its results as they come."""
     needs = ()
     stage = ""
-    # The core of this machine that the runner gives it.
+    # The core that the runner assigns.
     core = None
 
     def __init__(self, name, needs=()):
@@ -75,8 +75,8 @@ class Job:
 
 
 class Command(Job):
-    """A command of the build root that prints TAP, or what cargo test does. Without any
-    result of its own, its status is one if it fails, or if it is to be seen."""
+    """A command that prints TAP, or the output of cargo test. Its exit status is a result, too, if
+    it fails without another one, or if `silent`."""
 
     def __init__(self, name, command, needs=(), silent=False):
         super().__init__(name, needs)
@@ -114,14 +114,14 @@ class Command(Job):
         elif self.silent:
             yield Result("ok", self.name, "", seconds)
         elif not count:
-            yield Result("not ok", self.name, "there was no result in it", seconds, lines[-40:])
+            yield Result("not ok", self.name, "no result in the output", seconds, lines[-40:])
         elif failed:
             for line in lines[-60:]:
                 print(f"# {line}")
 
 
 class Selftests(Job):
-    """Scripts in one guest."""
+    """Selftest scripts in one guest."""
 
     def __init__(self, kernel, guest_clock, scripts, number=None, leaks=False):
         self.kernel, self.clock, self.scripts, self.leaks = kernel, guest_clock, scripts, leaks
@@ -163,7 +163,7 @@ class Selftests(Job):
         verdict = guest.verdict()
         for name in left:
             yield Result("not ok", f"{self.stage}: {name}.sh",
-                         "the guest died" if verdict.status == DIED else "was not run",
+                         "the guest died" if verdict.status == DIED else "did not run",
                          time.monotonic() - began, lines[-30:] + verdict.text())
             lines = []
         if not left and verdict.status in (COMPLAINED, DIED):
@@ -175,7 +175,7 @@ class Selftests(Job):
         if "SKIP" in note and parts:
             word = "skip"
         elif word == "ok" and not parts:
-            word, note = "not ok", "there was no test in it"
+            word, note = "not ok", "no test in the output"
         counts = f"{len(parts)} test{'s'[len(parts) == 1:]}" + (f", {skipped} skipped" if skipped else "")
         detail = lines if word == "not ok" else \
             [line for line in lines if re.search(r"\[ *SKIP *\]|^# skip", line)]
@@ -185,7 +185,7 @@ class Selftests(Job):
 
 
 class Times:
-    """How long things took, kept for the next run on this machine."""
+    """The run times of jobs, stored for the next run."""
 
     def __init__(self):
         self.file = CACHE / "times.json"
@@ -205,13 +205,13 @@ class Times:
 
 
 class Runner:
-    """Runs jobs and prints their results as TAP. ended(job, good) is called when all results of
-    a job are there."""
+    """Runs jobs and prints their results as TAP. Calls ended(job, good) after the last result of a
+    job."""
 
     def __init__(self, ended=lambda job, good: None):
         self.jobs, self.live, self.ended = [], False, ended
         self.cores = sorted(os.sched_getaffinity(0))
-        # A guest with a real clock waits for a third of its time: another one computes then.
+        # A guest with a real clock is idle for a third of its time.
         self.slots = len(self.cores) + 1
         self.times = Times()
         self.count = {"ok": 0, "not ok": 0, "skip": 0}
@@ -239,7 +239,7 @@ class Runner:
         for job in waiting:
             job.cost = self.cost(job)
             if unknown := set(job.needs) - names:
-                raise ValueError(f"{job.name} needs {unknown}, which is no job")
+                raise ValueError(f"{job.name} needs unknown jobs: {unknown}")
         ended, bad, running, events = set(), set(), {}, queue.Queue()
         self.total = sum(len(job.expected) for job in waiting)
         self.done, self.spent, self.worth = 0, 0.0, 0.0
@@ -299,7 +299,7 @@ class Runner:
         except SystemExit as why:
             for name in job.expected:
                 events.put((job, Result("not ok", name, f"status {why.code}")))
-        except Exception as why:  # a fault of the runner is a failure, not silence
+        except Exception as why:  # a bug of the runner is a failure
             events.put((job, Result("not ok", job.name, repr(why))))
         events.put((job, None))
 
@@ -339,13 +339,13 @@ class Runner:
         print("# the slowest:")
         for result in slow:
             print(f"# {result.seconds:7.0f} s  {result.name}")
-        print("# seconds of each kernel, and how many guests or commands:")
+        print("# seconds of each kernel, and number of guests or commands:")
         for stage, seconds in sorted(self.stages.items(), key=lambda item: -item[1]):
             print(f"# {seconds:7.0f} s  {stage} ({self.guests[stage]})")
         for result in self.all:
             if result.word == "not ok":
                 print(f"# failed: {result.name} {result.note}")
-        print(f"# {clock(time.monotonic() - self.began)} in all; logs are in {RESULTS}")
+        print(f"# {clock(time.monotonic() - self.began)} in total; logs are in {RESULTS}")
         print(f"{ok} passed, {bad} failed, {skipped} skipped", flush=True)
         return 0 if ok and not bad else 1
 
@@ -364,7 +364,7 @@ class Plan:
         self.check()
 
     def check(self):
-        """A slip of the pen in the plan would leave something out."""
+        """Rejects plans that would leave out a script."""
         scripts = {path.stem for path in (TOP / "selftests").glob("*.sh")} - {"lib"}
         if wrong := scripts ^ set(self.rows):
             die(f"plan.toml: {', '.join(sorted(wrong))}: rows are not the scripts of selftests")
@@ -379,7 +379,7 @@ class Plan:
     def scripts(self, kernel, whole=False):
         """(clock, script, tests) of each script for a kernel."""
         for script, row in self.rows.items():
-            # The emulated kernels keep time alike.
+            # Both emulated kernels have the same clock.
             words = row.get("stock" if kernel == "debug" else kernel, "").split()
             if kernel == "debug" and not words:
                 words = ["real"]
@@ -387,14 +387,14 @@ class Plan:
                 yield words[0], (script, [] if whole else words[1:])
 
     def with_leaks(self, replaced):
-        """The same for the leak detector's kernel."""
+        """The jobs with kmemleak."""
         for kernel, scripts in self.leaks.items():
             for script in scripts.split():
                 yield Selftests(replaced.get(kernel, kernel), self.rows[script][kernel].split()[0],
                                 [(script, [])], leaks=True)
 
     def table(self):
-        """What runs where, for Documentation/testing.rst."""
+        """Prints the plan for Documentation/testing.rst."""
         line = f"{'=' * 15}  {'=' * 9}  {'=' * 5}  {'=' * 61}"
         print(f"{line}\n{'script':15}  {'uml-debug':9}  {'uml':5}  stock\n{line}")
         for script, row in self.rows.items():
@@ -406,7 +406,7 @@ class Plan:
         print(line)
 
     def touched(self):
-        """The scripts of what was touched since the last commit, or by it."""
+        """The scripts for the files changed since the last commit, or by it."""
         files = git("diff", "--name-only", "HEAD") + git("ls-files", "--others", "--exclude-standard")
         if not files:
             files = git("diff", "--name-only", "HEAD~1", "HEAD")
@@ -426,13 +426,13 @@ def git(*arguments):
 
 
 def tree_state():
-    """A hash of everything that is tested, and how."""
+    """A hash of the tree and of the settings that affect tests."""
     state = hashlib.sha256()
     for name in ("KERNEL_VERSION", "KERNEL_RELEASE", "CPUS", "MEM", "KMEMLEAK"):
         state.update(f"{name}={os.environ.get(name, '')}\0".encode())
     names = set(git("ls-files", "--cached", "--others", "--exclude-standard"))
     if not names:
-        die("git lists no files here: what was tested before cannot be known")
+        die("git lists no files here: the tested tree cannot be identified")
     for name in sorted(names):
         path = TOP / name
         if path.is_file():
@@ -441,7 +441,7 @@ def tree_state():
 
 
 def uml_runs():
-    """Whether User Mode Linux can run here: it needs ptrace and executable shared memory."""
+    """Whether User Mode Linux runs here: it needs ptrace and executable shared memory."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     answer = CACHE / f"uml-{boot}"
     if not answer.exists():
@@ -455,7 +455,7 @@ def uml_runs():
                                   stderr=subprocess.STDOUT, timeout=60).stdout
         except (OSError, subprocess.TimeoutExpired) as why:
             said = str(why).encode()
-        # It panics for want of a root file system, which proves that it ran.
+        # The panic for want of a root file system proves that it runs.
         if b"Kernel panic" not in said:
             return False
         answer.touch()
@@ -471,8 +471,7 @@ def replacements():
 
 
 def chosen(plan, *kernels, whole=False):
-    """For each kernel that can run, the scripts and their clocks: those of a kernel that cannot
-    are its replacement's."""
+    """For each kernel, its scripts and clocks. A kernel that cannot run is replaced."""
     replaced, scripts = replacements(), {}
     for kernel in kernels:
         group = scripts.setdefault(replaced.get(kernel, kernel), {})
@@ -483,7 +482,7 @@ def chosen(plan, *kernels, whole=False):
 
 
 def batches(runner, kernel, scripts):
-    """Scripts that share guests: the longest first, each into the guest that has least to do."""
+    """Assigns scripts to guests: the longest first, each to the guest with the least work."""
     by_clock = defaultdict(list)
     for guest_clock, script in scripts:
         by_clock[guest_clock].append(script)
@@ -501,7 +500,7 @@ def batches(runner, kernel, scripts):
 
 
 def prepare(runner, *kernels):
-    # The kernel's own part of kselftest comes from the source that belongs to stock.
+    # kselftest itself comes from the source of stock.
     for kernel in dict.fromkeys(("stock", *kernels)):
         runner.add(Command(f"kernel {kernel}", [SCRIPTS / "kernel.sh", kernel], silent=True))
     for kernel in kernels:
@@ -552,7 +551,7 @@ def quick(plan, arguments):
     say(f"quick: {' '.join(script for script, _ in scripts)}")
     kernel = replacements().get("uml-debug", "uml-debug")
     prepare(runner, kernel)
-    # Loom's programs and the long random sequences are for `make test`.
+    # Without loom and the long random sequences.
     runner.add(Command("logic, quick", cargo_test("--lib", "--test", "arp_bugs", "--test", "arp_rows",
                                                   "--test", "invariants")))
     runner.add(Command("check, quick", [SCRIPTS / "check.sh", "quick"], ["kernel stock"]))
@@ -571,7 +570,7 @@ def selftest(plan, kernel, arguments):
     guests = list(batches(runner, kernel, [
         (os.environ.get("CLOCK") or clocks.get(script, "real"), (script, tests))
         for script, tests in words(plan, arguments or clocks)]))
-    # One guest: its output as it comes.
+    # The output of a single guest is printed at once.
     runner.live = len(guests) == 1
     for job in guests:
         runner.add(job)
@@ -579,7 +578,7 @@ def selftest(plan, kernel, arguments):
 
 
 def full(plan):
-    """Everything on everything. What passed is not run again on the same tree."""
+    """All tests on all kernels. Jobs that passed on the same tree are not run again."""
     file = OUT / "test-full.json"
     state = {"tree": tree_state(), "passed": {}}
     try:
@@ -601,7 +600,7 @@ def full(plan):
     jobs = [Command("logic", cargo_test()),
             Command("fuzz 600", [SCRIPTS / "fuzz.sh", "600"]),
             Command("check", [SCRIPTS / "check.sh"], ["kernel stock"])]
-    # What is resumed is a script.
+    # A guest for each script, so that single scripts can be resumed.
     SHARED.update(dict.fromkeys(SHARED, 0))
     for kernel, group in scripts.items():
         if kernel in ("stock", "uml"):
@@ -622,7 +621,7 @@ def full(plan):
 
 
 def table(plan, passed, jobs):
-    """A row for each script, a column for each kernel."""
+    """Prints a row for each script and a column for each kernel."""
     names = {job.name for job in jobs}
     print(f"# {'':16}" + "".join(f"{kernel:>12}" for kernel in KERNELS))
     for script in plan.rows:

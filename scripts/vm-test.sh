@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# vm-test.sh [KERNEL]: does vm.py tell success from everything else? Prints TAP.
-# Runs in the build root.
+# vm-test.sh [KERNEL]: tests the exit status of vm.py. Prints TAP. Runs in the build root.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +15,7 @@ script=$(mktemp -p "$out" vm-test.XXXXXX)
 trap 'rm -f "$script"' EXIT
 chmod +x "$script"
 
-# verdict WANTED TEXT [ARGUMENT...]: the script on standard input must end so.
+# verdict WANTED TEXT [ARGUMENT...]: the script on standard input must give this status.
 verdict() {
 	local wanted=$1 text=$2 rc=0 said
 	shift 2
@@ -47,7 +46,7 @@ E2
 verdict 99 "a panic" <<'E2'
 #!/bin/bash
 echo 1 >/proc/sys/kernel/sysrq 2>/dev/null
-# User Mode Linux has no sysrq: there the machine goes away.
+# User Mode Linux has no sysrq: reboot instead.
 [ -e /proc/sysrq-trigger ] && echo c >/proc/sysrq-trigger
 perl -e 'syscall 169, 0xfee1dead, 0x28121969, 0x01234567, 0' # reboot(RESTART)
 E2
@@ -61,7 +60,7 @@ verdict 98 "a warning of the kernel, behind a script that succeeds" <<'E2'
 echo "<4>WARNING: CPU: 0 PID: 1 at nothing" >/dev/kmsg
 E2
 
-# A shell. Input before it runs is lost.
+# A shell, which loses input before its start.
 wanted=3 text="the status of a shell" rc=0
 said=$( (while sleep 2; do echo "exit 3"; done) | TIMEOUT=180 "$top/scripts/vm.py" "$tier" 2>&1) || rc=$?
 judge

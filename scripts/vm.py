@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""vm.py KERNEL [SCRIPT [ARGUMENT...]]: run a script, or a shell, in a freshly booted test
-kernel with spans.ko at hand, and exit with its status.
+"""vm.py KERNEL [SCRIPT [ARGUMENT...]]: runs a script, or a shell, in a freshly booted test
+kernel, and exits with its status.
 
-Runs in the build root, which is also the guest's file system, read only. The script finds
-its own folder and this checkout under their usual names, a writable /tmp, $SPANS_KO and
-$SPANS_GEN; modprobe knows spans, too. Its output appears here; the kernel's messages go to a
-log. A run in which the kernel warned, panicked or hung has failed, whatever the script said:
+Runs in the build root, which is also the guest's read-only file system. The script's folder and
+this checkout are mounted under their paths, /tmp is writable, $SPANS_KO and $SPANS_GEN are set,
+and modprobe finds spans. The script's output goes to standard output, kernel messages to a log.
+A warning, panic or hang of the kernel fails the run, whatever the status of the script:
   98  the kernel complained
   99  the guest died or did not end within TIMEOUT (default 600) seconds
 
-CLOCK=virtual gives the guest a clock of its own: in User Mode Linux time passes only while
-nothing runs, and then jumps to the next timer (a busy loop beside a sleep never ends); in
-qemu it counts instructions, and CPUs take turns. CLOCK=icount is that of `make bench`.
-BUILD names the folder below build/ that scripts/build.sh has filled (default: KERNEL).
+CLOCK=virtual: in User Mode Linux time only passes while the guest is idle, and jumps to the next
+timer (a busy loop that waits for another task's sleep never ends); in qemu the clock counts
+instructions, and CPUs take turns. CLOCK=icount is for `make bench`.
+BUILD is the folder below build/ that scripts/build.sh has filled (default: KERNEL).
 """
 import functools
 import os
@@ -33,7 +33,7 @@ CACHE = Path(os.environ.get("SPANS_CACHE") or Path.home() / ".cache/spans")
 KERNELS = ("stock", "uml-debug", "uml", "debug")
 COMPLAINED, DIED = 98, 99
 
-# Messages before this line are the kernel's own affair.
+# Messages before this line are not judged.
 READY = "spans: guest ready"
 COMPLAINTS = re.compile(
     r"WARNING: |BUG: |INFO: (task|rcu|possible|lockdep|trying)|Call Trace:|Kernel panic|Oops"
@@ -53,12 +53,12 @@ def die(text):
 
 
 def setting(name, default, least, most):
-    """A number that the user may set in the environment."""
+    """A number from the environment."""
     text = os.environ.get(name, "")
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-        die(f"{name}={text} is not a whole number from {least} to {most}")
+        die(f"{name}={text}: expected an integer from {least} to {most}")
     return int(text)
 
 
@@ -99,7 +99,7 @@ def kernel_folder(kernel):
 
 
 class Guest:
-    """A guest that is to run a command, or a shell if there is none."""
+    """A guest that runs a command, or a shell if there is none."""
 
     def __init__(self, kernel, command=(), *, clock=None, build=None, timeout=None, leaks=False,
                  cpus=None, core=None):
@@ -117,8 +117,8 @@ class Guest:
             die(f"CPUS={self.cpus}: the uml-debug kernel has one CPU")
         if self.clock == "icount":
             self.cpus = 1
-        # A process of User Mode Linux and the kernel take turns. On two cores each turn wakes an
-        # idle core, which doubles the time.
+        # User Mode Linux's kernel and its current process never run at the same time. On two cores
+        # each switch would wake an idle core, which doubles the run time.
         cores = sorted(os.sched_getaffinity(0))
         self.core = core if core is not None else cores[os.getpid() % len(cores)]
         self.mem = setting("MEM", 2048 if kernel.endswith("debug") else 1024, 256, 1 << 20)
@@ -133,7 +133,7 @@ class Guest:
         self.log = OUT / "log" / f"{kernel}-{time.strftime('%H%M%S')}-{self.run.name[6:]}.console"
 
     def settings(self):
-        """What scripts/guest/init.sh sources."""
+        """The shell variables that scripts/guest/init.sh sources."""
         names = {
             "SPANS_KO": self.build / "spans.ko",
             "SPANS_TIER": self.kernel,
@@ -142,7 +142,7 @@ class Guest:
             "SPANS_GEN": self.build / "test_modules/spans_gen.ko",
             "KERNEL_SOURCE": (self.folder / "build/source").resolve(),
         }
-        # kselftest's word for kernels on which tests take their time
+        # kselftest's variable for slow kernels
         if self.kernel == "debug":
             names["KSFT_MACHINE_SLOW"] = "yes"
         if self.leaks:
@@ -156,12 +156,12 @@ class Guest:
         return "\n".join(lines) + "\n"
 
     def append(self):
-        # A kernel that panics ends at once; what it would only warn about ends it, too.
+        # A panic ends the guest at once, and warnings and hangs panic.
         words = ("panic=-1 panic_on_warn=1 oops=panic hung_task_panic=1 softlockup_panic=1 "
                  "kasan.fault=panic loglevel=7 printk.time=1").split()
-        # The leak detector doubles the cost of uml-debug and makes an emulated debug kernel four
-        # times slower: KMEMLEAK=1 asks for it, and on debug for the allocator's own checks, a
-        # third of all instructions, most of which KASAN makes, too.
+        # kmemleak doubles the run time of uml-debug, and makes an emulated debug kernel four times
+        # slower: it needs KMEMLEAK=1, as do, on debug, the checks of SLUB, a third of all
+        # instructions, most of which KASAN makes, too.
         if not self.leaks:
             words.append("kmemleak=off")
             if self.kernel == "debug":
@@ -170,7 +170,7 @@ class Guest:
         return " ".join(words)
 
     def start(self, stdout=None):
-        """Boots it. Its output goes to stdout, a file or subprocess.PIPE."""
+        """Boots the guest. Its output goes to stdout, a file or subprocess.PIPE."""
         (self.run / "settings").write_text(self.settings())
         (self.run / "status").write_text("")
         self.log.write_text("")
@@ -187,13 +187,13 @@ class Guest:
         return self.process
 
     def never_ran(self):
-        """An emulated machine may fail to boot, once in a hundred times, before anything of
-        ours has run: it may be started again."""
+        """Whether the guest never booted, which happens to one of a hundred emulated machines: it
+        may be started again."""
         return not self.kernel.startswith("uml") and time.monotonic() - self.began < 120 and \
             READY not in self.log.read_text(errors="replace")
 
     def verdict(self):
-        """When the process has ended: how it went."""
+        """The result, once the process has ended."""
         log = self.log.read_text(errors="replace")
         found = complaints(log) if READY in log else []
         words = re.findall(r"^status (\d+)", (self.run / "status").read_text(), re.M)

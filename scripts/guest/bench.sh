@@ -1,15 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# bench.sh [NAME=VALUE...]: in a guest whose clock counts instructions, what does a
-# packet cost? Prints a line "result DEVICE STAGE K NS DOORBELLS N" for each
-# measurement: N packets, K in each section with bottom halves off, took so many
-# nanoseconds, which are instructions, the least of ROUNDS after one to warm up.
-# Then what operations on the ARP table cost, see rust/logic/examples/arp_cost.rs.
-# scripts/bench.sh makes tables of it.
+# bench.sh [NAME=VALUE...]: measures the cost of packets in a guest with an instruction counting
+# clock. Prints a line "result DEVICE STAGE K NS DOORBELLS N" for each measurement: the time in
+# nanoseconds, which are instructions, of N packets, K in each section with bottom halves off;
+# the minimum of ROUNDS after a warm-up. Then the cost of ARP table operations, see
+# rust/logic/examples/arp_cost.rs. scripts/bench.sh prints the tables.
 #
-# All devices are without a qdisc, but for the rows spans-mq. A measurement whose
-# packets did not all come to the expected end, or not in time, is an error.
+# Devices have no qdisc, except in the rows spans-mq. A measurement fails unless all packets
+# were received or dropped as expected and in time.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -24,8 +23,8 @@ die() { echo "bench: $*"; exit 1; }
 modprobe -a dummy ifb veth
 insmod "$SPANS_KO" 2>/dev/null || :
 
-# IPv4, UDP, 18 bytes for a socket; the header's checksum is wrong, so that the
-# receiver's stack looks at it and drops it at once, whoever has brought it.
+# IPv4, UDP, 18 bytes for a socket; the wrong header checksum makes the receiver's stack drop
+# the packet at once.
 payload=4500002e0000400040110000c0000201c0000202
 payload+=00090009001a0000$(printf '00%.0s' {1..18})
 
@@ -50,10 +49,10 @@ address() { ip -n "$1" -j link show "$2" | jq -r '.[0].address'; }
 
 ether() { echo "$(address "$1" "$2" | tr -d :)0200000000010800"; }
 
-# counters DEVICE PATTERN: the sum of those of its own counters that match.
+# counters DEVICE PATTERN: the sum of the matching counters of ethtool -S.
 counters() { { ethtool -S "$1" 2>/dev/null || :; } | awk -v "p=$2" '$1 ~ p { sum += $2 } END { print sum + 0 }'; }
 
-# arrivals NAME DEVICE: how many packets have come to their end so far.
+# arrivals ROW DEVICE: the packets that were received or dropped as expected so far.
 arrivals()
 {
 	case $1 in
@@ -84,17 +83,16 @@ measure()
 		after=$(counters "$dev" doorbells)
 		came=$(($(arrivals "$name" "$dev") - came))
 		[[ $said =~ n=$n\ k=$k\ late=0\ ns=([0-9]+)$ ]] || die "$name: $said"
-		((came == n)) || die "$name: $came of $n packets came to their end"
+		((came == n)) || die "$name: only $came of $n packets arrived"
 		ns=${BASH_REMATCH[1]}
-		# The first one is to warm up.
+		# The first round is the warm-up.
 		if ((i > 0)) && { [ -z "$best" ] || ((ns < best)); }; then best=$ns; fi
 	done
 	echo "result $name $stage $k $best $((after - before)) $n"
 }
 
-# pktgen DEVICE [PEER]: what the kernel's own generator says, which sends one packet
-# in each section. It only knows Ethernet. The frames are for PEER, which has no IP
-# address and drops them for want of a route.
+# pktgen ROW DEVICE LLADDR: the same by the kernel's pktgen, which sends one packet in each
+# section, and only Ethernet frames. The receiver has no IP address and drops the packets.
 pktgen()
 {
 	local name=pktgen-$1 dev=$2 dst=$3 i us best=''
@@ -119,7 +117,7 @@ d0=0200000000020200000000010800$payload
 s1=$("$frames" cls 02:00:00:00:00:00:00:02 02:00:00:00:00:00:00:01 0800 "$payload")
 nobody=$("$frames" cls 02:00:00:00:00:00:00:03 02:00:00:00:00:00:00:01 0800 "$payload")
 
-# stage COUNT: where it can be set.
+# stage COUNT: sets stage_count, if the module has it.
 stage() { [ ! -e /sys/class/net/s0/spans/stage_count ] || echo "$1" >/sys/class/net/s0/spans/stage_count; }
 
 stages='-'
@@ -140,7 +138,7 @@ for k in ${K:-1 4 16 64}; do
 	measure spans-mq s0 28 "$s1" "${stages//[0-9 ]*/16}" "$k"
 done
 
-# The profile must not find it in the generator's place.
+# pktgen must not be loaded at the address of spans_gen in a profile.
 if [ -z "${PROFILE:-}" ] && modprobe pktgen; then
 	pktgen dummy d0 02:00:00:00:00:02
 	pktgen ifb i0 02:00:00:00:00:02
@@ -159,7 +157,7 @@ fi
 
 if wanted arp; then "$ARP_COST"; fi
 
-# What scripts/profile.c saw are addresses of this boot.
+# Addresses in the output of scripts/profile.c are those of this boot.
 if [ -n "${PROFILE:-}" ]; then
 	echo "symbols $(awk '$2 ~ /^[tTwW]$/' /proc/kallsyms | gzip | base64 -w 0)"
 fi

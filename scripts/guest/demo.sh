@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What `make demo` shows, inside the test kernel. Every step must work.
+# The guest's part of `make demo`. Each step must succeed.
 
 set -eEuo pipefail
 trap 'echo "demo: failed: $BASH_COMMAND"' ERR
@@ -25,11 +25,11 @@ run ip link set s0 netns alice
 run ip link set s1 netns bob
 run ip -n alice link set s0 up
 run ip -n bob link set s1 up
-# Not before: the address is announced, and without bob there is no carrier.
+# After both devices are up: without a carrier the addresses could not be announced.
 run ip -n alice addr add 10.0.0.1/24 dev s0
 run ip -n bob addr add 10.0.0.2/24 dev s1
 
-step "they resolve each other, and answer"
+step "address resolution and ping"
 run ip netns exec alice ping -c 3 -i 0.2 -W 5 10.0.0.2
 
 step "a burst of UDP, 1000 datagrams from each CPU"
@@ -63,7 +63,7 @@ done
 ip netns exec alice python3 /tmp/send.py
 wait $receiver
 
-step "what the kernel knows of it"
+step "statistics and neighbours"
 run ip -n alice -d -s link show s0
 [ "$(ip -n alice -s -j link show s0 | sed -n 's/.*"tx":{[^}]*"dropped":\([0-9]*\).*/\1/p')" = 0 ]
 run ip -n alice neigh show
@@ -77,7 +77,7 @@ for ((cpu = 0; cpu < cpus; cpu++)); do
 		'$1 == name && $2 >= 1000 { found = 1 } END { exit !found }'
 done
 
-step "nothing is left"
+step "unload"
 run rmmod spans
 [ ! -d /sys/module/spans ]
 [ -z "$(ip -n alice -o link show type spans 2>/dev/null)" ]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first process of a test kernel: makes a small system of a read-only root,
-# runs the command that vm.py names, reports its status, switches the machine off.
+# The init process of a guest: mounts file systems above the read-only root, runs the command from
+# vm.py, reports its status and powers off.
 
 export PATH=/usr/sbin:/usr/bin HOME=/tmp LC_ALL=C.UTF-8
 
@@ -19,7 +19,7 @@ ln -s fd/2 /dev/stderr
 mount -t devpts devpts /dev/pts
 mount -t tmpfs shm /dev/shm
 
-# vm.py wrote the settings; they lie in a /run that gets hidden here.
+# The settings from vm.py, in a /run that is hidden below.
 run=$(sed -n 's/.*guest\.run=\([^ ]*\).*/\1/p' /proc/cmdline)
 folder=/ term=dumb columns=80 rows=24 arguments=()
 # shellcheck disable=SC1091 # made by vm.py
@@ -36,7 +36,7 @@ else
 	stty -F $port raw -echo 2>/dev/null
 fi
 
-# scratch DIR: makes it writable, and leaves in sight what the script needs of it.
+# scratch DIR: mounts a tmpfs on DIR, and keeps the folders visible that the script needs.
 scratch() {
 	local keep script=${arguments[0]:-}
 
@@ -54,13 +54,13 @@ scratch() {
 for dir in /tmp /run /var/tmp; do scratch $dir; done
 mkdir -p /run/netns
 ip link set lo up
-# A process that dies may take the kernel's message with it: everything to the console.
+# All messages go to the console, as a dying guest's log would be lost.
 echo 7 >/proc/sys/kernel/printk
-# Fails, too, where there is a leak detector that is off.
+# The write also fails if kmemleak is off.
 leak_detector=/sys/kernel/debug/kmemleak
 { echo clear >$leak_detector; } 2>/dev/null || leak_detector=
 echo "spans: guest ready" >/dev/kmsg
-# Tests that rely on a checker fail without it.
+# A missing checker fails the run.
 [ -z "${SPANS_LEAKS:-}" ] || [ -n "$leak_detector" ] || echo "BUG: the leak detector is off" >/dev/kmsg
 if [[ $SPANS_TIER == *debug ]] && ! grep -q 'debug_locks: *1$' /proc/lockdep_stats; then
 	echo "BUG: lockdep is off" >/dev/kmsg
@@ -76,13 +76,12 @@ if [ ${#arguments[@]} = 0 ]; then
 	TERM=$term setsid --ctty bash --rcfile /tmp/.bashrc <$port >$port 2>&1
 	status=$?
 else
-	# Through a pipe: programs behave as in a pipeline, not as on a terminal.
+	# Through a pipe, so that programs do not behave as on a terminal.
 	"${arguments[@]}" </dev/null 2>&1 | cat >$port
 	status=${PIPESTATUS[0]}
 fi
 
-# What leaked shows only when it is looked for; twice, as the first scan finds
-# what is still on its way through RCU.
+# Two scans, as the first one may report objects that RCU still has to free.
 if [ -n "$leak_detector" ]; then
 	echo scan >$leak_detector
 	sleep 6
@@ -92,5 +91,5 @@ fi
 
 echo "status $status" >$report
 sync
-# Neither qemu nor User Mode Linux starts again: this ends the guest.
+# qemu (-no-reboot) and User Mode Linux (noreboot) exit instead.
 exec perl -e 'syscall 169, 0xfee1dead, 0x28121969, 0x01234567, 0' # reboot(RESTART)

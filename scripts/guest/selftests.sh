@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# selftests.sh DIR SCRIPT[:TEST,TEST...]...: run installed kselftests in a guest by the
-# kernel's own runner, each script with all of its tests or only the named ones.
-# scripts/test.py reads the output.
+# selftests.sh DIR SCRIPT[:TEST,TEST...]...: runs installed selftests, or only the named tests of a
+# script, by run_kselftest.sh. scripts/test.py reads the output.
 
 dir=$1
 shift
@@ -14,7 +13,7 @@ for script in "$@"; do
 	options+=(-t "$collection:$name.sh")
 	if [ "$script" != "$name" ]; then
 		tests=${script#*:}
-		# The runner's word for the arguments of a script.
+		# The runner's variable for the arguments of a script.
 		export "KSELFTEST_${name^^}_SH_ARGS=${tests//,/ }"
 	fi
 done
