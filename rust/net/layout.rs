@@ -95,6 +95,7 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(neigh_ops, output),
     field(neigh_ops, connected_output),
     field(neigh_table, lock),
+    field(neigh_table, entries),
     field(neigh_table, gc_thresh3),
     size(nf_hook_ops),
     field(nf_hook_ops, hook),

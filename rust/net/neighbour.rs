@@ -107,6 +107,22 @@ impl<T: Operations> Solicitation<'_, T> {
         unsafe { ip(self.neighbour) }
     }
 
+    /// Returns whether the user has set the link address since the core decided to solicit:
+    /// `NUD_PERMANENT`, `NUD_NOARP`. Such a neighbour must not be resolved.
+    pub fn is_permanent(&self, _: &LocalBhDisabled) -> bool {
+        let n = self.neighbour;
+        // SAFETY: By the type invariant the neighbour is valid, and this thread does not hold its
+        // lock, which is taken with bottom halves off.
+        let state = unsafe {
+            let lock = &raw mut (*n).lock;
+            bindings::rust_helper_read_lock(lock);
+            let state = (*n).nud_state;
+            bindings::rust_helper_read_unlock(lock);
+            state
+        };
+        u32::from(state) & (bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0
+    }
+
     /// Sends a request: `arp_solicit()`, with the source address of the waiting packet.
     pub fn request(&self, _: &LocalBhDisabled) {
         // SAFETY: By the type invariant the private area was filled in.
@@ -183,6 +199,10 @@ unsafe fn private(neighbour: *const bindings::neighbour) -> *mut Private {
     // SAFETY: By the safety requirements of this function. C aligns the area to 8 bytes.
     unsafe { bindings::rust_helper_neighbour_priv(neighbour).cast() }
 }
+
+/// The largest number of neighbours that [`Device::remove_neighbours`] visits. `gc_thresh3` does not
+/// limit them: the user of any namespace may create permanent ones.
+const MAX_WALK: c_int = 1 << 16;
 
 /// Returns the maximum number of entries of the ARP table of all devices: `gc_thresh3`. The
 /// administrator may change it at any time.
@@ -387,9 +407,15 @@ impl<T: Operations> Device<T> {
     }
 
     /// Removes the neighbours that are marked by [`Neighbour::remove`] from the ARP table, of all
-    /// devices of `T`. Visits each neighbour of any device. Must not be called from
-    /// [`Operations::neigh_update`].
+    /// devices of `T`. Visits each neighbour of any device with `arp_tbl.lock` held. If there are
+    /// more than [`MAX_WALK`], they are left to the garbage collection of the kernel, as failed
+    /// neighbours are. Must not be called from [`Operations::neigh_update`].
     pub fn remove_neighbours(_: &LocalBhDisabled) {
+        // SAFETY: The table is a static. READ_ONCE().
+        let entries = unsafe { (&raw const bindings::arp_tbl.entries.counter).read_volatile() };
+        if entries > MAX_WALK {
+            return;
+        }
         // SAFETY: The lock is initialised, and taken with bottom halves off as by all its users. A
         // thread that holds it already deadlocks. The core requires it for this function.
         unsafe {

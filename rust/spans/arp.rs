@@ -38,7 +38,10 @@ use crate::{
 use core::net::Ipv4Addr;
 use kernel::{
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{AtomicFlag, Full, Release},
+    },
     time::Msecs, //
 };
 use spans_logic::{
@@ -69,6 +72,9 @@ const CANDIDATES: usize = 16;
 
 /// The longest timeout, in milliseconds.
 const LONGEST: u64 = 60 * 60 * 1000;
+
+/// Neighbours of all devices are being removed, on some CPU.
+static REMOVING: AtomicFlag = AtomicFlag::new(false);
 
 /// Time, in nanoseconds, of the next removal of neighbours of all devices.
 static NEXT_REMOVAL: RelaxedCell<u64> = RelaxedCell::new(0);
@@ -224,7 +230,9 @@ impl Arp {
         // RTNL is held: no other call sets a parameter meanwhile.
         let more = settings.limit.saturating_add(table::SPARE_SLOTS) > max_len;
         let room = if more {
-            Some(room(settings.limit)?)
+            let (mut slots, buckets) = room(settings.limit)?;
+            slots.fill()?;
+            Some((slots, buckets))
         } else {
             None
         };
@@ -427,19 +435,24 @@ impl Arp {
         }
     }
 
-    /// Removes the marked neighbours of all devices, or postpones that until `NEXT_REMOVAL`.
+    /// Removes the marked neighbours of all devices, or postpones that until `NEXT_REMOVAL`, or
+    /// until the removal on another CPU has ended.
     fn remove_neighbours(&self, bh: &LocalBhDisabled) {
+        let claimed = !REMOVING.xchg(true, Full);
         let now = ktime_get();
         let next = NEXT_REMOVAL.read();
-        if now < next {
-            self.shared.lock(bh).removal.get_or_insert(next);
-        } else {
-            // Postpones walks on other CPUs while this one is under way.
-            NEXT_REMOVAL.write(now.saturating_add(removal::PAUSE));
+        if claimed && now >= next {
             Device::<Spans>::remove_neighbours(bh);
             let end = ktime_get();
             let pause = removal::pause(end.saturating_sub(now));
             NEXT_REMOVAL.write(end.saturating_add(pause));
+        } else {
+            let next = next.max(now.saturating_add(removal::PAUSE));
+            self.shared.lock(bh).removal.get_or_insert(next);
+        }
+        if claimed {
+            // Pairs with the exchange: the next CPU sees the new time.
+            REMOVING.store(false, Release);
         }
     }
 
@@ -539,7 +552,15 @@ impl neighbour::Operations for Spans {
         let arp = port.arp();
         let ip = solicitation.ip();
         Arp::make_room(arp, dev, ip, bh);
-        let resolution = arp.shared.lock(bh).table.resolve(ip, ktime_get(), random());
+        let resolution = {
+            let mut shared = arp.shared.lock(bh);
+            // Under the lock, as in `neigh_update`: the table knows of a permanent neighbour, or
+            // will, and the core has nothing to wait for.
+            if solicitation.is_permanent(bh) {
+                return;
+            }
+            shared.table.resolve(ip, ktime_get(), random())
+        };
         match resolution {
             Resolution::Request => solicitation.request(bh),
             Resolution::NoRoom => solicitation.fail(bh),

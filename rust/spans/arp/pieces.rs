@@ -3,7 +3,7 @@
 //! Memory for the entries of a table, allocated in pieces of one page on demand.
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
+    alloc::{flags::__GFP_NOWARN, Flags},
     prelude::*, //
 };
 use spans_logic::arp::{
@@ -24,12 +24,19 @@ impl Pieces {
         Ok(Self(KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?))
     }
 
-    /// Allocates a piece. Like the kernel's neighbours it is charged to no cgroup, as a packet of
-    /// any host may be the cause.
-    fn piece() -> Result<KVec<Slot>> {
-        let mut piece = KVec::with_capacity(PIECE, GFP_ATOMIC | __GFP_NOWARN)?;
+    /// Allocates all pieces, charged to the cgroup of the caller. Process context.
+    pub(super) fn fill(&mut self) -> Result {
+        while self.0.len() < self.0.capacity() {
+            self.0
+                .push(Self::piece(GFP_KERNEL_ACCOUNT)?, GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(())
+    }
+
+    fn piece(flags: Flags) -> Result<KVec<Slot>> {
+        let mut piece = KVec::with_capacity(PIECE, flags)?;
         for _ in 0..PIECE {
-            piece.push(Slot::default(), GFP_ATOMIC)?;
+            piece.push(Slot::default(), flags)?;
         }
         Ok(piece)
     }
@@ -52,17 +59,25 @@ impl Store<State> for Pieces {
         self.0.capacity().saturating_mul(PIECE)
     }
 
+    /// The piece is charged to no cgroup, like the neighbours of the kernel: a packet of any host
+    /// may be the cause. Only the slots that every device may have are allocated here.
     fn extend(&mut self) {
         if self.0.len() < self.0.capacity() {
-            if let Ok(piece) = Self::piece() {
+            if let Ok(piece) = Self::piece(GFP_ATOMIC | __GFP_NOWARN) {
                 let _ = self.0.push_within_capacity(piece);
             }
         }
     }
 
     fn take_from(&mut self, other: &mut Self) {
-        for piece in other.0.drain_all() {
-            let _ = self.0.push_within_capacity(piece);
+        if self.0.is_empty() {
+            for piece in other.0.drain_all() {
+                let _ = self.0.push_within_capacity(piece);
+            }
+        }
+        // Filled: the unused pieces go back, to be freed without the table's lock.
+        for (to, from) in self.0.iter_mut().zip(other.0.iter_mut()) {
+            core::mem::swap(to, from);
         }
     }
 }
