@@ -125,6 +125,14 @@ selftests_listed() {
 	return "$missing"
 }
 
+# Prose and comments speak of things; scripts/words.py has the words that name none.
+plain_words() {
+	local texts said
+	mapfile -t texts < <(files '*.rst' '*.md' ':!scripts/words.py')
+	said=$(scripts/words.py "${texts[@]}" "${rust[@]}" "${c[@]}" "${trace[@]}" "${shell[@]}" "${python[@]}") ||
+		{ echo "$said"; return 1; }
+}
+
 # The table in testing.rst must be that of plan.toml.
 plan_documented() {
 	diff <(scripts/test.py table) <(sed '1,/^\.\. plan$/d; /^\.\. end of plan$/,$d; /^$/d' Documentation/testing.rst)
@@ -235,6 +243,7 @@ check "checkpatch on the C parts" checkpatch
 check "every file has an SPDX licence line" licensed
 check "every selftest is in selftests/Makefile" selftests_listed
 check "testing.rst has the table of plan.toml" plan_documented
+check "prose names things" plain_words
 check "unsafe code is only in rust/net" unsafe_census
 check "rust/logic and the module forbid unsafe code" forbidden
 wait

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A qemu plugin that counts each instruction of the guest between two marks,
-  * by translation block. spans_gen sets the marks; scripts/bench.sh sums the
-  * blocks by function.
+ * by translation block. spans_gen sets the marks; scripts/bench.sh sums the
+ * blocks by function.
  *
  * It does not sample, so code with interrupts off is counted, too, and the
-  * guest is not affected. Debian does not package the plugin header: the
-  * declarations used are repeated here.
+ * guest is not affected. Debian does not package the plugin header: the
+ * declarations used are repeated here.
  */
 #include <stdbool.h>
 #include <stddef.h>
