@@ -1,38 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver: what happens when.
+//! The driver: connects the decisions of `spans_logic` to the abstractions of [`crate::net`]. No
+//! `unsafe` code.
 //!
-//! A packet goes one way through these files:
+//! A packet passes these files in one direction:
 //!
 //! ```text
-//!  device::start_xmit -> queue::Queue (subqueue, stage) -> [rollup] -> doorbell
-//!     -> queue::poll -> segment::Segment -> queue::Queue (rx) of the hearers
-//!     -> queue::poll -> receive -> the stack
+//!  netdev::start_xmit -> queue::Queue (subqueue, stage) -> [rollup] -> doorbell
+//!     -> poll of the queue -> segment::Segment -> RX rings of the receivers
+//!     -> poll of their queues -> receive -> the stack
 //! ```
-//!
-//! What is decided on the way is decided by the crate `spans_logic`; what the
-//! kernel is asked to do is asked through [`crate::net`]. There is no `unsafe`
-//! code here.
 
 mod arp;
 mod carrier;
-mod config;
 mod counters;
 mod cpus;
 mod debugfs;
-mod device;
 mod filter;
+mod fmt;
 mod header;
 mod link;
-mod packets;
+mod netdev;
 mod port;
 mod queue;
 mod receive;
 mod rollup;
 mod segment;
-mod show;
+mod skb;
 mod stall;
+mod sysfs;
 mod watchdog;
 
-/// The driver, for the tables of functions that the kernel calls.
+/// The driver, as the parameter of the abstractions in [`crate::net`].
 pub(crate) struct Spans;

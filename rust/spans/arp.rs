@@ -15,7 +15,7 @@ mod pieces;
 
 use self::pieces::Pieces;
 use super::{
-    show::{Ip, Link},
+    fmt::{Ip, Link},
     Spans,
 };
 use crate::{

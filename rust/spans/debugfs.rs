@@ -4,7 +4,7 @@
 //! `phys_port_id` in sysfs.
 
 use super::{
-    show::{Ip, Link},
+    fmt::{Ip, Link},
     stall, Spans,
 };
 use crate::net::{

@@ -5,7 +5,7 @@
 use super::{Arp, PARAMETERS};
 use crate::{
     net::{inet::AddressType, log, notifier, rtnl::Rtnl, spinlock_bh::local_bh_disable, Device},
-    spans::{show::Ip, Spans},
+    spans::{fmt::Ip, Spans},
 };
 use core::net::Ipv4Addr;
 use kernel::prelude::*;
