@@ -16,6 +16,7 @@ mod carrier;
 mod counters;
 mod cpus;
 mod debugfs;
+mod ethtool;
 mod filter;
 mod fmt;
 mod header;

@@ -7,14 +7,7 @@
 //! - from the stack: `tx packets`, `tx error_short`, or one of `tx drop_*`;
 //! - from the segment: `rx packets`, or one of `rx drop_*` and `rx error_*`.
 
-use super::{port::Port, Spans};
-use crate::net::{
-    ethtool,
-    spinlock_bh::local_bh_disable,
-    stats::LinkStats,
-    Device, //
-};
-use kernel::prelude::*;
+use crate::net::stats::LinkStats;
 
 macro_rules! counters {
     (
@@ -28,8 +21,8 @@ macro_rules! counters {
             $($(#[$rx_doc])* $rx,)*
         }
 
-        const TX: &[&str] = &[$($tx_name),*];
-        const RX: &[&str] = &[$($rx_name),*];
+        pub(super) const TX: &[&str] = &[$($tx_name),*];
+        pub(super) const RX: &[&str] = &[$($rx_name),*];
     };
 }
 
@@ -130,7 +123,7 @@ counters! {
 }
 
 /// The counters that `doorbells` sums up.
-const FLUSHES: &[Counter] = &[
+pub(super) const FLUSHES: &[Counter] = &[
     Counter::TxFlushIdle,
     Counter::TxFlushCount,
     Counter::TxFlushBytes,
@@ -150,19 +143,19 @@ impl Sums {
         self.0.get(counter as usize).copied().unwrap_or(0)
     }
 
-    fn all_of(&self, counters: &[Counter]) -> u64 {
+    pub(super) fn all_of(&self, counters: &[Counter]) -> u64 {
         counters
             .iter()
             .fold(0, |sum, counter| sum.wrapping_add(self.of(*counter)))
     }
 
-    fn set(&mut self, counter: Counter, value: u64) {
+    pub(super) fn set(&mut self, counter: Counter, value: u64) {
         if let Some(sum) = self.0.get_mut(counter as usize) {
             *sum = value;
         }
     }
 
-    fn add_to(&self, stats: &mut LinkStats) {
+    pub(super) fn add_to(&self, stats: &mut LinkStats) {
         use Counter::*;
         let add = |to: &mut u64, counters: &[Counter]| *to = to.wrapping_add(self.all_of(counters));
         let (length, frame) = (
@@ -205,41 +198,5 @@ impl Sums {
         add(&mut stats.rx_frame_errors, frame);
         add(&mut stats.rx_errors, length);
         add(&mut stats.rx_errors, frame);
-    }
-}
-
-impl Port {
-    pub(super) fn add_to(&self, stats: &mut LinkStats) {
-        for queue in self.queues() {
-            queue.sums().add_to(stats);
-        }
-    }
-}
-
-#[vtable]
-impl ethtool::QueueStats for Spans {
-    const TX: &'static [&'static str] = TX;
-    const RX: &'static [&'static str] = RX;
-
-    fn stats(dev: &Device<Self>, queue: u32, tx: &mut [u64], rx: &mut [u64]) {
-        let port = dev.data();
-        let Some(queue) = port.queues().get(queue as usize) else {
-            return;
-        };
-        let mut sums = queue.sums();
-        sums.set(Counter::TxDoorbells, sums.all_of(FLUSHES));
-        if let Some(txq) = dev.tx_queue(queue.index()) {
-            if let Some(high_water) = queue.high_water(txq, &local_bh_disable()) {
-                sums.set(Counter::TxQueueMax, high_water.subqueue as u64);
-                sums.set(Counter::TxRingMax, high_water.ring as u64);
-            }
-        }
-        let counters = sums.0.iter();
-        for (to, from) in tx.iter_mut().zip(counters.clone()) {
-            *to = *from;
-        }
-        for (to, from) in rx.iter_mut().zip(counters.skip(TX.len())) {
-            *to = *from;
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 //! The address filter of a device, from its flags and the core's address lists.
 
-use super::port::AddressFilter;
 use crate::net::{device::RxMode, rcu::RcuBox};
 use kernel::prelude::*;
 use spans_logic::{
@@ -10,6 +9,9 @@ use spans_logic::{
     filter::{Filter, MAX_MULTICAST, MAX_UNICAST},
     medium::{AddressClass, Medium},
 };
+
+/// The addresses that a device accepts beside its own and broadcast.
+pub(super) type AddressFilter = Filter<KVec<Address>>;
 
 /// Returns a filter for the device's own address and broadcast only. Process context.
 pub(super) fn none() -> Result<RcuBox<AddressFilter>> {

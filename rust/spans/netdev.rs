@@ -146,7 +146,9 @@ impl device::Operations for Spans {
     }
 
     fn stats64(dev: &Device<Self>, stats: &mut LinkStats) {
-        dev.data().add_to(stats);
+        for queue in dev.data().queues() {
+            queue.sums().add_to(stats);
+        }
     }
 
     fn port_parent_id(dev: &Device<Self>) -> [u8; 8] {

@@ -5,6 +5,7 @@
 use super::{
     arp::Arp,
     counters::Counter,
+    filter::AddressFilter,
     queue::Queue,
     rollup::Rollup,
     segment::Segment,
@@ -42,9 +43,6 @@ use spans_logic::{
     medium::Medium,
     transmit::Settings, //
 };
-
-/// The addresses that a device accepts beside its own and broadcast.
-pub(super) type AddressFilter = Filter<KVec<Address>>;
 
 /// The private data of a device, and its member of a segment.
 ///
