@@ -210,7 +210,7 @@ shared_address()
 	log_test "two members with one address, one of them promiscuous"
 }
 
-promiscuous_member_send_frames()
+promiscuous_member_sends()
 {
 	local medium
 
