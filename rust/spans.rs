@@ -22,6 +22,7 @@ mod fmt;
 mod header;
 mod link;
 mod netdev;
+mod poll;
 mod port;
 mod queue;
 mod receive;

@@ -133,6 +133,9 @@ plain_words() {
 		{ echo "$said"; return 1; }
 }
 
+# Imports have one direction.
+no_circles() { scripts/circles.py rust/spans rust/logic; }
+
 # The table in testing.rst must be that of plan.toml.
 plan_documented() {
 	diff <(scripts/test.py table) <(sed '1,/^\.\. plan$/d; /^\.\. end of plan$/,$d; /^$/d' Documentation/testing.rst)
@@ -244,6 +247,7 @@ check "every file has an SPDX licence line" licensed
 check "every selftest is in selftests/Makefile" selftests_listed
 check "testing.rst has the table of plan.toml" plan_documented
 check "prose names things" plain_words
+check "modules import in one direction" no_circles
 check "unsafe code is only in rust/net" unsafe_census
 check "rust/logic and the module forbid unsafe code" forbidden
 wait

@@ -37,23 +37,23 @@ impl Reports {
 }
 
 /// One address of a member of a segment.
-pub trait Member {
+pub trait Entry {
     /// Returns the address.
     fn address(&self) -> Address;
 
     /// Returns the number of the device, which is unique on the segment.
-    fn interface(&self) -> usize;
+    fn member(&self) -> usize;
 }
 
-fn key<M: Member>(member: &M) -> (Address, usize) {
-    (member.address(), member.interface())
+fn key<M: Entry>(member: &M) -> (Address, usize) {
+    (member.address(), member.member())
 }
 
 /// Sorts members as the other functions require: by address, and by device if they have the same
 /// address.
 ///
 /// (A heapsort: the sorts of `core` may panic.)
-pub fn sort<M: Member>(members: &mut [M]) {
+pub fn sort<M: Entry>(members: &mut [M]) {
     let len = members.len();
     for root in (0..len / 2).rev() {
         sift_down(members, root, len);
@@ -65,7 +65,7 @@ pub fn sort<M: Member>(members: &mut [M]) {
 }
 
 /// Makes a heap of `root..end`; the members behind `root` are one already.
-fn sift_down<M: Member>(members: &mut [M], mut root: usize, end: usize) {
+fn sift_down<M: Entry>(members: &mut [M], mut root: usize, end: usize) {
     loop {
         let left = root.saturating_mul(2).saturating_add(1);
         let children = left..end.min(left.saturating_add(2));
@@ -97,7 +97,7 @@ fn swap<M>(members: &mut [M], first: usize, second: usize) {
 /// [sorted](sort).
 ///
 /// Usually there is one. Two devices with the same address both receive, as on a wire.
-pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
+pub fn owners<M: Entry>(members: &[M], address: Address) -> &[M] {
     let from = members.partition_point(|member| member.address() < address);
     let rest = members.get(from..).unwrap_or(&[]);
     let to = rest
@@ -108,9 +108,9 @@ pub fn owners<M: Member>(members: &[M], address: Address) -> &[M] {
 }
 
 /// Returns whether a device is among the [owners] of an address.
-pub fn is_owner<M: Member>(owners: &[M], interface: usize) -> bool {
+pub fn is_owner<M: Entry>(owners: &[M], member: usize) -> bool {
     owners
-        .binary_search_by_key(&interface, |owner| owner.interface())
+        .binary_search_by_key(&member, |owner| owner.member())
         .is_ok()
 }
 
@@ -159,22 +159,22 @@ mod tests {
     }
 
     #[derive(Clone, Debug, PartialEq)]
-    struct Entry(u64, usize);
+    struct TestEntry(u64, usize);
 
-    impl Member for Entry {
+    impl Entry for TestEntry {
         fn address(&self) -> Address {
             Address::new(self.0.to_be_bytes())
         }
 
-        fn interface(&self) -> usize {
+        fn member(&self) -> usize {
             self.1
         }
     }
 
-    fn segment(addresses: &[u64]) -> Vec<Entry> {
+    fn segment(addresses: &[u64]) -> Vec<TestEntry> {
         let entries = addresses.iter().enumerate();
         let mut members: Vec<_> = entries
-            .map(|(name, address)| Entry(*address, name))
+            .map(|(name, address)| TestEntry(*address, name))
             .collect();
         // In any order of arrival.
         members.reverse();
@@ -182,7 +182,7 @@ mod tests {
         members
     }
 
-    fn names(members: &[Entry], destination: u64) -> Vec<usize> {
+    fn names(members: &[TestEntry], destination: u64) -> Vec<usize> {
         owners(members, Address::new(destination.to_be_bytes()))
             .iter()
             .map(|entry| entry.1)

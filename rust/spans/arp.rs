@@ -16,6 +16,7 @@ mod pieces;
 use self::pieces::Pieces;
 use super::{
     fmt::{Ip, Link},
+    segment::Member,
     Spans,
 };
 use crate::{

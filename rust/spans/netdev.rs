@@ -10,7 +10,7 @@ use super::{
     port::Port,
     queue::Queue,
     rollup::Rollup,
-    segment::Membership,
+    segment::{Member, Membership},
     watchdog::Watchdog,
     Spans, //
 };
@@ -33,7 +33,7 @@ use spans_logic::address::Address;
 /// State that exists only while a device is up.
 pub(crate) struct OpenState {
     link_state: LinkState,
-    membership: Membership,
+    membership: Membership<Port>,
     queues: napi::Registration<Queue>,
     rollups: napi::Registration<Rollup>,
     _files: debugfs::Files,
@@ -100,12 +100,14 @@ impl device::Operations for Spans {
     }
 
     #[inline]
-    fn start_xmit(dev: &Device<Self>, skb: SkBuff, txq: XmitLocked<'_>, bh: &LocalBhDisabled) {
+    fn start_xmit(dev: &Device<Self>, skb: SkBuff, mut txq: XmitLocked<'_>, bh: &LocalBhDisabled) {
         let port = dev.data();
-        match port.queues().get(usize::from(txq.index())) {
-            Some(queue) => Queue::transmit(queue, &port, skb, txq, bh),
+        let Some(queue) = port.queues().get(usize::from(txq.index())) else {
             // Unreachable: the port has a queue for each TX queue.
-            None => skb.kfree_reason(DropReason::NOT_SPECIFIED),
+            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+        };
+        if let Some(todo) = Queue::transmit(queue, skb, &mut txq, bh) {
+            port.follow_up(txq.index(), todo, bh);
         }
     }
 

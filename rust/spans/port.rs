@@ -6,9 +6,9 @@ use super::{
     arp::Arp,
     counters::Counter,
     filter::AddressFilter,
-    queue::Queue,
+    queue::{FollowUp, Queue},
     rollup::Rollup,
-    segment::Segment,
+    segment::{Member, Segment},
     watchdog::{self, Watchdog},
     Spans, //
 };
@@ -51,7 +51,7 @@ use spans_logic::{
 #[pin_data]
 pub(crate) struct Port {
     id: [u8; 8],
-    segment: Arc<Segment>,
+    segment: Arc<Segment<Port>>,
     queues: KVec<Arc<Napi<Queue>>>,
     /// One for each of `nr_cpu_ids` CPU numbers.
     rollups: KVec<Arc<Napi<Rollup>>>,
@@ -87,7 +87,7 @@ impl Port {
     /// Creates the port of a device that is being created, with closed rings, on `segment`.
     /// `owners` are the owner CPUs of its queues.
     pub(super) fn new(
-        segment: Arc<Segment>,
+        segment: Arc<Segment<Port>>,
         dev: &Setup<'_, Spans>,
         owners: KVec<Run>,
     ) -> Result<Arc<Self>> {
@@ -146,7 +146,7 @@ impl Port {
         self.id
     }
 
-    pub(super) fn segment(&self) -> &Arc<Segment> {
+    pub(super) fn segment(&self) -> &Arc<Segment<Port>> {
         &self.segment
     }
 
@@ -169,19 +169,6 @@ impl Port {
         self.rollups.get(cpu as usize)
     }
 
-    /// Returns the queue that receives the frames of the sender's queue `index`. Frames of one
-    /// queue stay in order.
-    #[inline]
-    pub(super) fn rx_queue(&self, index: u16) -> Option<&Napi<Queue>> {
-        let mut index = usize::from(index);
-        let count = self.rx_queues.read();
-        // Usually all members have the same number of queues, and no division is needed.
-        if index >= count {
-            index = index.checked_rem(count)?;
-        }
-        Some(self.queues.get(index)?)
-    }
-
     pub(super) fn arp(&self) -> &Timer<Arp> {
         &self.arp
     }
@@ -190,23 +177,8 @@ impl Port {
         &self.watchdog
     }
 
-    /// Arms the watchdog: a ring has work.
-    #[cold]
-    pub(super) fn watch(&self) {
-        self.watchdog.arm(watchdog::PERIOD);
-    }
-
-    pub(super) fn address(&self) -> Address {
-        Address::new(self.address.read().to_ne_bytes())
-    }
-
     pub(super) fn set_address(&self, address: Address) {
         self.address.write(u64::from_ne_bytes(*address.as_bytes()));
-    }
-
-    #[inline]
-    pub(super) fn filter<'a>(&'a self, bh: &'a LocalBhDisabled) -> &'a AddressFilter {
-        self.filter.read(bh)
     }
 
     pub(super) fn set_filter(&self, filter: RcuBox<AddressFilter>, rtnl: &Rtnl) {
@@ -251,7 +223,9 @@ impl Port {
         }
         for queue in port.queues() {
             if let Some(txq) = dev.tx_queue(queue.index()) {
-                Queue::set(queue, &port, txq, settings, &bh);
+                if Queue::set(queue, txq, settings, &bh) {
+                    port.watch();
+                }
             }
             queue.set_rx_slots(config.rx_slots() as usize, &bh);
         }
@@ -336,6 +310,25 @@ impl Port {
         }
     }
 
+    /// Does what has to follow a packet in subqueue `queue`, whose xmit lock is held.
+    pub(super) fn follow_up(&self, queue: u16, todo: FollowUp, bh: &LocalBhDisabled) {
+        if todo.watch {
+            self.watch();
+        }
+        if let Some(how) = todo.arm {
+            if let Some(rollup) = self.rollup(bh.cpu().as_u32()) {
+                Rollup::arm(rollup, queue, how, bh);
+            }
+        }
+    }
+
+    /// Schedules a start of the packets of a queue by its poll.
+    pub(super) fn restart(&self, queue: &Napi<Queue>, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
+        if Queue::restart(queue, txq, bh) {
+            self.watch();
+        }
+    }
+
     fn tx_queues<'a>(
         &'a self,
         dev: &'a Device<Spans>,
@@ -351,7 +344,7 @@ impl Port {
             queue.set_carrier(dev.tx_queue(queue.index()), true, bh);
         }
         for (queue, txq) in self.tx_queues(dev) {
-            Queue::restart(queue, self, txq, bh);
+            self.restart(queue, txq, bh);
         }
     }
 
@@ -383,7 +376,7 @@ impl Port {
         }
         self.unstall();
         for (queue, txq) in self.tx_queues(dev) {
-            Queue::restart(queue, self, txq, bh);
+            self.restart(queue, txq, bh);
         }
     }
 
@@ -404,5 +397,32 @@ impl Port {
             rollup.clear();
         }
         self.unstall();
+    }
+}
+
+impl Member for Port {
+    fn address(&self) -> Address {
+        Address::new(self.address.read().to_ne_bytes())
+    }
+
+    #[inline]
+    fn filter<'a>(&'a self, bh: &'a LocalBhDisabled) -> &'a AddressFilter {
+        self.filter.read(bh)
+    }
+
+    #[inline]
+    fn rx_queue(&self, index: u16) -> Option<&Napi<Queue>> {
+        let mut index = usize::from(index);
+        let count = self.rx_queues.read();
+        // Usually all members have the same number of queues, and no division is needed.
+        if index >= count {
+            index = index.checked_rem(count)?;
+        }
+        Some(self.queues.get(index)?)
+    }
+
+    #[cold]
+    fn watch(&self) {
+        self.watchdog.arm(watchdog::PERIOD);
     }
 }

@@ -7,19 +7,19 @@
 //! lock, and takes the lock again to free their slots. A doorbell sets `tx_pending` before it
 //! schedules the poll, and the poll clears it before it takes the lock, so that none is lost.
 
+mod rx;
+
+pub(super) use rx::RxLook;
+
 use super::{
     counters::{self, Counter, Sums},
-    port::Port,
-    receive::RxRing,
-    rollup::Rollup,
-    segment::Forwarded,
     Spans,
 };
 use crate::{
     net::{
         clock::{jiffies, ktime_get},
         device::Setup,
-        napi::{self, Napi, PollContext, Scheduled},
+        napi::{Napi, Scheduled},
         queue::{TxQueue, XmitCell, XmitLocked},
         spinlock_bh::{LocalBhDisabled, SpinLockBh},
         stats::Counters,
@@ -28,14 +28,16 @@ use crate::{
     },
     new_spinlock_bh,
 };
+use core::ops::DerefMut;
 use kernel::prelude::*;
+use rx::RxRing;
 use spans_logic::{
     class::Class,
+    line::Occupancy,
     receive::TxWait,
     ring::Again,
-    segment::tx_budget,
     stage::{Flush, Stage},
-    transmit::{Arrival, Settings, Transmit, TxDrop, WatchdogCheck},
+    transmit::{Arm, Arrival, Settings, Transmit, TxDrop, WatchdogCheck},
     watchdog,
 };
 
@@ -74,14 +76,23 @@ pub(crate) struct Queue {
     /// The poll has work in `tx`.
     tx_pending: RelaxedCell<bool>,
     /// The poll has work in `rx`.
-    pub(super) rx_pending: RelaxedCell<bool>,
+    rx_pending: RelaxedCell<bool>,
     /// Number of frames of `rx` that the poll has passed to the stack or dropped. Wraps.
-    pub(super) rx_done: RelaxedCell<usize>,
+    rx_done: RelaxedCell<usize>,
     /// The last poll found `rx` full and was slow: no frame waits for this receiver.
-    pub(super) rx_slow: RelaxedCell<bool>,
+    rx_slow: RelaxedCell<bool>,
     /// Filled by the polls of senders, emptied by the poll.
     #[pin]
-    pub(super) rx: SpinLockBh<RxRing>,
+    rx: SpinLockBh<RxRing>,
+}
+
+/// The consequences of a packet in a subqueue, for the caller, which holds the xmit lock.
+#[must_use = "the packet may be forgotten"]
+pub(super) struct FollowUp {
+    /// The rollup of this CPU has to be armed.
+    pub(super) arm: Option<Arm>,
+    /// The watchdog has to be armed.
+    pub(super) watch: bool,
 }
 
 /// The largest numbers of packets in a queue.
@@ -170,46 +181,45 @@ impl Queue {
         self.drop_frame(skb, counter, reason);
     }
 
-    /// `ndo_start_xmit`: takes a packet from the stack.
+    /// `ndo_start_xmit`: takes a packet from the stack. The lock of `txq` is held.
     #[inline]
     pub(super) fn transmit(
         queue: &Napi<Self>,
-        port: &Port,
         skb: SkBuff,
-        mut txq: XmitLocked<'_>,
+        txq: &mut XmitLocked<'_>,
         bh: &LocalBhDisabled,
-    ) {
+    ) -> Option<FollowUp> {
         let cpu = bh.cpu().as_u32();
         let more = txq.xmit_more();
         let class = Class::of(skb.priority());
-        let Some((mut tx, locked)) = queue.tx.get_mut(&mut txq) else {
+        let Some((mut tx, locked)) = queue.tx.get_mut(txq) else {
             // Unreachable: `txq` is the lock of this queue, under which the driver sends nothing.
-            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            return None;
         };
         let tx = &mut *tx;
         let Some(stage) = tx.stages.get_mut(cpu as usize) else {
             // Unreachable: each CPU has a stage.
-            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            return None;
         };
         // Fast path: the packet joins an armed stage.
-        if let Err(skb) = tx.transmit.join(stage, skb, class, more) {
-            Self::dispatch(queue, port, skb, class, more, tx, locked, bh);
+        match tx.transmit.join(stage, skb, class, more) {
+            Ok(()) => None,
+            Err(skb) => Self::dispatch(queue, skb, (class, more), tx, locked, bh),
         }
     }
 
     /// The slow path of [`transmit`](Self::transmit).
     #[inline(never)]
-    #[expect(clippy::too_many_arguments)]
     fn dispatch(
         queue: &Napi<Self>,
-        port: &Port,
         skb: SkBuff,
-        class: Class,
-        more: bool,
+        (class, more): (Class, bool),
         tx: &mut Tx,
         locked: &XmitLocked<'_>,
         bh: &LocalBhDisabled,
-    ) {
+    ) -> Option<FollowUp> {
         let cpu = bh.cpu().as_u32();
         let arrival = Arrival {
             class,
@@ -219,7 +229,8 @@ impl Queue {
             qdisc: !locked.has_no_qdisc(bh),
         };
         let Some(stage) = tx.stages.get_mut(cpu as usize) else {
-            return skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            skb.kfree_reason(DropReason::NOT_SPECIFIED);
+            return None;
         };
         let todo = tx.transmit.dispatch(stage, skb, arrival, ktime_get);
         locked.sent_queue(todo.posted, bh);
@@ -228,14 +239,9 @@ impl Queue {
             locked.stop();
             queue.count(Counter::TxStop, 1);
         }
-        if let Some(why) = todo.doorbell {
-            Self::kick(queue, port, &mut tx.watch, why);
-        }
-        if let Some(how) = todo.arm {
-            if let Some(rollup) = port.rollup(cpu) {
-                Rollup::arm(rollup, queue.index, how, bh);
-            }
-        }
+        let watch = todo
+            .doorbell
+            .is_some_and(|why| Self::kick(queue, &mut tx.watch, why));
         if let Some((why, mut packets)) = todo.refused {
             let (counter, reason) = match why {
                 TxDrop::Down => (Counter::TxDropNotReady, DropReason::DEV_READY),
@@ -245,14 +251,16 @@ impl Queue {
             };
             queue.drop_frames(&mut packets, counter, reason);
         }
+        (watch || todo.arm.is_some()).then_some(FollowUp {
+            arm: todo.arm,
+            watch,
+        })
     }
 
-    /// Rings the doorbell, under the xmit lock.
+    /// Rings the doorbell, under the xmit lock. Returns whether the watchdog has to be armed.
     #[inline]
-    fn kick(queue: &Napi<Self>, port: &Port, watch: &mut watchdog::Tx, why: Flush) {
-        if watch.doorbell(jiffies) {
-            port.watch();
-        }
+    fn kick(queue: &Napi<Self>, watch: &mut watchdog::Tx, why: Flush) -> bool {
+        let watch = watch.doorbell(jiffies);
         queue.count(
             match why {
                 Flush::Idle => Counter::TxFlushIdle,
@@ -270,6 +278,7 @@ impl Queue {
         if queue.schedule() == Scheduled::Remote {
             queue.count(Counter::TxRemoteSchedules, 1);
         }
+        watch
     }
 
     /// Calls `f` with the transmit side under the xmit lock.
@@ -285,43 +294,43 @@ impl Queue {
         Some(f(&mut tx, locked))
     }
 
-    /// Starts the packets that `cpu` has staged. Called by the rollup of that CPU.
+    /// Starts the packets that `cpu` has staged. Called by the rollup of that CPU. Returns whether
+    /// the watchdog has to be armed.
+    #[must_use]
     pub(super) fn flush(
         queue: &Napi<Self>,
-        port: &Port,
         txq: TxQueue<'_>,
         cpu: u32,
         bh: &LocalBhDisabled,
-    ) {
-        queue.with_tx(txq, bh, |tx, locked| {
-            let Some(stage) = tx.stages.get_mut(cpu as usize) else {
-                return;
-            };
+    ) -> bool {
+        let watch = queue.with_tx(txq, bh, |tx, locked| {
+            let stage = tx.stages.get_mut(cpu as usize)?;
             let (doorbell, posted) = tx.transmit.rollup(stage, ktime_get);
             locked.sent_queue(posted, bh);
-            if let Some(why) = doorbell {
-                Self::kick(queue, port, &mut tx.watch, why);
-            }
+            Some(Self::kick(queue, &mut tx.watch, doorbell?))
         });
+        watch.flatten().unwrap_or(false)
     }
 
-    /// Schedules a start of the queued packets by the poll.
-    pub(super) fn restart(queue: &Napi<Self>, port: &Port, txq: TxQueue<'_>, bh: &LocalBhDisabled) {
-        queue.with_tx(txq, bh, |tx, _| {
-            if tx.transmit.schedule() {
-                Self::kick(queue, port, &mut tx.watch, Flush::Forced);
-            }
+    /// Schedules a start of the queued packets by the poll. Returns whether the watchdog has to be
+    /// armed.
+    #[must_use]
+    pub(super) fn restart(queue: &Napi<Self>, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> bool {
+        let watch = queue.with_tx(txq, bh, |tx, _| {
+            tx.transmit.schedule() && Self::kick(queue, &mut tx.watch, Flush::Forced)
         });
+        watch.unwrap_or(false)
     }
 
+    /// Applies settings. Returns whether the watchdog has to be armed.
+    #[must_use]
     pub(super) fn set(
         queue: &Napi<Self>,
-        port: &Port,
         txq: TxQueue<'_>,
         settings: Settings,
         bh: &LocalBhDisabled,
-    ) {
-        queue.with_tx(txq, bh, |tx, locked| {
+    ) -> bool {
+        let watch = queue.with_tx(txq, bh, |tx, locked| {
             if tx
                 .transmit
                 .set(settings, !locked.has_no_qdisc(bh), ktime_get)
@@ -329,10 +338,9 @@ impl Queue {
                 locked.stop();
                 queue.count(Counter::TxStop, 1);
             }
-            if tx.transmit.schedule() {
-                Self::kick(queue, port, &mut tx.watch, Flush::Forced);
-            }
+            tx.transmit.schedule() && Self::kick(queue, &mut tx.watch, Flush::Forced)
         });
+        watch.unwrap_or(false)
     }
 
     pub(super) fn high_water(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> Option<HighWater> {
@@ -383,28 +391,40 @@ impl Queue {
         look
     }
 
-    /// Forwards frames from the TX ring. Returns whether more of them can be forwarded at once,
-    /// and how many frames a receiver's poll has received from within this one.
-    fn poll_tx(&self, context: &PollContext<'_, Self>) -> (bool, usize) {
-        if !self.tx_pending.read() {
-            return (false, 0);
-        }
+    /// Takes note of the last doorbell. Returns whether there was one since the last call.
+    pub(super) fn take_tx_pending(&self) -> bool {
         // Before the lock: a later doorbell schedules another poll, and the packets of an earlier
         // one are seen under the lock.
-        self.tx_pending.write(false);
-        let device = context.device();
-        let port = device.data();
-        let bh = context.bh();
-        let Some(txq) = device.tx_queue(self.index) else {
-            return (false, 0);
-        };
-        let budget = if port.is_stalled(self.index) {
-            0
-        } else {
-            tx_budget(port.segment().len(bh))
-        };
+        self.tx_pending.read() && {
+            self.tx_pending.write(false);
+            true
+        }
+    }
 
-        let polled = self.with_tx(txq, bh, |tx, locked| {
+    /// The poll has more work in the TX ring.
+    pub(super) fn set_tx_pending(&self) {
+        self.tx_pending.write(true);
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        self.tx_pending.read() || self.rx_pending.read()
+    }
+
+    /// Starts the queued packets and takes at most `budget` frames from the TX ring. Returns also
+    /// how long they may wait for full RX rings, of `tx_wait`, in nanoseconds.
+    ///
+    /// `line` gives access to the line that the queues of the device share; `left` is called for
+    /// each frame whose last bit is on it.
+    pub(super) fn take_tx<G: DerefMut<Target = Occupancy>>(
+        &self,
+        txq: TxQueue<'_>,
+        budget: usize,
+        tx_wait: u64,
+        line: impl FnOnce() -> G,
+        left: impl FnMut(&mut SkBuff),
+        bh: &LocalBhDisabled,
+    ) -> Option<(SkBuffList, u64)> {
+        self.with_tx(txq, bh, |tx, locked| {
             if let Some(stage) = tx
                 .transmit
                 .covered()
@@ -412,67 +432,43 @@ impl Queue {
             {
                 stage.disarm();
             }
-            let line = || port.line().lock(bh);
-            let polled = tx.transmit.poll(budget, ktime_get, line, |skb| {
-                // As `loopback_xmit()`: the timestamp is reported to the socket, before `orphan`.
-                skb.tx_timestamp(device);
-                skb.orphan();
-            });
+            let polled = tx.transmit.poll(budget, ktime_get, line, left);
             locked.sent_queue(polled.posted, bh);
             locked.completed_queue(polled.left);
-            (polled.frames, tx.waiting.remaining(port.tx_wait()))
-        });
-        let Some((frames, tx_wait)) = polled else {
-            return (false, 0);
-        };
-        let taken = frames.len();
-        let Forwarded { bytes, back, ring } = port
-            .segment()
-            .forward(device, &port, self, frames, tx_wait, bh);
-        let blocked = !back.is_empty();
-        let done = taken.saturating_sub(back.len());
-        if done > 0 {
-            // Otherwise `napi_defer_hard_irqs` has no effect on a device that only transmits.
-            context.worked();
-        }
+            (polled.frames, tx.waiting.remaining(tx_wait))
+        })
+    }
 
+    /// Frees the slots of `done` frames with so many `bytes`, which were delivered or dropped, and
+    /// puts `back` the frames that wait. Returns when the next poll is due, and whether the
+    /// watchdog has to be armed.
+    pub(super) fn complete_tx(
+        &self,
+        txq: TxQueue<'_>,
+        (done, bytes): (usize, usize),
+        back: SkBuffList,
+        tx_wait: u64,
+        bh: &LocalBhDisabled,
+    ) -> (Again, bool) {
+        let blocked = !back.is_empty();
         let completed = self.with_tx(txq, bh, |tx, locked| {
-            tx.waiting
-                .forwarded(done, blocked, port.tx_wait(), ktime_get);
+            tx.waiting.forwarded(done, blocked, tx_wait, ktime_get);
             let completed = tx.transmit.complete(done, bytes, back, ktime_get);
             let empty = tx.transmit.ring().used() == 0;
-            if tx.watch.completed(done, empty, jiffies) {
-                port.watch();
-            }
+            let watch = tx.watch.completed(done, empty, jiffies);
             locked.completed_queue(completed.left);
             locked.sent_queue(completed.posted, bh);
             if completed.wake {
                 locked.wake();
                 self.count(Counter::TxWake, 1);
             }
-            completed
+            (completed.again, completed.lost, watch)
         });
-        let Some(mut completed) = completed else {
-            return (false, 0);
+        let Some((again, mut lost, watch)) = completed else {
+            return (Again::Never, false);
         };
-        self.drop_frames(
-            &mut completed.lost,
-            Counter::TxDropNoCarrier,
-            DropReason::DEV_READY,
-        );
-        // `poll_from` must be called without a lock.
-        let received = ring.map_or(0, |ring| ring.poll_from(context));
-        // Read again: a write that ended the stall meanwhile may have found nothing to restart.
-        if completed.again == Again::Never || port.is_stalled(self.index) {
-            return (false, received);
-        }
-        self.tx_pending.write(true);
-        match completed.again {
-            _ if blocked => context.poll_again_after(RETRY),
-            Again::At(at) => context.poll_again_after(at.saturating_sub(ktime_get())),
-            _ => return (true, received),
-        }
-        (false, received)
+        self.drop_frames(&mut lost, Counter::TxDropNoCarrier, DropReason::DEV_READY);
+        (again, watch)
     }
 
     /// Accepts packets and frames while there is a `carrier`: the device goes up.
@@ -533,31 +529,5 @@ impl Queue {
             }
             locked.reset_queue();
         });
-    }
-}
-
-/// Time after which a frame is offered again to a full RX ring, in nanoseconds.
-const RETRY: u64 = 50_000;
-
-impl napi::Poll for Queue {
-    type Driver = Spans;
-
-    fn poll(&self, context: &PollContext<'_, Self>) -> usize {
-        let (more, by_others) = self.poll_tx(context);
-        let received = self.poll_rx(context);
-        if more || received >= context.budget() {
-            return context.budget();
-        }
-        // Frames that receivers' polls received count as work, but need no further poll.
-        let most = context.budget().saturating_sub(1);
-        received.saturating_add(by_others).min(most)
-    }
-
-    fn has_work(&self) -> bool {
-        self.tx_pending.read() || self.rx_pending.read()
-    }
-
-    fn migrated(&self) {
-        self.count(Counter::TxMigrations, 1);
     }
 }

@@ -11,11 +11,7 @@
 //! If the CPU goes offline, the core moves its poll list and timers to another CPU, which then
 //! flushes the stages.
 
-use super::{queue::Queue, Spans};
-use crate::net::{
-    napi::{Napi, Poll, PollContext},
-    spinlock_bh::LocalBhDisabled,
-};
+use crate::net::{napi::Napi, spinlock_bh::LocalBhDisabled};
 use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Full, Relaxed},
@@ -48,7 +44,7 @@ impl Rollup {
     pub(super) fn arm(rollup: &Napi<Self>, queue: u16, how: Arm, bh: &LocalBhDisabled) {
         let queue = usize::from(queue);
         if let Some(word) = rollup.armed.get(queue / BITS) {
-            // Before the rollup is scheduled; pairs with the exchange in `poll`.
+            // Before the rollup is scheduled; pairs with the exchange in `take_armed`.
             word.add(1 << (queue % BITS), Relaxed);
         }
         match how {
@@ -72,33 +68,24 @@ impl Rollup {
             word.store(0, Relaxed);
         }
     }
-}
 
-impl Poll for Rollup {
-    type Driver = Spans;
+    pub(super) fn cpu(&self) -> u32 {
+        self.cpu
+    }
 
-    fn poll(&self, context: &PollContext<'_, Self>) -> usize {
-        let device = context.device();
-        let port = device.data();
+    pub(super) fn has_work(&self) -> bool {
+        self.armed.iter().any(|word| word.load(Relaxed) != 0)
+    }
+
+    /// Clears the bits, and calls `flush` with the number of each subqueue whose stage is armed.
+    pub(super) fn take_armed(&self, mut flush: impl FnMut(usize)) {
         for (index, word) in self.armed.iter().enumerate() {
             // Pairs with `arm`: if the bit is seen, so are the staged packets.
             let mut bits = word.xchg(0, Full);
             while bits != 0 {
-                let queue = index * BITS + bits.trailing_zeros() as usize;
+                flush(index * BITS + bits.trailing_zeros() as usize);
                 bits &= bits - 1;
-                let queue = port.queues().get(queue);
-                let txq = queue.and_then(|queue| device.tx_queue(queue.index()));
-                if let (Some(queue), Some(txq)) = (queue, txq) {
-                    Queue::flush(queue, &port, txq, self.cpu, context.bh());
-                }
             }
         }
-        // Without work `napi_defer_hard_irqs` does not defer the rollup, which would hold packets
-        // for longer than `stage_usecs`.
-        0
-    }
-
-    fn has_work(&self) -> bool {
-        self.armed.iter().any(|word| word.load(Relaxed) != 0)
     }
 }

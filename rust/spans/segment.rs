@@ -12,9 +12,11 @@ pub(super) use forward::Forwarded;
 
 use super::{
     carrier::LinkStates,
-    port::Port, //
+    filter::AddressFilter,
+    queue::Queue, //
 };
 use crate::net::{
+    napi::Napi,
     random::get_random_bytes,
     rcu::{Rcu, RcuBox},
     rtnl::Rtnl,
@@ -28,30 +30,46 @@ use kernel::{
 use spans_logic::{
     address::Address,
     medium::Medium,
-    segment::{sort, Member},
+    segment::{sort, Entry},
 };
 
-/// An address on a segment, and the port of the member that has it.
-struct FdbEntry {
+/// A device that is up, as its segment sees it.
+pub(super) trait Member: Send + Sync + 'static {
+    /// Its own address.
+    fn address(&self) -> Address;
+
+    /// The addresses that it accepts beside that and broadcast.
+    fn filter<'a>(&'a self, bh: &'a LocalBhDisabled) -> &'a AddressFilter;
+
+    /// Returns the queue that receives the frames of the sender's queue `index`. Frames of one
+    /// queue stay in order.
+    fn rx_queue(&self, index: u16) -> Option<&Napi<Queue>>;
+
+    /// Arms its watchdog: a ring has work.
+    fn watch(&self);
+}
+
+/// An address on a segment, and the member that has it.
+struct FdbEntry<M> {
     address: Address,
-    port: Arc<Port>,
+    member: Arc<M>,
     /// It is the device's own address, not one that was added to it.
     primary: bool,
 }
 
-impl Member for FdbEntry {
+impl<M> Entry for FdbEntry<M> {
     fn address(&self) -> Address {
         self.address
     }
 
-    fn interface(&self) -> usize {
-        interface(&self.port)
+    fn member(&self) -> usize {
+        number(&*self.member)
     }
 }
 
-/// Returns a number that identifies a port.
-fn interface(port: &Port) -> usize {
-    core::ptr::from_ref(port).addr()
+/// Returns a number that identifies a member.
+fn number<M>(member: &M) -> usize {
+    core::ptr::from_ref(member).addr()
 }
 
 /// Largest number of members, as of a bridge's ports (`BR_MAX_PORTS`): a broadcast is copied to
@@ -63,44 +81,53 @@ const MAX_MEMBERS: usize = 1024;
 const MAX_ADDRESSES: usize = 2 * MAX_MEMBERS;
 
 /// The forwarding table of a segment, which readers see under RCU.
-#[derive(Default)]
-struct Fdb {
+struct Fdb<M> {
     /// Sorted by [`sort`].
-    addresses: KVec<FdbEntry>,
+    addresses: KVec<FdbEntry<M>>,
     /// The promiscuous members.
-    promiscuous: KVec<Arc<Port>>,
+    promiscuous: KVec<Arc<M>>,
     /// Number of members.
     count: usize,
 }
 
-impl Fdb {
-    /// Creates the table of `ports`. RTNL keeps their addresses and filters from changing.
-    fn of(ports: &[Arc<Port>], _: &Rtnl) -> Result<Self> {
+impl<M> Default for Fdb<M> {
+    fn default() -> Self {
+        Self {
+            addresses: KVec::new(),
+            promiscuous: KVec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<M: Member> Fdb<M> {
+    /// Creates the table of `members`. RTNL keeps their addresses and filters from changing.
+    fn of(members: &[Arc<M>], _: &Rtnl) -> Result<Self> {
         let (mut addresses, mut promiscuous) = (0usize, 0usize);
-        for port in ports {
+        for member in members {
             let bh = local_bh_disable();
-            let filter = port.filter(&bh);
+            let filter = member.filter(&bh);
             addresses = addresses.saturating_add(1 + filter.unicast().len());
             promiscuous += usize::from(filter.is_promiscuous());
         }
         let crowded = addresses > MAX_ADDRESSES;
         if crowded {
-            (addresses, promiscuous) = (ports.len(), ports.len());
+            (addresses, promiscuous) = (members.len(), members.len());
         }
         let mut this = Self {
             addresses: KVec::with_capacity(addresses, GFP_KERNEL_ACCOUNT)?,
             promiscuous: KVec::with_capacity(promiscuous, GFP_KERNEL_ACCOUNT)?,
-            count: ports.len(),
+            count: members.len(),
         };
-        for port in ports {
-            let primary = port.address();
+        for member in members {
+            let primary = member.address();
             let bh = local_bh_disable();
-            let filter = port.filter(&bh);
+            let filter = member.filter(&bh);
             let mut insert = |address, primary| {
-                let port = port.clone();
+                let member = member.clone();
                 let entry = FdbEntry {
                     address,
-                    port,
+                    member,
                     primary,
                 };
                 let pushed = this.addresses.push_within_capacity(entry);
@@ -112,7 +139,7 @@ impl Fdb {
                 insert(*other, false)?;
             }
             if filter.is_promiscuous() || crowded && !filter.unicast().is_empty() {
-                let pushed = this.promiscuous.push_within_capacity(port.clone());
+                let pushed = this.promiscuous.push_within_capacity(member.clone());
                 pushed.map_err(|_| ENOMEM)?;
             }
         }
@@ -122,49 +149,49 @@ impl Fdb {
 }
 
 /// The members, for changes of the table.
-struct Members {
-    ports: KVec<Arc<Port>>,
+struct Members<M> {
+    list: KVec<Arc<M>>,
     /// An empty table, allocated in advance so that the last member can always leave.
-    empty: Option<RcuBox<Fdb>>,
+    empty: Option<RcuBox<Fdb<M>>>,
 }
 
-impl Members {
-    fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Fdb>> {
-        RcuBox::new(Fdb::of(&self.ports, rtnl)?, GFP_KERNEL_ACCOUNT)
+impl<M: Member> Members<M> {
+    fn snapshot(&self, rtnl: &Rtnl) -> Result<RcuBox<Fdb<M>>> {
+        RcuBox::new(Fdb::of(&self.list, rtnl)?, GFP_KERNEL_ACCOUNT)
     }
 
-    fn insert(&mut self, port: Arc<Port>) -> Result {
-        if self.ports.len() >= MAX_MEMBERS {
+    fn insert(&mut self, member: Arc<M>) -> Result {
+        if self.list.len() >= MAX_MEMBERS {
             return Err(ENOSPC);
         }
-        self.ports.push(port, GFP_KERNEL_ACCOUNT)?;
+        self.list.push(member, GFP_KERNEL_ACCOUNT)?;
         Ok(())
     }
 
-    fn position(&self, port: &Port) -> Option<usize> {
-        self.ports
+    fn position(&self, member: &M) -> Option<usize> {
+        self.list
             .iter()
-            .position(|other| core::ptr::eq(&**other, port))
+            .position(|other| core::ptr::eq(&**other, member))
     }
 
-    fn remove(&mut self, port: &Port) -> Option<Arc<Port>> {
-        self.ports.remove(self.position(port)?).ok()
+    fn remove(&mut self, member: &M) -> Option<Arc<M>> {
+        self.list.remove(self.position(member)?).ok()
     }
 }
 
-/// A segment. It holds references to the ports that are up, and each port one to its segment.
+/// A segment. It holds references to its members, and each member one to its segment.
 #[pin_data]
-pub(crate) struct Segment {
+pub(crate) struct Segment<M: Member> {
     id: [u8; 8],
     medium: &'static Medium,
-    fdb: Rcu<Fdb>,
+    fdb: Rcu<Fdb<M>>,
     #[pin]
-    members: Mutex<Members>,
+    members: Mutex<Members<M>>,
     #[pin]
     link_states: LinkStates,
 }
 
-impl Segment {
+impl<M: Member> Segment<M> {
     pub(super) fn new(medium: &'static Medium) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
@@ -173,7 +200,7 @@ impl Segment {
                 fdb: Rcu::new(RcuBox::new(Fdb::default(), GFP_KERNEL_ACCOUNT)?),
                 members <- new_mutex!(
                     Members {
-                        ports: KVec::new(),
+                        list: KVec::new(),
                         empty: None,
                     },
                     "spans_segment"
@@ -204,38 +231,38 @@ impl Segment {
         self.fdb.read(bh).count
     }
 
-    /// Adds a port under its present addresses. Fails with `ENOSPC` if the segment is full.
+    /// Adds a member under its present addresses. Fails with `ENOSPC` if the segment is full.
     /// Process context.
-    pub(super) fn join(self: &Arc<Self>, port: Arc<Port>, rtnl: &Rtnl) -> Result<Membership> {
+    pub(super) fn join(self: &Arc<Self>, member: Arc<M>, rtnl: &Rtnl) -> Result<Membership<M>> {
         let mut members = self.members.lock();
         if members.empty.is_none() {
             let empty = RcuBox::new(Fdb::default(), GFP_KERNEL_ACCOUNT)?;
             members.empty = Some(empty);
         }
-        members.insert(port.clone())?;
+        members.insert(member.clone())?;
         match members.snapshot(rtnl) {
             Ok(snapshot) => self.fdb.replace(snapshot, rtnl),
             Err(error) => {
-                members.remove(&port);
+                members.remove(&member);
                 return Err(error);
             }
         }
         drop(members);
         Ok(Membership {
             segment: self.clone(),
-            port,
+            member,
         })
     }
 
-    /// Removes a port. Cannot fail: without memory for a new table, readers see the port until
+    /// Removes a member. Cannot fail: without memory for a new table, readers see it until
     /// the next change, with its rings closed.
-    fn leave(&self, port: &Port, rtnl: &Rtnl) {
+    fn leave(&self, member: &M, rtnl: &Rtnl) {
         let mut members = self.members.lock();
-        let left = members.remove(port);
+        let left = members.remove(member);
         let snapshot = match members.snapshot(rtnl) {
             Ok(snapshot) => Some(snapshot),
-            // The last port must not stay: port and segment would hold references to each other.
-            Err(_) if members.ports.is_empty() => members.empty.take(),
+            // The last member must not stay: it and the segment would hold references to each other.
+            Err(_) if members.list.is_empty() => members.empty.take(),
             Err(_) => None,
         };
         if let Some(snapshot) = snapshot {
@@ -245,27 +272,27 @@ impl Segment {
         drop(left);
     }
 
-    /// Publishes the present address and filter of a port. Does nothing if it is not up. Process
+    /// Publishes the present address and filter of a member. Does nothing if it is not up. Process
     /// context.
-    pub(super) fn update(&self, port: &Port, rtnl: &Rtnl) -> Result {
+    pub(super) fn update(&self, member: &M, rtnl: &Rtnl) -> Result {
         let members = self.members.lock();
-        if members.position(port).is_some() {
+        if members.position(member).is_some() {
             self.fdb.replace(members.snapshot(rtnl)?, rtnl);
         }
         Ok(())
     }
 }
 
-/// The membership of a port, until it [leaves](Self::leave) the segment.
-#[must_use = "a port that never leaves its segment is never freed"]
-pub(crate) struct Membership {
-    segment: Arc<Segment>,
-    port: Arc<Port>,
+/// A membership, until the member [leaves](Self::leave) the segment.
+#[must_use = "a member that never leaves its segment is never freed"]
+pub(crate) struct Membership<M: Member> {
+    segment: Arc<Segment<M>>,
+    member: Arc<M>,
 }
 
-impl Membership {
-    /// Removes the port from the segment. Process context.
+impl<M: Member> Membership<M> {
+    /// Removes the member from the segment. Process context.
     pub(super) fn leave(self, rtnl: &Rtnl) {
-        self.segment.leave(&self.port, rtnl);
+        self.segment.leave(&self.member, rtnl);
     }
 }

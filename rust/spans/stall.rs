@@ -3,7 +3,7 @@
 //! Fault injection by debugfs, for tests of the watchdog: `stall` makes a TX ring hang,
 //! `miss_irq` has the doorbells of an RX ring schedule no poll.
 
-use super::{port::Port, queue::Queue, Spans};
+use super::{port::Port, Spans};
 use crate::net::{spinlock_bh::local_bh_disable, Device};
 use kernel::{
     fmt,
@@ -33,7 +33,7 @@ pub(super) fn store(device: &ARef<Device<Spans>>, line: &str) -> Result {
     let bh = local_bh_disable();
     for queue in port.queues() {
         if let Some(txq) = device.tx_queue(queue.index()) {
-            Queue::restart(queue, &port, txq, &bh);
+            port.restart(queue, txq, &bh);
         }
     }
     Ok(())

@@ -13,8 +13,7 @@
 //! that a doorbell after the last check of its ring arms it again.
 
 use super::{
-    queue::{Queue, TxLook},
-    receive::RxLook,
+    queue::{Queue, RxLook, TxLook},
     Spans,
 };
 use crate::{
@@ -101,7 +100,7 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
             if port.is_stalled(queue.index()) {
                 port.unstall();
             }
-            Queue::restart(queue, &port, txq, bh);
+            port.restart(queue, txq, bh);
         }
     }
     true

@@ -2,10 +2,10 @@
 
 //! Forwards frames from a TX ring to the RX rings of the segment's members.
 
-use super::{interface, Fdb, FdbEntry, Segment};
+use super::{number, Fdb, FdbEntry, Member, Segment};
 use crate::{
     net::{napi::Napi, spinlock_bh::LocalBhDisabled, Device, DropReason, SkBuff, SkBuffList},
-    spans::{counters::Counter, port::Port, queue::Queue, Spans},
+    spans::{counters::Counter, queue::Queue, Spans},
 };
 use kernel::sync::Arc;
 use spans_logic::{
@@ -15,23 +15,30 @@ use spans_logic::{
 };
 
 /// The members that receive frames for an address, the sender perhaps among them.
-#[derive(Clone, Copy)]
-struct Receivers<'a> {
+struct Receivers<'a, M> {
     medium: &'static Medium,
     address: Address,
     class: AddressClass,
     /// The entries of the address; all entries if it is multicast or broadcast.
-    entries: &'a [FdbEntry],
+    entries: &'a [FdbEntry<M>],
     /// The promiscuous members, subject to their filters.
-    promiscuous: &'a [Arc<Port>],
+    promiscuous: &'a [Arc<M>],
     bh: &'a LocalBhDisabled,
 }
 
-fn is(port: &Port, other: &Port) -> bool {
-    core::ptr::eq(port, other)
+impl<M> Clone for Receivers<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<'a> Receivers<'a> {
+impl<M> Copy for Receivers<'_, M> {}
+
+fn is<M>(member: &M, other: &M) -> bool {
+    core::ptr::eq(member, other)
+}
+
+impl<'a, M: Member> Receivers<'a, M> {
     fn none(medium: &'static Medium, bh: &'a LocalBhDisabled) -> Self {
         Self {
             medium,
@@ -44,7 +51,7 @@ impl<'a> Receivers<'a> {
     }
 
     /// Returns the receivers for another address.
-    fn of(self, fdb: &'a Fdb, address: Address) -> Self {
+    fn of(self, fdb: &'a Fdb<M>, address: Address) -> Self {
         let class = self.medium.address_class(address);
         let (entries, promiscuous) = match class {
             AddressClass::Unicast => (owners(&fdb.addresses, address), &*fdb.promiscuous),
@@ -60,36 +67,36 @@ impl<'a> Receivers<'a> {
         }
     }
 
-    /// Returns the ports of the entries, each once, without the sender's.
-    fn ports(self, sender: &'a Port) -> impl Iterator<Item = &'a Port> {
+    /// Returns the members of the entries, each once, without the sender.
+    fn members(self, sender: &'a M) -> impl Iterator<Item = &'a M> {
         self.entries
             .iter()
             .filter(move |entry| entry.primary || self.class == AddressClass::Unicast)
-            .map(|entry| &*entry.port)
-            .filter(move |port| !is(port, sender))
+            .map(|entry| &*entry.member)
+            .filter(move |member| !is(*member, sender))
     }
 
     /// Returns the promiscuous members, without the sender, `other` and the members that have
     /// the address.
-    fn promiscuous(self, sender: &'a Port, other: &'a Port) -> impl Iterator<Item = &'a Port> {
+    fn promiscuous(self, sender: &'a M, other: &'a M) -> impl Iterator<Item = &'a M> {
         self.promiscuous
             .iter()
-            .map(|port| &**port)
-            .filter(move |port| !is(port, sender) && !is(port, other))
-            .filter(move |port| port.filter(self.bh).accepts(self.medium, self.address))
-            .filter(move |port| !is_owner(self.entries, interface(port)))
+            .map(|member| &**member)
+            .filter(move |member| !is(*member, sender) && !is(*member, other))
+            .filter(move |member| member.filter(self.bh).accepts(self.medium, self.address))
+            .filter(move |member| !is_owner(self.entries, number(*member)))
     }
 
     /// Returns the forwarding decision for frames of `sender`.
-    fn forwarding(self, sender: &'a Port) -> Forwarding<'a> {
-        let mut ports = self.ports(sender);
-        match (ports.next(), ports.next()) {
+    fn forwarding(self, sender: &'a M) -> Forwarding<'a, M> {
+        let mut members = self.members(sender);
+        match (members.next(), members.next()) {
             (Some(_), _) if self.class == AddressClass::Multicast => Forwarding::Flood,
             (Some(_), Some(_)) => Forwarding::Flood,
-            (Some(port), None) if self.promiscuous(sender, port).next().is_none() => {
-                Forwarding::Unicast(port)
+            (Some(member), None) if self.promiscuous(sender, member).next().is_none() => {
+                Forwarding::Unicast(member)
             }
-            (Some(port), None) => Forwarding::UnicastAndMirror(port),
+            (Some(member), None) => Forwarding::UnicastAndMirror(member),
             // Only promiscuous members, as a bridge port is: they cause no backpressure.
             (None, _) => match self.promiscuous(sender, sender).next() {
                 Some(_) => Forwarding::Flood,
@@ -100,27 +107,34 @@ impl<'a> Receivers<'a> {
 }
 
 /// A forwarding decision.
-#[derive(Clone, Copy)]
-enum Forwarding<'a> {
+enum Forwarding<'a, M> {
     Drop,
     /// With backpressure, within the sender's TX wait.
-    Unicast(&'a Port),
+    Unicast(&'a M),
     /// The same, and promiscuous members get copies once the frame does not wait any more.
-    UnicastAndMirror(&'a Port),
+    UnicastAndMirror(&'a M),
     /// Without backpressure.
     Flood,
 }
 
-impl Segment {
+impl<M> Clone for Forwarding<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Forwarding<'_, M> {}
+
+impl<M: Member> Segment<M> {
     /// Forwards frames from the queue `from` of `sender`.
     ///
-    /// A frame for one station waits for room there, as long as that gets on and its sender
-    /// has `tx_wait` nanoseconds left; those behind it wait, too: they come back. One
-    /// for many does not.
+    /// A unicast frame waits for room in a full RX ring while its receiver makes progress, up to
+    /// `tx_wait` nanoseconds; the frames behind it wait, too. They are returned. Flooded frames do
+    /// not wait.
     pub(in crate::spans) fn forward<'a>(
         &'a self,
         device: &Device<Spans>,
-        sender: &'a Port,
+        sender: &'a M,
         from: &Queue,
         mut frames: SkBuffList,
         tx_wait: u64,
@@ -168,17 +182,18 @@ impl Segment {
                 }
             };
             match forwarding {
-                Forwarding::Unicast(port) => delivery.unicast(skb, port),
-                Forwarding::UnicastAndMirror(port) => {
-                    delivery.unicast_and_mirror(skb, port, || receivers.promiscuous(sender, port));
+                Forwarding::Unicast(member) => delivery.unicast(skb, member),
+                Forwarding::UnicastAndMirror(member) => {
+                    let promiscuous = || receivers.promiscuous(sender, member);
+                    delivery.unicast_and_mirror(skb, member, promiscuous);
                 }
                 Forwarding::Flood | Forwarding::Drop => {
                     let group = (receivers.class == AddressClass::Multicast).then_some(destination);
-                    let ports = receivers
-                        .ports(sender)
+                    let members = receivers
+                        .members(sender)
                         .chain(receivers.promiscuous(sender, sender));
-                    delivery.flood(skb, ports, |port| {
-                        group.is_none_or(|group| port.filter(bh).accepts(self.medium, group))
+                    delivery.flood(skb, members, |member| {
+                        group.is_none_or(|group| member.filter(bh).accepts(self.medium, group))
                     });
                 }
             }
@@ -222,16 +237,16 @@ pub(in crate::spans) struct Forwarded<'a> {
 
 /// The delivery of frames into RX rings. Consecutive frames for the same ring are batched: one
 /// lock and one doorbell.
-struct Delivery<'a> {
+struct Delivery<'a, M> {
     /// Index of the sender's queue.
     index: u16,
     /// The sender's TX wait, in nanoseconds.
     tx_wait: u64,
     bh: &'a LocalBhDisabled,
-    ring: Option<(&'a Port, &'a Napi<Queue>)>,
-    /// How long those that are on their way into `ring` wait: 0 is not at all.
+    ring: Option<(&'a M, &'a Napi<Queue>)>,
+    /// The TX wait of the batch for `ring`; 0 for flooded frames.
     ring_wait: u64,
-    /// On their way into `ring`.
+    /// The batch for `ring`.
     frames: SkBuffList,
     /// Number of frames delivered; a flooded frame counts once.
     packets: usize,
@@ -240,7 +255,7 @@ struct Delivery<'a> {
     back: SkBuffList,
 }
 
-impl<'a> Delivery<'a> {
+impl<'a, M: Member> Delivery<'a, M> {
     fn new(index: u16, tx_wait: u64, bh: &'a LocalBhDisabled) -> Self {
         Self {
             index,
@@ -265,22 +280,22 @@ impl<'a> Delivery<'a> {
     }
 
     #[inline]
-    fn unicast(&mut self, skb: SkBuff, port: &'a Port) {
+    fn unicast(&mut self, skb: SkBuff, member: &'a M) {
         self.count(&skb);
-        self.put(skb, port, self.tx_wait);
+        self.put(skb, member, self.tx_wait);
     }
 
-    /// Delivers a frame to one port, and copies to promiscuous members, also if the ring of
+    /// Delivers a frame to one member, and copies to promiscuous members, also if the ring of
     /// `port` drops it.
     #[inline(never)]
-    fn unicast_and_mirror<I: Iterator<Item = &'a Port>>(
+    fn unicast_and_mirror<I: Iterator<Item = &'a M>>(
         &mut self,
         skb: SkBuff,
-        port: &'a Port,
+        member: &'a M,
         promiscuous: impl Fn() -> I,
     ) {
         self.flush();
-        let waits = port
+        let waits = member
             .rx_queue(self.index)
             .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
         if waits || self.is_blocked() {
@@ -288,7 +303,7 @@ impl<'a> Delivery<'a> {
             return self.back.push_back(skb);
         }
         let copy = skb.clone();
-        self.unicast(skb, port);
+        self.unicast(skb, member);
         self.flush();
         match copy {
             Ok(copy) if self.is_blocked() => copy.consume(),
@@ -300,13 +315,13 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Delivers copies of a frame to the ports that accept it.
+    /// Delivers copies of a frame to the members that accept it.
     #[inline(never)]
     fn flood(
         &mut self,
         skb: SkBuff,
-        ports: impl Iterator<Item = &'a Port>,
-        accepts: impl Fn(&Port) -> bool,
+        members: impl Iterator<Item = &'a M>,
+        accepts: impl Fn(&M) -> bool,
     ) {
         // Keeps the order: frames before it may still wait.
         self.flush();
@@ -314,22 +329,22 @@ impl<'a> Delivery<'a> {
             return self.back.push_back(skb);
         }
         self.count(&skb);
-        self.copy_to_all(skb, ports, accepts);
+        self.copy_to_all(skb, members, accepts);
     }
 
     fn copy_to_all(
         &mut self,
         skb: SkBuff,
-        ports: impl Iterator<Item = &'a Port>,
-        accepts: impl Fn(&Port) -> bool,
+        members: impl Iterator<Item = &'a M>,
+        accepts: impl Fn(&M) -> bool,
     ) {
         let mut last = None;
-        for port in ports {
-            if !accepts(port) {
-                self.count_at(port, Counter::RxFiltered);
+        for member in members {
+            if !accepts(member) {
+                self.count_at(member, Counter::RxFiltered);
                 continue;
             }
-            let Some(before) = last.replace(port) else {
+            let Some(before) = last.replace(member) else {
                 continue;
             };
             match skb.clone() {
@@ -338,35 +353,35 @@ impl<'a> Delivery<'a> {
             }
         }
         match last {
-            Some(port) => self.put(skb, port, 0),
+            Some(member) => self.put(skb, member, 0),
             // Sent, but no member accepts it.
             None => skb.consume(),
         }
     }
 
-    fn count_at(&self, port: &Port, counter: Counter) {
-        if let Some(ring) = port.rx_queue(self.index) {
+    fn count_at(&self, member: &M, counter: Counter) {
+        if let Some(ring) = member.rx_queue(self.index) {
             ring.count(counter, 1);
         }
     }
 
     /// Delivers the batch, and starts one for another ring.
     #[inline(never)]
-    fn turn_to(&mut self, port: &'a Port, ring: &'a Napi<Queue>, ring_wait: u64) {
+    fn turn_to(&mut self, member: &'a M, ring: &'a Napi<Queue>, ring_wait: u64) {
         self.flush();
-        self.ring = Some((port, ring));
+        self.ring = Some((member, ring));
         self.ring_wait = ring_wait;
     }
 
     #[inline]
-    fn put(&mut self, skb: SkBuff, port: &'a Port, ring_wait: u64) {
-        let Some(ring) = port.rx_queue(self.index) else {
-            // Unreachable: a port always has a queue.
+    fn put(&mut self, skb: SkBuff, member: &'a M, ring_wait: u64) {
+        let Some(ring) = member.rx_queue(self.index) else {
+            // Unreachable: a member always has a queue.
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         let same = |(_, last): (_, &Napi<Queue>)| core::ptr::eq(last, ring);
         if self.ring_wait != ring_wait || !self.ring.is_some_and(same) {
-            self.turn_to(port, ring, ring_wait);
+            self.turn_to(member, ring, ring_wait);
         }
         if self.is_blocked() {
             return self.requeue(skb);
@@ -391,12 +406,15 @@ impl<'a> Delivery<'a> {
     /// Delivers the batch. Returns the ring if its poll has to be scheduled.
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         // Empty if the frames were requeued.
-        let (port, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
-        let rings = ring.enqueue_rx(port, &mut self.frames, self.ring_wait, self.bh);
+        let (member, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
+        let enqueued = ring.enqueue_rx(&mut self.frames, self.ring_wait, self.bh);
+        if enqueued.watch {
+            member.watch();
+        }
         while let Some(skb) = self.frames.pop_front() {
             self.requeue(skb);
         }
-        rings.then_some(ring)
+        enqueued.schedule.then_some(ring)
     }
 
     /// Delivers the last batch. Returns the packets and bytes delivered, the requeued frames, and
