@@ -86,6 +86,8 @@ const size_t spans_layout[] = {
 	FIELD(neigh_ops, connected_output),
 	FIELD(neigh_table, lock),
 	FIELD(neigh_table, entries),
+	FIELD(neigh_table, nht),
+	FIELD(neigh_hash_table, hash_shift),
 	FIELD(neigh_table, gc_thresh3),
 	SIZE(nf_hook_ops),
 	FIELD(nf_hook_ops, hook),

@@ -96,6 +96,8 @@ const LAYOUT: &[(&str, usize)] = &layout![
     field(neigh_ops, connected_output),
     field(neigh_table, lock),
     field(neigh_table, entries),
+    field(neigh_table, nht),
+    field(neigh_hash_table, hash_shift),
     field(neigh_table, gc_thresh3),
     size(nf_hook_ops),
     field(nf_hook_ops, hook),

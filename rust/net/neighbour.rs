@@ -13,7 +13,8 @@
 //! Lock order: `arp_tbl.lock`, locks of the driver, lock of a neighbour.
 //! [`Operations::neigh_update`] may be called with `arp_tbl.lock` held, and no callback with the
 //! lock of a neighbour. A lock of the driver may therefore be held in [`Event::state`], but not in
-//! any function of [`Neighbour`], nor when one is dropped. Callers of [`Device::neighbour`],
+//! [`Solicitation::request`], [`Solicitation::fail`] or any function of [`Neighbour`], nor when one
+//! is dropped. Callers of [`Device::neighbour`],
 //! [`Device::make_neighbour`] and [`Device::remove_neighbours`] must not hold `arp_tbl.lock`: they
 //! would deadlock.
 
@@ -107,20 +108,20 @@ impl<T: Operations> Solicitation<'_, T> {
         unsafe { ip(self.neighbour) }
     }
 
-    /// Returns whether the user has set the link address since the core decided to solicit:
-    /// `NUD_PERMANENT`, `NUD_NOARP`. Such a neighbour must not be resolved.
-    pub fn is_permanent(&self, _: &LocalBhDisabled) -> bool {
+    /// Returns whether the neighbour must not be resolved any more: since the core decided to
+    /// solicit, the user has set its link address (`NUD_PERMANENT`, `NUD_NOARP`), or it has left
+    /// the table, so that there may be another neighbour with its address. A lock of the driver may
+    /// be held.
+    pub fn is_obsolete(&self) -> bool {
         let n = self.neighbour;
-        // SAFETY: By the type invariant the neighbour is valid, and this thread does not hold its
-        // lock, which is taken with bottom halves off.
-        let state = unsafe {
-            let lock = &raw mut (*n).lock;
-            bindings::rust_helper_read_lock(lock);
-            let state = (*n).nud_state;
-            bindings::rust_helper_read_unlock(lock);
-            state
+        // SAFETY: By the type invariant the neighbour is valid. READ_ONCE().
+        let (dead, state) = unsafe {
+            (
+                (&raw const (*n).dead).read_volatile(),
+                (&raw const (*n).nud_state).read_volatile(),
+            )
         };
-        u32::from(state) & (bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0
+        dead != 0 || u32::from(state) & (bindings::NUD_PERMANENT | bindings::NUD_NOARP) != 0
     }
 
     /// Sends a request: `arp_solicit()`, with the source address of the waiting packet.
@@ -200,9 +201,10 @@ unsafe fn private(neighbour: *const bindings::neighbour) -> *mut Private {
     unsafe { bindings::rust_helper_neighbour_priv(neighbour).cast() }
 }
 
-/// The largest number of neighbours that [`Device::remove_neighbours`] visits. `gc_thresh3` does not
-/// limit them: the user of any namespace may create permanent ones.
-const MAX_WALK: c_int = 1 << 16;
+/// The largest number of neighbours, and of buckets, that [`Device::remove_neighbours`] visits.
+/// `gc_thresh3` does not limit them: the user of any namespace may create permanent neighbours, and
+/// the hash table never shrinks.
+const MAX_WALK: u64 = 1 << 16;
 
 /// Returns the maximum number of entries of the ARP table of all devices: `gc_thresh3`. The
 /// administrator may change it at any time.
@@ -407,25 +409,26 @@ impl<T: Operations> Device<T> {
     }
 
     /// Removes the neighbours that are marked by [`Neighbour::remove`] from the ARP table, of all
-    /// devices of `T`. Visits each neighbour of any device with `arp_tbl.lock` held. If there are
-    /// more than [`MAX_WALK`], they are left to the garbage collection of the kernel, as failed
-    /// neighbours are. Must not be called from [`Operations::neigh_update`].
-    pub fn remove_neighbours(_: &LocalBhDisabled) {
-        // SAFETY: The table is a static. READ_ONCE().
-        let entries = unsafe { (&raw const bindings::arp_tbl.entries.counter).read_volatile() };
-        if entries > MAX_WALK {
-            return;
-        }
+    /// devices of `T`. Visits each bucket and neighbour of the table with `arp_tbl.lock` held. If
+    /// there are more than [`MAX_WALK`], does nothing and returns false: the garbage collection of
+    /// the kernel may remove the marked neighbours, which have failed. Must not be called from
+    /// [`Operations::neigh_update`].
+    pub fn remove_neighbours(_: &LocalBhDisabled) -> bool {
         // SAFETY: The lock is initialised, and taken with bottom halves off as by all its users. A
-        // thread that holds it already deadlocks. The core requires it for this function.
+        // thread that holds it already deadlocks. The core requires it for this function, and
+        // replaces the hash table only with it held.
         unsafe {
-            let lock = &raw mut bindings::arp_tbl.lock;
+            let table = &raw mut bindings::arp_tbl;
+            let lock = &raw mut (*table).lock;
             bindings::rust_helper_spin_lock(lock);
-            bindings::__neigh_for_each_release(
-                &raw mut bindings::arp_tbl,
-                Some(Table::<T>::release_callback),
-            );
+            let buckets = 1u64 << (*(*table).nht).hash_shift;
+            let entries = (&raw const (*table).entries.counter).read_volatile();
+            let short = buckets.max(u64::from(entries.unsigned_abs())) <= MAX_WALK;
+            if short {
+                bindings::__neigh_for_each_release(table, Some(Table::<T>::release_callback));
+            }
             bindings::rust_helper_spin_unlock(lock);
+            short
         }
     }
 }

@@ -22,6 +22,12 @@ use kernel::{
     types::NotThreadSafe,
 };
 
+// Without SMP a spinlock only disables preemption: a thread could take it twice, and so borrow its
+// data mutably twice. With CONFIG_DEBUG_SPINLOCK the kernel reports that, and continues. This is
+// enough for test kernels, where a report is a failure, and meant for them only.
+#[cfg(not(any(CONFIG_SMP, CONFIG_DEBUG_SPINLOCK)))]
+compile_error!("a spinlock of a kernel without SMP does not keep a thread from its own data");
+
 /// Evidence that bottom halves are off on this CPU.
 ///
 /// # Invariants

@@ -436,17 +436,21 @@ impl Arp {
         }
     }
 
-    /// Removes the marked neighbours of all devices, or postpones that until `NEXT_REMOVAL`, or
-    /// until the removal on another CPU has ended.
+    /// Removes the marked neighbours of all devices, or postpones that by at least
+    /// [`removal::PAUSE`]: before `NEXT_REMOVAL`, or while another CPU removes them.
     fn remove_neighbours(&self, bh: &LocalBhDisabled) {
         let claimed = !REMOVING.xchg(true, Full);
         let now = ktime_get();
         let next = NEXT_REMOVAL.read();
         if claimed && now >= next {
-            Device::<Spans>::remove_neighbours(bh);
+            let removed = Device::<Spans>::remove_neighbours(bh);
             let end = ktime_get();
-            let pause = removal::pause(end.saturating_sub(now));
+            let pause = removal::pause(end.saturating_sub(now), removed);
             NEXT_REMOVAL.write(end.saturating_add(pause));
+            if !removed {
+                let next = end.saturating_add(pause);
+                self.shared.lock(bh).removal.get_or_insert(next);
+            }
         } else {
             let next = next.max(now.saturating_add(removal::PAUSE));
             self.shared.lock(bh).removal.get_or_insert(next);
@@ -555,9 +559,9 @@ impl neighbour::Operations for Spans {
         Arp::make_room(arp, dev, ip, bh);
         let resolution = {
             let mut shared = arp.shared.lock(bh);
-            // Under the lock, as in `neigh_update`: the table knows of a permanent neighbour, or
-            // will, and the core has nothing to wait for.
-            if solicitation.is_permanent(bh) {
+            // Under the lock, which `neigh_update` takes after each change to permanent: either this
+            // sees the change, or `neigh_update` comes later and corrects the table.
+            if solicitation.is_obsolete() {
                 return;
             }
             shared.table.resolve(ip, ktime_get(), random())

@@ -107,7 +107,7 @@ impl device::Operations for Spans {
             return skb.kfree_reason(DropReason::NOT_SPECIFIED);
         };
         if let Some(todo) = Queue::transmit(queue, skb, &mut txq, bh) {
-            port.follow_up(txq.index(), todo, bh);
+            port.follow_up(&txq, todo, bh);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
         clock::ktime_get,
         device::Setup,
         napi::Napi,
-        queue::TxQueue,
+        queue::{TxQueue, XmitLocked},
         random::get_random_bytes,
         rcu::{Rcu, RcuBox},
         rtnl::Rtnl,
@@ -310,14 +310,14 @@ impl Port {
         }
     }
 
-    /// Does what has to follow a packet in subqueue `queue`, whose xmit lock is held.
-    pub(super) fn follow_up(&self, queue: u16, todo: FollowUp, bh: &LocalBhDisabled) {
+    /// Arms the watchdog and the rollup of this CPU for a packet in the subqueue of `txq`.
+    pub(super) fn follow_up(&self, txq: &XmitLocked<'_>, todo: FollowUp, bh: &LocalBhDisabled) {
         if todo.watch {
             self.watch();
         }
         if let Some(how) = todo.arm {
             if let Some(rollup) = self.rollup(bh.cpu().as_u32()) {
-                Rollup::arm(rollup, queue, how, bh);
+                Rollup::arm(rollup, txq.index(), how, bh);
             }
         }
     }

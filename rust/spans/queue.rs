@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A queue pair: a subqueue with its stages and TX ring, an RX ring, and the poll of both rings.
+//! A queue pair: a subqueue with its stages and TX ring, and an RX ring. `poll.rs` has its poll.
 //!
 //! The transmit side is [`Transmit`], under the xmit lock that the core takes for
 //! `ndo_start_xmit` anyway. The poll takes frames from the TX ring, forwards them without the
@@ -9,7 +9,7 @@
 
 mod rx;
 
-pub(super) use rx::RxLook;
+pub(super) use rx::RxCheck;
 
 use super::{
     counters::{self, Counter, Sums},
@@ -52,7 +52,8 @@ pub(super) struct Tx {
 }
 
 /// The result of a watchdog check of a TX ring.
-pub(super) enum TxLook {
+#[must_use = "a ring that was reset has to be restarted"]
+pub(super) enum TxCheck {
     /// No work: the watchdog need not check it again.
     Idle,
     /// Work.
@@ -87,7 +88,6 @@ pub(crate) struct Queue {
 }
 
 /// The consequences of a packet in a subqueue, for the caller, which holds the xmit lock.
-#[must_use = "the packet may be forgotten"]
 pub(super) struct FollowUp {
     /// The rollup of this CPU has to be armed.
     pub(super) arm: Option<Arm>,
@@ -181,8 +181,9 @@ impl Queue {
         self.drop_frame(skb, counter, reason);
     }
 
-    /// `ndo_start_xmit`: takes a packet from the stack. The lock of `txq` is held.
+    /// `ndo_start_xmit`: takes a packet from the stack.
     #[inline]
+    #[must_use = "staged packets wait for the rollup"]
     pub(super) fn transmit(
         queue: &Napi<Self>,
         skb: SkBuff,
@@ -355,7 +356,7 @@ impl Queue {
     ///
     /// Also wakes a stopped queue that has no qdisc any more: the core would warn about each
     /// packet and drop it, and does not notify drivers of that change.
-    pub(super) fn watchdog_check(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxLook {
+    pub(super) fn check_tx(&self, txq: TxQueue<'_>, bh: &LocalBhDisabled) -> TxCheck {
         let look = self.with_tx(txq, bh, |tx, locked| {
             if locked.has_no_qdisc(bh) {
                 locked.complete_all();
@@ -367,13 +368,13 @@ impl Queue {
             match tx.transmit.watchdog_check(ktime_get) {
                 // A stopped queue may lose its qdisc, see above.
                 WatchdogCheck::Idle if !tx.watch.look(tx.transmit.stopped()) => {
-                    (TxLook::Idle, None)
+                    (TxCheck::Idle, None)
                 }
-                WatchdogCheck::Idle | WatchdogCheck::Busy => (TxLook::Busy, None),
+                WatchdogCheck::Idle | WatchdogCheck::Busy => (TxCheck::Busy, None),
                 WatchdogCheck::Expired(lost) => {
                     locked.complete_all();
                     tx.waiting = TxWait::default();
-                    let reset = TxLook::Reset {
+                    let reset = TxCheck::Reset {
                         frames: lost.len(),
                         age: tx.watch.emptied(jiffies()),
                     };
@@ -382,7 +383,7 @@ impl Queue {
             }
         });
         let Some((look, lost)) = look else {
-            return TxLook::Idle;
+            return TxCheck::Idle;
         };
         if let Some(mut lost) = lost {
             self.count(Counter::TxTimeouts, 1);
@@ -442,6 +443,7 @@ impl Queue {
     /// Frees the slots of `done` frames with so many `bytes`, which were delivered or dropped, and
     /// puts `back` the frames that wait. Returns when the next poll is due, and whether the
     /// watchdog has to be armed.
+    #[must_use = "the poll may be due, and the watchdog"]
     pub(super) fn complete_tx(
         &self,
         txq: TxQueue<'_>,

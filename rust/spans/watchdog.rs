@@ -13,7 +13,7 @@
 //! that a doorbell after the last check of its ring arms it again.
 
 use super::{
-    queue::{Queue, RxLook, TxLook},
+    queue::{Queue, RxCheck, TxCheck},
     Spans,
 };
 use crate::{
@@ -70,23 +70,23 @@ impl timer::Callback for Watchdog {
         let device = this.device.lock(bh).clone()?;
         let mut work = false;
         for queue in device.data().queues() {
-            work |= look_tx(&device, queue, bh);
-            work |= look_rx(&device, queue, bh);
+            work |= check_tx(&device, queue, bh);
+            work |= check_rx(&device, queue, bh);
         }
         work.then_some(PERIOD)
     }
 }
 
 /// Resets a TX ring that hangs. Returns whether the ring has work.
-fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
+fn check_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
     let port = device.data();
     let Some(txq) = device.tx_queue(queue.index()) else {
         return false;
     };
-    match queue.watchdog_check(txq, bh) {
-        TxLook::Idle => return false,
-        TxLook::Busy => {}
-        TxLook::Reset { frames, age } => {
+    match queue.check_tx(txq, bh) {
+        TxCheck::Idle => return false,
+        TxCheck::Busy => {}
+        TxCheck::Reset { frames, age } => {
             log::warn_ratelimited(
                 device,
                 log::Class::TxErr,
@@ -107,11 +107,11 @@ fn look_tx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) ->
 }
 
 /// Schedules the poll of an RX ring that missed it. Returns whether the ring has frames.
-fn look_rx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
-    match Queue::look_rx(queue, bh) {
-        RxLook::Idle => return false,
-        RxLook::Busy => {}
-        RxLook::MissedIrq(frames) => log::warn_ratelimited(
+fn check_rx(device: &Device<Spans>, queue: &Napi<Queue>, bh: &LocalBhDisabled) -> bool {
+    match Queue::check_rx(queue, bh) {
+        RxCheck::Idle => return false,
+        RxCheck::Busy => {}
+        RxCheck::MissedIrq(frames) => log::warn_ratelimited(
             device,
             log::Class::RxErr,
             fmt!(

@@ -14,7 +14,7 @@
 //!     |   `lifetime`,      ^                 any packet of the host
 //!     |   or deleted       |
 //!     +--------------------+
-//!       packet to an address of this device
+//!       request for an address of this device
 //!
 //!   Permanent: from and to any state by the user only; Unrestored while the kernel
 //!   has deleted its neighbour

@@ -75,8 +75,8 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a device that is up, with bottom halves off and the xmit lock of a
-    /// queue. The core passes its reference to `skb`, unless `NETDEV_TX_BUSY` is returned.
+    /// Called by the core for a device that was registered, and may be down, with bottom halves off
+    /// and the xmit lock of a queue. The core passes its reference to `skb`, unless `NETDEV_TX_BUSY` is returned.
     unsafe extern "C" fn start_xmit_callback(
         skb: *mut bindings::sk_buff,
         dev: *mut bindings::net_device,

@@ -12,7 +12,7 @@ use spans_logic::{
     watchdog::{self, Look},
 };
 
-pub(in crate::spans) struct RxRing {
+pub(super) struct RxRing {
     /// Whether the device is up.
     open: bool,
     /// Whether the device has a carrier.
@@ -26,7 +26,7 @@ pub(in crate::spans) struct RxRing {
 }
 
 /// The result of a watchdog check of an RX ring.
-pub(in crate::spans) enum RxLook {
+pub(in crate::spans) enum RxCheck {
     /// No frames: the watchdog need not check it again.
     Idle,
     /// Frames that a poll will fetch.
@@ -35,19 +35,9 @@ pub(in crate::spans) enum RxLook {
     MissedIrq(usize),
 }
 
-/// The consequences of frames in an RX ring, for the caller.
-#[derive(Default)]
-#[must_use = "the poll has to be scheduled"]
-pub(in crate::spans) struct Enqueued {
-    /// The poll has to be scheduled.
-    pub(in crate::spans) schedule: bool,
-    /// The watchdog has to be armed.
-    pub(in crate::spans) watch: bool,
-}
-
 impl RxRing {
     /// Creates the ring of a device that is down.
-    pub(in crate::spans) fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize) -> Self {
         Self {
             open: false,
             carrier: false,
@@ -60,12 +50,12 @@ impl RxRing {
     }
 
     /// Accepts frames while there is a `carrier`: the device goes up.
-    pub(in crate::spans) fn open(&mut self, carrier: bool) {
+    pub(super) fn open(&mut self, carrier: bool) {
         self.open = true;
         self.carrier = carrier;
     }
 
-    pub(in crate::spans) fn set_carrier(&mut self, carrier: bool) {
+    pub(super) fn set_carrier(&mut self, carrier: bool) {
         self.carrier = carrier;
     }
 }
@@ -76,7 +66,7 @@ impl Queue {
         self.rx.lock(bh).slots = slots;
     }
 
-    /// Sets whether doorbells schedule no poll, until [`look_rx`](Self::look_rx) schedules one.
+    /// Sets whether doorbells schedule no poll, until [`check_rx`](Self::check_rx) schedules one.
     pub(in crate::spans) fn set_misses_irq(&self, misses: bool, bh: &LocalBhDisabled) {
         self.rx.lock(bh).misses_irq = misses;
     }
@@ -88,7 +78,7 @@ impl Queue {
     /// Checks the RX ring, a second after the last check or after the doorbell that armed the
     /// watchdog. Schedules a poll if the ring has made no progress and no poll is scheduled,
     /// running or deferred by the user. [`RingFull`] handles slow and deferred polls.
-    pub(in crate::spans) fn look_rx(queue: &Napi<Self>, bh: &LocalBhDisabled) -> RxLook {
+    pub(in crate::spans) fn check_rx(queue: &Napi<Self>, bh: &LocalBhDisabled) -> RxCheck {
         let (look, frames) = {
             let mut rx = queue.rx.lock(bh);
             let frames = rx.frames.len();
@@ -100,13 +90,13 @@ impl Queue {
             (look, frames)
         };
         match look {
-            Look::Idle => RxLook::Idle,
+            Look::Idle => RxCheck::Idle,
             Look::Stands if queue.schedule_if_missed(bh) => {
                 queue.set_misses_irq(false, bh);
                 queue.count(Counter::RxMissedIrqs, 1);
-                RxLook::MissedIrq(frames)
+                RxCheck::MissedIrq(frames)
             }
-            Look::Moves | Look::Stands => RxLook::Busy,
+            Look::Moves | Look::Stands => RxCheck::Busy,
         }
     }
 
@@ -130,33 +120,38 @@ impl Queue {
 
     /// Puts frames from the segment into the RX ring while there is room. The other frames stay in
     /// `frames` if the `tx_wait` of their sender, in nanoseconds, lets them wait, or are dropped.
+    /// Returns whether the poll has to be scheduled. `watch` arms the watchdog; it is called under
+    /// the lock, so not after [`close`](Self::close).
+    #[must_use = "the poll has to be scheduled"]
     pub(in crate::spans) fn enqueue_rx(
         &self,
         frames: &mut SkBuffList,
         tx_wait: u64,
+        watch: impl FnOnce(),
         bh: &LocalBhDisabled,
-    ) -> Enqueued {
-        let mut enqueued = Enqueued::default();
+    ) -> bool {
         if frames.is_empty() {
-            return enqueued;
+            return false;
         }
         let mut rx = self.rx.lock(bh);
         if !rx.open || !rx.carrier {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropNotReady, DropReason::DEV_READY);
-            return enqueued;
+            return false;
         }
         let taken = room(rx.frames.len(), rx.slots, frames.len());
         rx.frames.append(&mut frames.take_front(taken));
         // Under the lock, before the poll is scheduled.
         self.rx_pending.write(true);
-        enqueued.schedule = taken > 0 && !rx.misses_irq;
-        enqueued.watch = taken > 0 && rx.watch.doorbell();
+        if taken > 0 && rx.watch.doorbell() {
+            watch();
+        }
+        let schedule = taken > 0 && !rx.misses_irq;
         if !frames.is_empty() && self.on_full(&mut rx, tx_wait) == OnFull::Drop {
             drop(rx);
             self.drop_frames(frames, Counter::RxDropFull, DropReason::FULL_RING);
         }
-        enqueued
+        schedule
     }
 
     /// Takes at most `budget` frames from the RX ring, for the poll. Returns also whether the ring

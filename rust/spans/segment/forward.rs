@@ -199,7 +199,7 @@ impl<M: Member> Segment<M> {
             }
             if receivers.class != AddressClass::Unicast {
                 // To know whether it was delivered.
-                delivery.flush();
+                delivery.deliver();
                 multicasts = multicasts.wrapping_add(u64::from(!delivery.is_blocked()));
             }
             if delivery.is_blocked() {
@@ -226,6 +226,7 @@ impl<M: Member> Segment<M> {
 
 /// The result of [`Segment::forward`].
 #[derive(Default)]
+#[must_use = "frames may wait, and a poll may have to be scheduled"]
 pub(in crate::spans) struct Forwarded<'a> {
     /// Bytes of the frames delivered or dropped.
     pub(in crate::spans) bytes: usize,
@@ -286,7 +287,7 @@ impl<'a, M: Member> Delivery<'a, M> {
     }
 
     /// Delivers a frame to one member, and copies to promiscuous members, also if the ring of
-    /// `port` drops it.
+    /// `member` drops it.
     #[inline(never)]
     fn unicast_and_mirror<I: Iterator<Item = &'a M>>(
         &mut self,
@@ -294,7 +295,7 @@ impl<'a, M: Member> Delivery<'a, M> {
         member: &'a M,
         promiscuous: impl Fn() -> I,
     ) {
-        self.flush();
+        self.deliver();
         let waits = member
             .rx_queue(self.index)
             .is_some_and(|ring| ring.makes_wait(self.tx_wait, self.bh));
@@ -304,7 +305,7 @@ impl<'a, M: Member> Delivery<'a, M> {
         }
         let copy = skb.clone();
         self.unicast(skb, member);
-        self.flush();
+        self.deliver();
         match copy {
             Ok(copy) if self.is_blocked() => copy.consume(),
             Ok(copy) => self.copy_to_all(copy, promiscuous(), |_| true),
@@ -324,7 +325,7 @@ impl<'a, M: Member> Delivery<'a, M> {
         accepts: impl Fn(&M) -> bool,
     ) {
         // Keeps the order: frames before it may still wait.
-        self.flush();
+        self.deliver();
         if self.is_blocked() {
             return self.back.push_back(skb);
         }
@@ -368,7 +369,7 @@ impl<'a, M: Member> Delivery<'a, M> {
     /// Delivers the batch, and starts one for another ring.
     #[inline(never)]
     fn turn_to(&mut self, member: &'a M, ring: &'a Napi<Queue>, ring_wait: u64) {
-        self.flush();
+        self.deliver();
         self.ring = Some((member, ring));
         self.ring_wait = ring_wait;
     }
@@ -397,7 +398,7 @@ impl<'a, M: Member> Delivery<'a, M> {
     }
 
     /// Delivers the batch, and schedules the poll of its ring.
-    fn flush(&mut self) {
+    fn deliver(&mut self) {
         if let Some(ring) = self.put_into_ring() {
             ring.schedule();
         }
@@ -407,14 +408,12 @@ impl<'a, M: Member> Delivery<'a, M> {
     fn put_into_ring(&mut self) -> Option<&'a Napi<Queue>> {
         // Empty if the frames were requeued.
         let (member, ring) = self.ring.take().filter(|_| !self.frames.is_empty())?;
-        let enqueued = ring.enqueue_rx(&mut self.frames, self.ring_wait, self.bh);
-        if enqueued.watch {
-            member.watch();
-        }
+        let watch = || member.watch();
+        let schedule = ring.enqueue_rx(&mut self.frames, self.ring_wait, watch, self.bh);
         while let Some(skb) = self.frames.pop_front() {
             self.requeue(skb);
         }
-        enqueued.schedule.then_some(ring)
+        schedule.then_some(ring)
     }
 
     /// Delivers the last batch. Returns the packets and bytes delivered, the requeued frames, and
