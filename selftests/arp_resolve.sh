@@ -174,8 +174,10 @@ invalid_arp()
 	arp 0001 $other 0a0000ff $us
 	arp 0001 $other e0000001 $us
 	expect "entries" 0 "$(get_spans 1 arp_entries)"
-	# A valid reply is learned.
+	# A reply that was not requested creates no entry, as in the kernel's ARP; a request does.
 	arp 0002 $other $ip $us
+	expect "entries" 0 "$(get_spans 1 arp_entries)"
+	arp 0001 $other $ip $us
 	expect "entry" "valid $other" "$(arp_entry 1 10.0.0.99)"
 	log_test "invalid ARP is dropped or not learned"
 }
