@@ -99,6 +99,7 @@ static int send(struct net_device *netdev, int len)
 static int run(struct net_device *netdev, int len)
 {
 	int sent = 0, i, err = 0;
+	unsigned int left;
 	ktime_t began;
 	bool late = false;
 	s64 ns;
@@ -109,8 +110,8 @@ static int run(struct net_device *netdev, int len)
 		local_bh_disable();
 		for (i = 0; i < k && sent < n && !err; i++, sent++) {
 			err = send(netdev, len);
-			if (gap)
-				udelay(min(gap, 5000));
+			for (left = gap; left; left -= min(left, 1000u))
+				udelay(min(left, 1000u));
 		}
 		local_bh_enable();
 		if (!(sent & 1023))
