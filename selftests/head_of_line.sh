@@ -58,17 +58,20 @@ for again in reversed(range(${3:-1})):
     time.sleep(${4:-20} / 1000 if again else 0)"
 }
 
-# ask: 40 echo requests from host 1 to host 3; sets $worst to the longest round-trip time in
+# ask: 40 echo requests from host 1 to host 3; sets $worst and $median to round-trip times in
 # microseconds and $lost to the number of missing replies.
 ask()
 {
-	local said
+	local said times
 
-	said=$(host 1 taskset -c $sender ping -q -c 40 -i 0.05 -W 8 10.0.0.3)
-	lost=$(sed -n 's/^40 packets transmitted, \([0-9]*\) received.*/\1/p' <<<"$said")
-	lost=$((40 - ${lost:-0}))
-	worst=$(sed -n 's|^rtt .* = [^/]*/[^/]*/\([0-9]*\)\.\([0-9]*\)/.*|\1\2|p' <<<"$said")
-	worst=${worst:-99999999}
+	# No process substitution, which changes $!.
+	said=$(host 1 taskset -c $sender ping -c 40 -i 0.05 -W 8 10.0.0.3 |
+		awk -F 'time=' 'NF > 1 { printf "%d\n", $2 * 1000 }' | sort -n)
+	mapfile -t times <<<"$said"
+	lost=$((40 - ${#times[@]}))
+	[ -n "$said" ] || lost=40
+	worst=${times[-1]:-99999999}
+	median=${times[${#times[@]} / 2]:-99999999}
 }
 
 # at_most WHAT VIRTUAL REAL: checks $lost, and $worst against a limit in microseconds for a
@@ -131,7 +134,7 @@ masked()
 	burst 10.0.0.2 30 600 7 &
 	nap 100
 	ask
-	at_most "behind a receiver that never polls" 1500 100000
+	at_most "behind a receiver that never polls" 1500 500000
 	wait $!
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
@@ -153,7 +156,7 @@ masked_with_pauses()
 	nap 50
 	burst 10.0.0.2 1 20 150 &
 	ask
-	at_most "behind a receiver that never polls, after pauses" 300 100000
+	at_most "behind a receiver that never polls, after pauses" 300 500000
 	wait $!
 	expect "drop_full of host 2" 34 "$(queues 2 rx drop_full)"
 	log_test "a receiver that never polls delays others once"
@@ -172,7 +175,7 @@ two_masked()
 	burst "10.0.0.2 10.0.0.4" 30 600 7 &
 	nap 100
 	ask
-	at_most "behind two receivers that never poll" 2500 100000
+	at_most "behind two receivers that never poll" 2500 500000
 	wait $!
 	[ "$(queues 4 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 4 rx drop_full) frames found the ring full: this test tested little"
@@ -190,7 +193,7 @@ masked_for_longer()
 	poll_every 2 1000000000
 	burst 10.0.0.2 17
 	ask
-	at_most "behind a receiver that never polls" 20500 200000
+	at_most "behind a receiver that never polls" 20500 500000
 	# On a real clock the time may be over before the first request.
 	! virtual_clock || [ "$worst" -ge 10000 ]
 	check_err $? "the slowest reply took $worst us: the sender did not wait"
@@ -200,7 +203,7 @@ masked_for_longer()
 	poll_every 2 1000000000
 	burst 10.0.0.2 17
 	ask
-	at_most "with tx_wait_usecs 0" 300 100000
+	at_most "with tx_wait_usecs 0" 300 500000
 	log_test "tx_wait_usecs bounds the delay of others"
 }
 
@@ -219,7 +222,7 @@ masked_promiscuous_member()
 	burst 10.0.0.9 30 600 7 &
 	nap 100
 	ask
-	at_most "behind a promiscuous member that never polls" 300 100000
+	at_most "behind a promiscuous member that never polls" 300 500000
 	wait $!
 	[ "$(queues 2 rx drop_full)" -ge 4000 ]
 	check_err $? "only $(queues 2 rx drop_full) frames found the ring full: this test tested little"
@@ -230,7 +233,7 @@ masked_promiscuous_member()
 # Computing takes no time on a virtual clock.
 thousands_of_rules()
 {
-	local what="a receiver with thousands of routing rules does not delay others" worst lost i sender=1
+	local what="a receiver with thousands of routing rules does not delay others" worst median lost i sender=1
 
 	RET=0
 	((cpus > 1)) || { log_test_skip "$what" "one CPU"; return; }
@@ -248,8 +251,10 @@ thousands_of_rules()
 	burst 10.0.0.2 200 150 &
 	nap 100
 	ask
-	# On an idle machine 17 ms; without taking turns 240 ms and more.
-	at_most "beside a receiver with 12000 rules" 0 200000
+	# On a busy machine 70 ms, and ten times as much without a limit of the receiver's poll. The
+	# worst reply depends on the scheduler of the machine.
+	expect "missing replies" 0 "$lost"
+	between "median of the replies beside a receiver with 12000 rules, in us" 0 "$(scaled 250000)" "$median"
 	wait $!
 	log_test "$what"
 }
