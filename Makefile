@@ -60,6 +60,10 @@ demo:
 quick:
 	@$(enter) scripts/test.py quick $(TESTS)
 
+ifeq ($(origin TEST),command line)
+$(error the setting is TESTS=, not TEST=)
+endif
+
 test:
 	@$(enter) scripts/test.py test
 

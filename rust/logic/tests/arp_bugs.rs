@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Regression tests for the faults of the ancestor's ARP (FreeBSD `spans_arp.c`), in the order of
-//! the design document: each fails with the ancestor's behaviour.
+//! Regression tests for the faults of the ancestor's ARP (FreeBSD `spans_arp.c`): each fails
+//! with the ancestor's behaviour.
 //!
 //! Not, or only partly, testable without a kernel:
 //!
