@@ -163,7 +163,12 @@ fn input_none_an_unsolicited_reply_teaches_nothing() {
 #[test]
 fn input_none_for_others_teaches_nothing() {
     let mut rig = Rig::new();
-    assert_eq!(rig.process(IT, ITS, false), RxOutcome::Ignored);
+    let ends = AddressInfo {
+        sender: SenderType::Host,
+        for_us: false,
+    };
+    let outcome = rig.hear_from(Operation::Request, IT, ITS, ends);
+    assert_eq!(outcome, RxOutcome::Ignored);
     assert!(rig.is_none(IT));
 }
 
