@@ -71,6 +71,7 @@ pub mod percpu;
 pub mod queue;
 pub mod random;
 pub mod rcu;
+pub mod relaxed_cell;
 pub mod rtnl;
 pub mod skbuff;
 pub mod spinlock_bh;
@@ -78,7 +79,6 @@ pub mod stats;
 pub mod sysfs;
 pub mod timer;
 pub mod trace;
-pub mod word;
 
 pub use device::Device;
 pub use skbuff::{DropReason, SkBuff, SkBuffList};

@@ -32,11 +32,11 @@ pub use setup::{LinkLayer, Setup};
 use super::{
     bindings,
     queue::{TxQueue, XmitLocked},
+    relaxed_cell::RelaxedCell, //
     rtnl::Rtnl,
     skbuff::SkBuff,
     spinlock_bh::LocalBhDisabled,
     stats::LinkStats,
-    word::RelaxedCell, //
 };
 use core::{marker::PhantomData, ptr::NonNull};
 use kernel::{

@@ -31,8 +31,8 @@ use super::{
     bindings,
     clock::ktime_get,
     device::{Device, Operations},
+    relaxed_cell::RelaxedCell,
     spinlock_bh::{LocalBhDisabled, SpinLockBh},
-    word::RelaxedCell,
 };
 use crate::new_spinlock_bh;
 use core::{cell::Cell, mem::offset_of, ops::Deref};

@@ -25,9 +25,9 @@ use super::{
     clock::{jiffies, jiffies_to_msecs},
     device::{self, Device},
     inet::{from_be32, to_be32},
+    relaxed_cell::RelaxedCell,
     rtnl::Rtnl,
     spinlock_bh::{local_bh_disable, LocalBhDisabled},
-    word::RelaxedCell,
 };
 use core::{marker::PhantomData, net::Ipv4Addr, ptr::NonNull};
 use kernel::{

@@ -3,7 +3,7 @@
 //! A device before its registration.
 
 use super::{drop_data, private, vtable::VTable, Device, Operations, Private};
-use crate::net::{bindings, log, neighbour, rtnl::Rtnl, word::RelaxedCell};
+use crate::net::{bindings, log, neighbour, relaxed_cell::RelaxedCell, rtnl::Rtnl};
 use core::{marker::PhantomData, ops::RangeInclusive};
 use kernel::{
     error::to_result,
